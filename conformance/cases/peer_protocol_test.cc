@@ -1,0 +1,108 @@
+// Requirements on peers: spec/peer_protocol.md, section 9.
+#include <random>
+
+#include "conformance/support/case.h"
+
+namespace cts {
+namespace {
+
+/// A request for an operation that does not exist.
+struct Unknown : Request {
+  explicit Unknown(const std::string &operation) : Request(operation) {}
+};
+
+/// A request with a key that does not exist.
+struct ResetWithMore : Request {
+  ResetWithMore() : Request("reset") { set("x-unknown", true, ""); }
+};
+
+std::string RandomOperation(uint64_t salt) {
+  std::mt19937_64 random(salt);
+  std::string name = "x";
+  for (int i = 0; i < 12; i++) name += static_cast<char>('a' + random() % 26);
+  return name + ".unknown";
+}
+
+}  // namespace
+
+CTS_CASE(PeerProtocol, UnknownOperationIsUnsupported) {
+  std::string operation = RandomOperation(static_cast<uint64_t>(NowUs()));
+  std::string line = Json{{"id", 1u << 30}, {"op", operation}}.dump();
+  EXPECT_THAT(peer().send_line(line + "\n", 1u << 30).wait(), StatusIs("unsupported")) << operation;
+  EXPECT_TRUE(peer().Reset());
+}
+
+CTS_CASE(PeerProtocol, GarbageLineIsAnswered) {
+  for (const char *line : {"garbage\n", "[1,2]\n", "{\"id\":1.5,\"op\":\"reset\"}\n", "{\"id\":7\n", "{}\n", "\xff\xfe\n"}) {
+    EXPECT_THAT(peer().send_line(line, 0).wait(), StatusIs("invalid_argument")) << Printable(line);
+  }
+  EXPECT_TRUE(peer().Reset());
+}
+
+CTS_CASE(PeerProtocol, OverlongLineIsAnswered) {
+  std::string line = "{\"id\":1,\"op\":\"reset\",\"x\":\"" + std::string(1 << 20, 'x') + "\"}\n";
+  EXPECT_THAT(peer().send_line(line, 0).wait(), StatusIs("invalid_argument"));
+  EXPECT_TRUE(peer().Reset());
+}
+
+CTS_CASE(PeerProtocol, UnknownKeysAreIgnored) { EXPECT_THAT(peer().call(ResetWithMore()), IsOk()); }
+
+CTS_CASE(PeerProtocol, MissingArgumentIsInvalidArgument) {
+  EXPECT_THAT(peer().call(op::local_connect().as("s1").kind("path")), StatusIs("invalid_argument"));
+  EXPECT_THAT(peer().call(op::local_connect().as("s1").name("x").kind("no_such_kind")), StatusIs("invalid_argument"));
+  EXPECT_THAT(peer().call(op::local_connect().kind("path").name("x")), StatusIs("invalid_argument"));
+}
+
+CTS_CASE(PeerProtocol, UnknownHandleIsInvalidArgument) {
+  EXPECT_THAT(peer().call(op::stream_close().on("nobody")), StatusIs("invalid_argument"));
+}
+
+CTS_CASE(PeerProtocol, TakenHandleNameIsInvalidArgument) {
+  LocalName first = fresh_name("path"), second = fresh_name("path");
+  require_ok(peer().call(listen_request(first).as("taken")));
+  EXPECT_THAT(peer().call(listen_request(second).as("taken")), StatusIs("invalid_argument"));
+  EXPECT_THAT(peer().call(listen_request(second).as("free")), IsOk());
+}
+
+CTS_CASE(PeerProtocol, FailedOperationMakesNoHandle) {
+  LocalName nobody = fresh_name("path");
+  for (int i = 0; i < 2; i++) {
+    Reply reply = peer().call(connect_request(nobody).as("s1"));
+    EXPECT_THAT(reply, Fails());
+    EXPECT_NE(reply.status(), "invalid_argument") << "the name of the handle is still taken";
+  }
+  EXPECT_THAT(peer().call(op::stream_close().on("s1")), StatusIs("invalid_argument"));
+}
+
+CTS_CASE(PeerProtocol, ResetClosesEverything) {
+  LocalName name = fresh_name("path");
+  Listener listener = listen(peer(), name);
+  EXPECT_TRUE(peer().Reset());
+  EXPECT_THAT(peer().call(connect_request(listener).as("s1")), Fails());
+  EXPECT_THAT(peer().call(listen_request(name).as(listener.handle())), IsOk());
+}
+
+CTS_CASE(PeerProtocol, ResetEndsWhatWaits) {
+  Listener listener = listen(peer(), fresh_name("path"));
+  Pending accepting = listener.start_accept("s1");
+  accepting.expect_blocked();
+  EXPECT_TRUE(peer().Reset());
+  EXPECT_THAT(accepting.wait(), StatusIs("cancelled"));
+}
+
+CTS_CASE(PeerProtocol, LanesDoNotDelayEachOther) {
+  Listener listener = listen(peer(), fresh_name("path"));
+  listener.start_accept("s1", "a").expect_blocked();
+  EXPECT_THAT(peer().call(listen_request(fresh_name("path")).as("other").in("b")), IsOk());
+}
+
+CTS_CASE(PeerProtocol, EndOfInputEndsThePeer) {
+  Listener listener = listen(peer(), fresh_name("path"));
+  listener.start_accept("s1").expect_blocked();
+  std::unique_ptr<Exit> exit = peer().End();
+  ASSERT_NE(exit, nullptr) << "it went on";
+  EXPECT_FALSE(exit->by_signal) << exit->describe();
+  EXPECT_EQ(exit->code, 0) << exit->describe();
+}
+
+}  // namespace cts

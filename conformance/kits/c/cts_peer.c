@@ -1,0 +1,1965 @@
+/* cts_peer.c - see cts_peer.h. The parts, in order: platform, tables, codecs, JSON, requests and their checks, replies,
+ * handles, running a request, the operations of the kit, lanes and the reader.
+ *
+ * Memory is fixed: a call record for every request that may be outstanding, a reply buffer for every lane, a table of
+ * handles. One mutex guards what threads share (`state`); none is held while the library runs or a reply is written. */
+#if !defined(_WIN32) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* syscall, F_DUPFD_CLOEXEC; on systems other than Linux it means nothing */
+#endif
+
+#include "cts_peer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---------------------------------------------------------------------------------------------------- platform
+ * All that differs between systems but threads, which are POSIX threads everywhere (mingw-w64 brings winpthreads). */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#elif defined(__FreeBSD__)
+#include <pthread_np.h>
+#endif
+
+#if defined(__APPLE__)
+#define PLATFORM_OS "macos"
+#elif defined(__FreeBSD__)
+#define PLATFORM_OS "freebsd"
+#else
+#define PLATFORM_OS "linux"
+#endif
+
+/* The channel's descriptors once it has been moved; -1 before. */
+static int channel_in = -1;
+static int channel_out = -1;
+
+/* platform_thread_id returns the calling thread's id as the system's tools show it. */
+static uint64_t platform_thread_id(void) {
+#if defined(__linux__)
+  return (uint64_t)syscall(SYS_gettid);
+#elif defined(__APPLE__)
+  uint64_t id = 0;
+  pthread_threadid_np(NULL, &id);
+  return id;
+#elif defined(__FreeBSD__)
+  return (uint64_t)pthread_getthreadid_np();
+#else
+  return 0;
+#endif
+}
+
+bool cts_open_channel(void) {
+  if (channel_in >= 0) return true;
+  int in = fcntl(0, F_DUPFD_CLOEXEC, 3);
+  int out = fcntl(1, F_DUPFD_CLOEXEC, 3);
+  int null_device = open("/dev/null", O_RDWR | O_CLOEXEC);
+  bool moved = in >= 0 && out >= 0 && null_device >= 0 && dup2(null_device, 0) == 0 &&
+               (dup2(2, 1) == 1 || dup2(null_device, 1) == 1);
+  int error = errno;
+  if (null_device >= 0) close(null_device);
+  if (moved) {
+    channel_in = in;
+    channel_out = out;
+    return true;
+  }
+  if (in >= 0) close(in);
+  if (out >= 0) close(out);
+  errno = error;
+  return false;
+}
+
+/* platform_end ends the process at once: no handlers of exit, no flush, whatever other threads do. */
+static void platform_end(int status) { _exit(status); }
+
+/* platform_read reads at most |max| bytes of the channel; 0 is its end, and so is an error, for nothing can follow. */
+static size_t platform_read(void *out, size_t max) {
+  for (;;) {
+    ssize_t got = read(channel_in, out, max);
+    if (got >= 0) return (size_t)got;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) { /* the runner's end shares its description with ours */
+      struct pollfd in = {channel_in, POLLIN, 0};
+      poll(&in, 1, -1);
+    } else if (errno != EINTR) {
+      return 0;
+    }
+  }
+}
+
+/* platform_write writes |len| bytes to the channel, with one write(2) where the system takes them all. SIGPIPE is
+ * blocked around it in this thread alone: the library under test must find it as it always is. */
+static void platform_write(const char *data, size_t len) {
+  sigset_t pipe_signal, before;
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  while (len > 0) {
+    ssize_t put = write(channel_out, data, len);
+    if (put > 0) {
+      data += put;
+      len -= (size_t)put;
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      struct pollfd out = {channel_out, POLLOUT, 0};
+      poll(&out, 1, -1);
+    } else if (errno != EINTR) {
+      platform_end(0); /* nobody reads replies any more: the runner is gone */
+    }
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* platform_wait_hangup waits until the other end of standard input is gone (at most |timeout_ms|, -1: no limit). */
+static bool platform_wait_hangup(int timeout_ms) {
+  struct pollfd in = {channel_in, 0, 0};
+  return poll(&in, 1, timeout_ms) > 0 && (in.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/* platform_wait_writable waits until a small reply can be written without blocking. The reader calls it first: were it
+ * to block in a write that nobody reads, it would not see the end of standard input, and so ends the process here. */
+static void platform_wait_writable(void) {
+  struct pollfd both[2] = {{channel_out, POLLOUT, 0}, {channel_in, 0, 0}};
+  while (poll(both, 1, 0) == 0) {
+    if (poll(both, 2, -1) > 0 && both[0].revents == 0 && (both[1].revents & (POLLHUP | POLLERR)) != 0) platform_end(0);
+  }
+}
+
+/* platform_shield_thread keeps signals from being handled in a thread that is the kit's own: handlers run where the
+ * library's callers are. */
+static void platform_shield_thread(sigset_t *out_before) {
+  sigset_t all;
+  sigfillset(&all);
+  sigdelset(&all, SIGSEGV);
+  sigdelset(&all, SIGBUS);
+  sigdelset(&all, SIGFPE);
+  sigdelset(&all, SIGILL);
+  sigdelset(&all, SIGABRT);
+  pthread_sigmask(SIG_SETMASK, &all, out_before);
+}
+
+/* platform_start_kit_thread starts a thread that handles no signals. */
+static bool platform_start_kit_thread(void *(*body)(void *), void *argument) {
+  sigset_t before;
+  pthread_t thread;
+  platform_shield_thread(&before);
+  int error = pthread_create(&thread, NULL, body, argument);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error == 0) pthread_detach(thread);
+  return error == 0;
+}
+
+/* platform_process_id returns the process's id as the runner's system knows it. */
+static uint64_t platform_process_id(void) { return (uint64_t)getpid(); }
+
+/* platform_condition_wait waits for |condition|, at most |slice_ms|; false when that passed. The clock is the realtime
+ * one because only that exists everywhere; the slices are short and a step of the clock only makes one shorter or
+ * longer. */
+static bool platform_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int slice_ms) {
+  struct timespec until;
+  timespec_get(&until, TIME_UTC);
+  until.tv_nsec += (long)slice_ms * 1000000L;
+  until.tv_sec += until.tv_nsec / 1000000000L;
+  until.tv_nsec %= 1000000000L;
+  return pthread_cond_timedwait(condition, mutex, &until) == 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------ tables
+ * Everything about operations comes from cts_operations.inc as rows, in its order. */
+
+enum { ROW_OPERATION, ROW_MAKES, ROW_ARGUMENT, ROW_END };
+enum {
+  TYPE_none,
+  TYPE_bool,
+  TYPE_u32,
+  TYPE_u64,
+  TYPE_i64,
+  TYPE_text,
+  TYPE_bytes,
+  TYPE_data,
+  TYPE_enum,
+  TYPE_raw,
+  TYPE_list_u32,
+  TYPE_list_u64,
+};
+
+typedef struct row {
+  uint8_t kind;        /* ROW_* */
+  uint8_t type;        /* of an argument: TYPE_* */
+  bool optional;       /* argument may be absent */
+  bool consumes;       /* operation takes its handle away */
+  const char *name;    /* operation, request key or argument */
+  const char *handle;  /* kind of handle: acted on (NULL: none), or made */
+  const char *feature; /* that must be offered for this argument; NULL: none */
+  const char *values;  /* of an enumeration, joined by `|` */
+} row;
+
+static const row rows[] = {
+#define CTS_OPERATION_BEGIN(identifier, name, on, consumes) \
+  {ROW_OPERATION, TYPE_none, false, consumes, name, on, NULL, NULL},
+#define CTS_MAKES(key, kind) {ROW_MAKES, TYPE_none, false, false, key, kind, NULL, NULL},
+#define CTS_ARG(name, type, optional, feature, values) \
+  {ROW_ARGUMENT, TYPE_##type, optional, false, name, NULL, feature, values},
+#define CTS_OPERATION_END {ROW_END, TYPE_none, false, false, NULL, NULL, NULL, NULL},
+#include "cts_operations.inc"
+#undef CTS_OPERATION_BEGIN
+#undef CTS_MAKES
+#undef CTS_ARG
+#undef CTS_OPERATION_END
+};
+enum { NUM_ROWS = sizeof(rows) / sizeof(rows[0]) };
+
+static const char *const status_names[] = {
+#define CTS_STATUS(name) name,
+#include "cts_operations.inc"
+#undef CTS_STATUS
+};
+static const char *const feature_names[] = {
+#define CTS_FEATURE(name) name,
+#include "cts_operations.inc"
+#undef CTS_FEATURE
+    NULL};
+static const char *const trait_names[] = {
+#define CTS_TRAIT(name) name,
+#include "cts_operations.inc"
+#undef CTS_TRAIT
+    NULL};
+static const struct {
+  int error;
+  const char *status;
+} error_table[] = {
+#define CTS_ERRNO(error, status) {error, status},
+#include "cts_errno.inc"
+#undef CTS_ERRNO
+};
+
+/* A mistake in the peer itself, not in what the runner sent. */
+static void peer_is_wrong(const char *what, const char *name) {
+  fprintf(stderr, "cts_peer: %s: %s\n", what, name);
+  abort();
+}
+
+static bool list_has(const char *const *list, const char *name) {
+  for (; list != NULL && *list != NULL; list++) {
+    if (strcmp(*list, name) == 0) return true;
+  }
+  return false;
+}
+
+bool cts_feature_known(const char *name) { return list_has(feature_names, name); }
+bool cts_trait_known(const char *name) { return list_has(trait_names, name); }
+
+const char *cts_status_name(int32_t value) {
+  bool known = value >= 0 && (size_t)value < sizeof(status_names) / sizeof(status_names[0]);
+  return known ? status_names[value] : NULL;
+}
+
+static bool status_known(const char *name) {
+  for (size_t i = 0; i < sizeof(status_names) / sizeof(status_names[0]); i++) {
+    if (name == status_names[i] || strcmp(name, status_names[i]) == 0) return true;
+  }
+  return false;
+}
+
+cts_outcome cts_ok(void) { return (cts_outcome){"ok", 0, NULL}; }
+cts_outcome cts_status(const char *status, const char *why) { return (cts_outcome){status, 0, why}; }
+
+cts_outcome cts_error(int error, const char *why) {
+  for (size_t i = 0; i < sizeof(error_table) / sizeof(error_table[0]); i++) {
+    if (error_table[i].error == error) return (cts_outcome){error_table[i].status, (uint32_t)error, why};
+  }
+  return (cts_outcome){"failed", (uint32_t)error, why};
+}
+
+/* ------------------------------------------------------------------------------------------------------ codecs */
+
+enum { PATTERN_PERIOD = 65521, CRC_LANES = 8 };
+
+static uint32_t crc_table[CRC_LANES][256];
+static uint8_t pattern_table[PATTERN_PERIOD];
+
+/* codecs_init fills the tables of the CRC (eight bytes a step) and of the patterns. */
+static void codecs_init(void) {
+  for (uint32_t n = 0; n < 256; n++) {
+    uint32_t crc = n;
+    for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1u)));
+    crc_table[0][n] = crc;
+  }
+  for (uint32_t n = 0; n < 256; n++) {
+    for (int lane = 1; lane < CRC_LANES; lane++) {
+      uint32_t before = crc_table[lane - 1][n];
+      crc_table[lane][n] = (before >> 8) ^ crc_table[0][before & 0xFFu];
+    }
+  }
+  uint32_t x = 1;
+  for (size_t n = 0; n < PATTERN_PERIOD; n++) {
+    x = (uint32_t)((UINT64_C(1103515245) * x + 12345) & 0x7FFFFFFFu);
+    pattern_table[n] = (uint8_t)(x >> 16);
+  }
+}
+
+static pthread_once_t codecs_once = PTHREAD_ONCE_INIT;
+
+uint32_t cts_crc32(uint32_t crc, const void *data, size_t len) {
+  const uint8_t *p = data;
+  pthread_once(&codecs_once, codecs_init);
+  crc = ~crc;
+  for (; len >= 8; len -= 8, p += 8) {
+    crc ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    crc = crc_table[7][crc & 0xFFu] ^ crc_table[6][crc >> 8 & 0xFFu] ^ crc_table[5][crc >> 16 & 0xFFu] ^
+          crc_table[4][crc >> 24] ^ crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^ crc_table[0][p[7]];
+  }
+  for (; len > 0; len--, p++) crc = (crc >> 8) ^ crc_table[0][(crc ^ *p) & 0xFFu];
+  return ~crc;
+}
+
+void cts_data_copy(const cts_data *data, size_t offset, void *out, size_t len) {
+  uint8_t *to = out;
+  pthread_once(&codecs_once, codecs_init);
+  if (data->bytes != NULL) {
+    if (len > 0) memcpy(to, data->bytes + offset, len);
+    return;
+  }
+  size_t from = (data->seed + offset) % PATTERN_PERIOD;
+  while (len > 0) {
+    size_t run = PATTERN_PERIOD - from < len ? PATTERN_PERIOD - from : len;
+    memcpy(to, pattern_table + from, run);
+    to += run;
+    len -= run;
+    from = 0;
+  }
+}
+
+void cts_digest_init(cts_digest *digest, uint32_t chunk) {
+  digest->length = 0;
+  digest->crc32 = 0;
+  digest->chunk = chunk;
+  digest->chunk_filled = 0;
+  digest->num_chunks = 0;
+}
+
+static void digest_chunks(cts_digest *digest, const uint8_t *data, size_t len) {
+  while (len > 0) {
+    if (digest->num_chunks == 0 || digest->chunk_filled == digest->chunk) {
+      if (digest->num_chunks == CTS_CHUNKS_MAX) return;
+      digest->chunks[digest->num_chunks++] = 0;
+      digest->chunk_filled = 0;
+    }
+    size_t run = digest->chunk - digest->chunk_filled;
+    if (run > len) run = len;
+    uint32_t *crc = &digest->chunks[digest->num_chunks - 1];
+    *crc = cts_crc32(*crc, data, run);
+    digest->chunk_filled += (uint32_t)run;
+    data += run;
+    len -= run;
+  }
+}
+
+void cts_digest_update(cts_digest *digest, const void *data, size_t len) {
+  if (len == 0) return;
+  if (digest->length < CTS_INLINE_MAX) {
+    size_t room = CTS_INLINE_MAX - (size_t)digest->length;
+    memcpy(digest->data + digest->length, data, len < room ? len : room);
+  }
+  digest->length += len;
+  digest->crc32 = cts_crc32(digest->crc32, data, len);
+  if (digest->chunk > 0) digest_chunks(digest, data, len);
+}
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* base64_value returns the value of a digit, or -1. */
+static int base64_value(uint8_t c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* base64_decode decodes |len| bytes of |text| in place and returns the number of bytes, or -1 unless it is RFC 4648
+ * with padding, with nothing else in it and no stray bits at its end. */
+static ptrdiff_t base64_decode(uint8_t *text, size_t len) {
+  if (len % 4 != 0) return -1;
+  size_t padding = len > 0 && text[len - 1] == '=' ? (text[len - 2] == '=' ? 2 : 1) : 0;
+  size_t put = 0;
+  uint32_t bits = 0;
+  for (size_t i = 0; i < len - padding; i++) {
+    int value = base64_value(text[i]);
+    if (value < 0) return -1;
+    bits = bits << 6 | (uint32_t)value;
+    if (i % 4 == 3) {
+      text[put++] = (uint8_t)(bits >> 16);
+      text[put++] = (uint8_t)(bits >> 8);
+      text[put++] = (uint8_t)bits;
+      bits = 0;
+    }
+  }
+  if (padding == 1) {
+    if ((bits & 3u) != 0) return -1;
+    text[put++] = (uint8_t)(bits >> 10);
+    text[put++] = (uint8_t)(bits >> 2);
+  } else if (padding == 2) {
+    if ((bits & 15u) != 0) return -1;
+    text[put++] = (uint8_t)(bits >> 4);
+  }
+  return (ptrdiff_t)put;
+}
+
+/* utf8_length returns the length of the well-formed UTF-8 sequence at |p|, |room| bytes long at most, or 0. */
+static size_t utf8_length(const uint8_t *p, size_t room) {
+  if (room == 0) return 0;
+  if (p[0] < 0x80) return 1;
+  size_t len = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
+  if (p[0] < 0xC2 || p[0] > 0xF4 || room < len) return 0;
+  for (size_t i = 1; i < len; i++) {
+    if ((p[i] & 0xC0) != 0x80) return 0;
+  }
+  bool overlong = (p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xF0 && p[1] < 0x90);
+  bool surrogate = p[0] == 0xED && p[1] >= 0xA0;
+  bool beyond = p[0] == 0xF4 && p[1] >= 0x90;
+  return overlong || surrogate || beyond ? 0 : len;
+}
+
+/* -------------------------------------------------------------------------------------------------------- JSON
+ * The subset of spec/peer_protocol.md, 1.1. A line becomes a flat list of nodes in order of appearance; strings are
+ * unescaped in place (they never grow) and end in NUL where their closing quote was. */
+
+enum { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_INTEGER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum { JSON_DEPTH_MAX = 8, JSON_NODES_MAX = CTS_LINE_MAX / 2 + 2 };
+static const int64_t json_integer_max = INT64_C(9007199254740991);
+
+typedef struct node {
+  uint8_t type;   /* JSON_* */
+  uint32_t next;  /* index of the node after this one and all inside it */
+  uint32_t start; /* of a string: offset of its bytes */
+  uint32_t len;   /* of a string: bytes; of an array or object: elements or members */
+  int64_t number; /* of an integer; of a key: its hash */
+} node;
+
+typedef struct json {
+  uint8_t *text;
+  size_t len;
+  size_t at;
+  node *nodes;
+  uint32_t num_nodes;
+  const char *why; /* what is wrong, static */
+} json;
+
+static bool json_wrong(json *j, const char *why) {
+  j->why = why;
+  return false;
+}
+
+static void json_skip_space(json *j) {
+  while (j->at < j->len && strchr(" \t\r\n", j->text[j->at]) != NULL && j->text[j->at] != 0) j->at++;
+}
+
+static node *json_new_node(json *j, uint8_t type) {
+  node *n = &j->nodes[j->num_nodes++]; /* a node takes two bytes of text at least, so that there is always one */
+  memset(n, 0, sizeof(*n));
+  n->type = type;
+  n->next = j->num_nodes;
+  return n;
+}
+
+/* json_hex4 reads four hexadecimal digits, or returns -1. */
+static int32_t json_hex4(json *j) {
+  if (j->len - j->at < 4) return -1;
+  int32_t value = 0;
+  for (int i = 0; i < 4; i++) {
+    uint8_t c = j->text[j->at++];
+    int digit = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
+    if (digit < 0) return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+/* utf8_put writes |code| as UTF-8 and returns the end of it. */
+static size_t utf8_put(uint8_t *text, size_t put, uint32_t code) {
+  if (code < 0x80) {
+    text[put++] = (uint8_t)code;
+  } else if (code < 0x800) {
+    text[put++] = (uint8_t)(0xC0 | code >> 6);
+    text[put++] = (uint8_t)(0x80 | (code & 0x3F));
+  } else if (code < 0x10000) {
+    text[put++] = (uint8_t)(0xE0 | code >> 12);
+    text[put++] = (uint8_t)(0x80 | (code >> 6 & 0x3F));
+    text[put++] = (uint8_t)(0x80 | (code & 0x3F));
+  } else {
+    text[put++] = (uint8_t)(0xF0 | code >> 18);
+    text[put++] = (uint8_t)(0x80 | (code >> 12 & 0x3F));
+    text[put++] = (uint8_t)(0x80 | (code >> 6 & 0x3F));
+    text[put++] = (uint8_t)(0x80 | (code & 0x3F));
+  }
+  return put;
+}
+
+/* json_escape unescapes what follows a backslash to |*put|. */
+static bool json_escape(json *j, size_t *put) {
+  static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+  if (j->at == j->len) return json_wrong(j, "the line ends inside a string");
+  uint8_t c = j->text[j->at++];
+  const char *letter = c != 0 ? strchr(letters, c) : NULL;
+  if (letter != NULL) {
+    j->text[(*put)++] = (uint8_t)meanings[letter - letters];
+    return true;
+  }
+  if (c != 'u') return json_wrong(j, "an unknown escape in a string");
+  int32_t unit = json_hex4(j);
+  if (unit < 0) return json_wrong(j, "\\u without four hexadecimal digits");
+  uint32_t code = (uint32_t)unit;
+  if (code >= 0xDC00 && code <= 0xDFFF) return json_wrong(j, "a lone surrogate in a string");
+  if (code >= 0xD800 && code <= 0xDBFF) {
+    bool escaped = j->len - j->at >= 2 && j->text[j->at] == '\\' && j->text[j->at + 1] == 'u';
+    if (escaped) j->at += 2;
+    int32_t low = escaped ? json_hex4(j) : -1;
+    if (low < 0xDC00 || low > 0xDFFF) return json_wrong(j, "a lone surrogate in a string");
+    code = 0x10000 + ((code - 0xD800) << 10) + ((uint32_t)low - 0xDC00);
+  }
+  *put = utf8_put(j->text, *put, code);
+  return true;
+}
+
+/* json_string reads a string whose opening quote has been seen. */
+static bool json_string(json *j) {
+  uint32_t index = j->num_nodes;
+  size_t start = ++j->at, put = start;
+  json_new_node(j, JSON_STRING);
+  for (;;) {
+    if (j->at == j->len) return json_wrong(j, "the line ends inside a string");
+    uint8_t c = j->text[j->at];
+    if (c == '"') break;
+    if (c < 0x20) return json_wrong(j, "a control character in a string");
+    if (c == '\\') {
+      j->at++;
+      if (!json_escape(j, &put)) return false;
+      continue;
+    }
+    size_t run = utf8_length(j->text + j->at, j->len - j->at);
+    if (run == 0) return json_wrong(j, "not valid UTF-8");
+    for (; run > 0; run--) j->text[put++] = j->text[j->at++];
+  }
+  j->at++;
+  j->text[put] = 0;
+  j->nodes[index].start = (uint32_t)start;
+  j->nodes[index].len = (uint32_t)(put - start);
+  return true;
+}
+
+static bool json_integer(json *j) {
+  bool negative = j->text[j->at] == '-';
+  if (negative) j->at++;
+  size_t first = j->at;
+  int64_t value = 0;
+  for (; j->at < j->len && j->text[j->at] >= '0' && j->text[j->at] <= '9'; j->at++) {
+    value = value * 10 + (j->text[j->at] - '0');
+    if (value > json_integer_max) return json_wrong(j, "a number beyond 2^53-1");
+  }
+  if (j->at == first) return json_wrong(j, "a value is missing or unknown");
+  if (j->text[first] == '0' && j->at - first > 1) return json_wrong(j, "a number with a leading zero");
+  if (j->at < j->len && (j->text[j->at] == '.' || j->text[j->at] == 'e' || j->text[j->at] == 'E')) {
+    return json_wrong(j, "a number that is no integer");
+  }
+  json_new_node(j, JSON_INTEGER)->number = negative ? -value : value;
+  return true;
+}
+
+static bool json_word(json *j, const char *word, uint8_t type) {
+  size_t len = strlen(word);
+  if (j->len - j->at < len || memcmp(j->text + j->at, word, len) != 0) {
+    return json_wrong(j, "a value is missing or unknown");
+  }
+  j->at += len;
+  json_new_node(j, type);
+  return true;
+}
+
+static int64_t json_hash(const uint8_t *data, size_t len) {
+  uint32_t hash = 2166136261u;
+  for (; len > 0; len--) hash = (hash ^ *data++) * 16777619u;
+  return hash;
+}
+
+/* json_key reads a member's key and its colon; |first| is the index of the first key of the same object. */
+static bool json_key(json *j, uint32_t first) {
+  uint32_t index = j->num_nodes;
+  if (j->at == j->len || j->text[j->at] != '"') return json_wrong(j, "a key is missing");
+  if (!json_string(j)) return false;
+  node *key = &j->nodes[index];
+  key->number = json_hash(j->text + key->start, key->len);
+  for (uint32_t i = first; i < index; i = j->nodes[i + 1].next) {
+    const node *other = &j->nodes[i];
+    if (other->number == key->number && other->len == key->len &&
+        memcmp(j->text + other->start, j->text + key->start, key->len) == 0) {
+      return json_wrong(j, "a key appears twice");
+    }
+  }
+  json_skip_space(j);
+  if (j->at == j->len || j->text[j->at] != ':') return json_wrong(j, "a colon is missing");
+  j->at++;
+  return true;
+}
+
+static bool json_value(json *j, int depth);
+
+/* json_container reads an array or object whose opening bracket has been seen. */
+static bool json_container(json *j, int depth, bool object) {
+  uint32_t index = j->num_nodes, count = 0;
+  uint8_t closing = object ? '}' : ']';
+  if (depth > JSON_DEPTH_MAX) return json_wrong(j, "nested more than 8 deep");
+  json_new_node(j, object ? JSON_OBJECT : JSON_ARRAY);
+  j->at++;
+  json_skip_space(j);
+  while (j->at == j->len || j->text[j->at] != closing) {
+    if (count > 0) {
+      if (j->at == j->len || j->text[j->at] != ',') return json_wrong(j, "a comma or closing bracket is missing");
+      j->at++;
+      json_skip_space(j);
+    }
+    if (object && !json_key(j, index + 1)) return false;
+    if (!json_value(j, depth)) return false;
+    json_skip_space(j);
+    count++;
+  }
+  j->at++;
+  j->nodes[index].len = count;
+  j->nodes[index].next = j->num_nodes;
+  return true;
+}
+
+static bool json_value(json *j, int depth) {
+  json_skip_space(j);
+  if (j->at == j->len) return json_wrong(j, "a value is missing or unknown");
+  switch (j->text[j->at]) {
+    case '{':
+      return json_container(j, depth + 1, true);
+    case '[':
+      return json_container(j, depth + 1, false);
+    case '"':
+      return json_string(j);
+    case 't':
+      return json_word(j, "true", JSON_TRUE);
+    case 'f':
+      return json_word(j, "false", JSON_FALSE);
+    case 'n':
+      return json_word(j, "null", JSON_NULL);
+    default:
+      return json_integer(j);
+  }
+}
+
+/* json_parse reads |text| (without its LF; one byte beyond it is writable) as one object; the root is node 0. On false
+ * |j->why| says what is wrong. */
+static bool json_parse(json *j, uint8_t *text, size_t len, node *nodes) {
+  *j = (json){text, len, 0, nodes, 0, NULL};
+  if (!json_value(j, 0)) return false;
+  json_skip_space(j);
+  if (j->at != j->len) return json_wrong(j, "something follows the object");
+  if (nodes[0].type != JSON_OBJECT) return json_wrong(j, "the line is no object");
+  return true;
+}
+
+/* json_member returns the value of |key| in |object|, or NULL. */
+static const node *json_member(const json *j, const node *object, const char *key) {
+  size_t len = strlen(key);
+  uint32_t i = (uint32_t)(object - j->nodes) + 1;
+  for (uint32_t n = 0; n < object->len; n++, i = j->nodes[i + 1].next) {
+    const node *k = &j->nodes[i];
+    if (k->len == len && memcmp(j->text + k->start, key, len) == 0) return &j->nodes[i + 1];
+  }
+  return NULL;
+}
+
+/* ---------------------------------------------------------------------------------------------------- requests */
+
+enum { ARGUMENTS_MAX = 8, MAKES_MAX = 2, HANDLE_NAME_MAX = 63, LANES_MAX = 16, WHY_MAX = 500 };
+
+typedef struct handle handle;
+
+/* A checked argument. */
+typedef struct value {
+  bool present;
+  bool flag;
+  uint64_t number;
+  cts_bytes bytes; /* bytes, text, enum */
+  cts_data data;
+  cts_raw raw;
+  size_t num; /* elements of `list` */
+} value;
+
+/* What a lane brings to the calls that run in it. The reply is put together in place: the head goes right before
+ * the results, which begin at HEAD_ROOM. */
+enum { HEAD_ROOM = 96, WHY_ROOM = 6 * WHY_MAX + 16, RESULTS_MAX = CTS_LINE_MAX - HEAD_ROOM - WHY_ROOM };
+typedef struct executor {
+  uint64_t thread_id;
+  char reply[CTS_LINE_MAX];
+  uint8_t scratch[CTS_LINE_MAX];
+} executor;
+
+enum { CALL_FREE, CALL_QUEUED, CALL_RUNNING, CALL_REPLYING };
+struct cts_call {
+  int64_t id;
+  int state;            /* CALL_*; guarded by state.mutex */
+  const row *operation; /* its row, NULL if unknown */
+  cts_handler handler;  /* NULL: not offered */
+  const char *lane;     /* NULL: not given, or not valid */
+  const char *on;       /* NULL: none */
+  const char *makes[MAKES_MAX];
+  bool watch;
+  value arguments[ARGUMENTS_MAX]; /* in the order of its rows */
+  uint64_t list[CTS_LIST_MAX];
+  cts_outcome refusal;      /* status NULL: none */
+  char why[WHY_MAX / 2];    /* of the refusal */
+  handle *target;           /* behind `on`; a reference */
+  handle *made[MAKES_MAX];  /* reserved entries */
+  void *objects[MAKES_MAX]; /* what cts_make gave for them */
+  bool retires;             /* this call ends its target: it waits for the others and releases it */
+  executor *executor;       /* while it runs */
+  size_t results_len;       /* bytes of results in the reply */
+  bool overflow;            /* they did not fit */
+  cts_call *next;           /* in its lane's queue, or the free list */
+  uint8_t line[CTS_LINE_MAX + 1];
+};
+
+static const cts_peer *peer;
+
+/* refuse records why a call will not run. The first reason stays. */
+static void refuse(cts_call *call, const char *status, const char *format, ...) {
+  if (call->refusal.status != NULL) return;
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(call->why, sizeof(call->why), format, arguments);
+  va_end(arguments);
+  call->refusal = cts_status(status, call->why);
+}
+
+/* handle_name_valid tells whether |len| bytes are a name of a handle or lane: [A-Za-z0-9_.-]{1,63}. */
+static bool handle_name_valid(const char *name, size_t len) {
+  if (len == 0 || len > HANDLE_NAME_MAX) return false;
+  for (size_t i = 0; i < len; i++) {
+    char c = name[i];
+    bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    if (!letter && !(c >= '0' && c <= '9') && c != '_' && c != '.' && c != '-') return false;
+  }
+  return true;
+}
+
+/* enum_has tells whether |values|, joined by `|`, has |len| bytes of |text|. */
+static bool enum_has(const char *values, const char *text, size_t len) {
+  while (values != NULL) {
+    const char *bar = strchr(values, '|');
+    size_t run = bar != NULL ? (size_t)(bar - values) : strlen(values);
+    if (run == len && memcmp(values, text, len) == 0) return true;
+    values = bar != NULL ? bar + 1 : NULL;
+  }
+  return false;
+}
+
+/* The reading of one type each. They return false when |n| is not of the type or out of range. */
+
+static bool read_integer(const node *n, int64_t least, int64_t most, uint64_t *out) {
+  if (n == NULL || n->type != JSON_INTEGER || n->number < least || n->number > most) return false;
+  *out = (uint64_t)n->number;
+  return true;
+}
+
+static bool read_text(const json *j, const node *n, cts_bytes *out) {
+  if (n == NULL || n->type != JSON_STRING) return false;
+  *out = (cts_bytes){j->text + n->start, n->len};
+  return true;
+}
+
+static bool read_bytes(const json *j, const node *n, cts_bytes *out) {
+  if (read_text(j, n, out)) return true;
+  cts_bytes digits;
+  if (n->type != JSON_OBJECT || n->len != 1 || !read_text(j, json_member(j, n, "b64"), &digits)) return false;
+  uint8_t *text = j->text + (digits.data - j->text);
+  ptrdiff_t len = base64_decode(text, digits.len);
+  if (len < 0) return false;
+  text[len] = 0;
+  *out = (cts_bytes){text, (size_t)len};
+  return true;
+}
+
+static bool read_data(const json *j, const node *n, cts_data *out) {
+  cts_bytes bytes;
+  if (read_bytes(j, n, &bytes)) {
+    *out = (cts_data){bytes.data, 0, bytes.len};
+    return bytes.len <= CTS_INLINE_MAX;
+  }
+  uint64_t seed, length;
+  if (n->type != JSON_OBJECT || n->len != 2 || !read_integer(json_member(j, n, "seed"), 0, PATTERN_PERIOD - 1, &seed) ||
+      !read_integer(json_member(j, n, "length"), 0, CTS_PATTERN_MAX, &length)) {
+    return false;
+  }
+  *out = (cts_data){NULL, (uint32_t)seed, (size_t)length};
+  return true;
+}
+
+/* read_decimal reads an unsigned decimal number without sign, space or leading zero. */
+static bool read_decimal(cts_bytes text, uint64_t *out) {
+  uint64_t value = 0;
+  if (text.len == 0 || text.len > 20 || (text.data[0] == '0' && text.len > 1)) return false;
+  for (size_t i = 0; i < text.len; i++) {
+    if (text.data[i] < '0' || text.data[i] > '9') return false;
+    uint64_t digit = (uint64_t)(text.data[i] - '0');
+    if (value > (UINT64_MAX - digit) / 10) return false;
+    value = value * 10 + digit;
+  }
+  *out = value;
+  return true;
+}
+
+static bool read_raw(const json *j, const node *n, cts_raw *out) {
+  cts_bytes kind, number;
+  if (n->type != JSON_OBJECT || n->len != 2 || !read_text(j, json_member(j, n, "kind"), &kind) ||
+      !read_text(j, json_member(j, n, "value"), &number) ||
+      !enum_has("fd|handle|socket", (const char *)kind.data, kind.len)) {
+    return false;
+  }
+  out->kind = (const char *)kind.data;
+  return read_decimal(number, &out->value);
+}
+
+static bool read_list(const json *j, const node *n, int64_t most, cts_call *call, size_t *out_num) {
+  if (n->type != JSON_ARRAY || n->len > CTS_LIST_MAX) return false;
+  uint32_t i = (uint32_t)(n - j->nodes) + 1;
+  for (uint32_t k = 0; k < n->len; k++, i = j->nodes[i].next) {
+    if (!read_integer(&j->nodes[i], 0, most, &call->list[k])) return false;
+  }
+  *out_num = n->len;
+  return true;
+}
+
+/* read_argument reads |n| by the type of |argument|. */
+static bool read_argument(const json *j, const node *n, const row *argument, cts_call *call, value *out) {
+  switch (argument->type) {
+    case TYPE_bool:
+      out->flag = n->type == JSON_TRUE;
+      return n->type == JSON_TRUE || n->type == JSON_FALSE;
+    case TYPE_u32:
+      return read_integer(n, 0, UINT32_MAX, &out->number);
+    case TYPE_u64:
+      return read_integer(n, 0, json_integer_max, &out->number);
+    case TYPE_i64:
+      return read_integer(n, -json_integer_max, json_integer_max, &out->number);
+    case TYPE_text:
+      return read_text(j, n, &out->bytes);
+    case TYPE_enum:
+      return read_text(j, n, &out->bytes) && enum_has(argument->values, (const char *)out->bytes.data, out->bytes.len);
+    case TYPE_bytes:
+      return read_bytes(j, n, &out->bytes);
+    case TYPE_data:
+      return read_data(j, n, &out->data);
+    case TYPE_raw:
+      return read_raw(j, n, &out->raw);
+    case TYPE_list_u32:
+      return read_list(j, n, UINT32_MAX, call, &out->num);
+    case TYPE_list_u64:
+      return read_list(j, n, json_integer_max, call, &out->num);
+    default:
+      return false;
+  }
+}
+
+/* check_argument checks one argument of |call| by its row. */
+static void check_argument(const json *j, const row *argument, cts_call *call, value *out) {
+  const node *n = json_member(j, j->nodes, argument->name);
+  out->present = n != NULL;
+  if (n == NULL) {
+    if (!argument->optional) refuse(call, "invalid_argument", "%s is missing", argument->name);
+  } else if (argument->feature != NULL && !list_has(peer->features, argument->feature)) {
+    refuse(call, "unsupported", "%s needs the feature %s", argument->name, argument->feature);
+  } else if (!read_argument(j, n, argument, call, out)) {
+    refuse(call, "invalid_argument", "%s is of the wrong type or out of range", argument->name);
+  }
+}
+
+/* check_handle_name reads the name of a handle or lane at |key|; an absent one is NULL. */
+static const char *check_handle_name(const json *j, const char *key, bool optional, cts_call *call) {
+  const node *n = json_member(j, j->nodes, key);
+  if (n == NULL) {
+    if (!optional) refuse(call, "invalid_argument", "%s is missing", key);
+    return NULL;
+  }
+  const char *name = (const char *)j->text + n->start;
+  if (n->type == JSON_STRING && handle_name_valid(name, n->len)) return name;
+  refuse(call, "invalid_argument", "%s is no name", key);
+  return NULL;
+}
+
+static cts_outcome operation_hello(cts_call *call);
+static cts_outcome operation_configure(cts_call *call);
+static cts_outcome operation_reset(cts_call *call);
+static cts_outcome operation_pending(cts_call *call);
+static const cts_operation kit_operations[] = {
+    {"hello", operation_hello},
+    {"configure", operation_configure},
+    {"reset", operation_reset},
+    {"pending", operation_pending},
+    {NULL, NULL},
+};
+
+static cts_handler find_handler(const cts_operation *operations, const char *name) {
+  for (; operations->name != NULL; operations++) {
+    if (strcmp(operations->name, name) == 0) return operations->handler;
+  }
+  return NULL;
+}
+
+/* call_is_control tells whether the operation is one of the kit's own, which run in the lane `control`. */
+static bool call_is_control(const cts_call *call) {
+  return call->handler != NULL && find_handler(kit_operations, call->operation->name) != NULL;
+}
+
+/* check_operation finds the row and the handler of the operation that |j| asks for. */
+static void check_operation(const json *j, cts_call *call) {
+  cts_bytes name;
+  if (!read_text(j, json_member(j, j->nodes, "op"), &name)) {
+    refuse(call, "invalid_argument", "op is missing or no text");
+    return;
+  }
+  const char *text = (const char *)name.data;
+  for (size_t i = 0; i < NUM_ROWS && call->operation == NULL; i++) {
+    if (rows[i].kind == ROW_OPERATION && strlen(rows[i].name) == name.len &&
+        memcmp(rows[i].name, text, name.len) == 0) {
+      call->operation = &rows[i];
+    }
+  }
+  if (call->operation != NULL) {
+    call->handler = find_handler(kit_operations, call->operation->name);
+    if (call->handler == NULL) call->handler = find_handler(peer->operations, call->operation->name);
+  }
+  if (call->handler == NULL) refuse(call, "unsupported", "the operation is not offered");
+}
+
+/* call_begin_request makes |call| out of the request in |j|. It returns false, with |j->why|, if the line is no valid
+ * request at all; what else is wrong is recorded as the call's refusal. */
+static bool call_begin_request(json *j, cts_call *call) {
+  uint64_t id;
+  if (!read_integer(json_member(j, j->nodes, "id"), 1, json_integer_max, &id)) {
+    return json_wrong(j, "id is missing or no positive integer");
+  }
+  call->id = (int64_t)id;
+  call->operation = NULL;
+  call->handler = NULL;
+  call->on = NULL;
+  call->refusal.status = NULL;
+  call->target = NULL;
+  call->retires = false;
+  memset(call->makes, 0, sizeof(call->makes));
+  memset(call->made, 0, sizeof(call->made));
+  memset(call->objects, 0, sizeof(call->objects));
+  call->lane = check_handle_name(j, "lane", true, call);
+  check_operation(j, call);
+  const node *watch = json_member(j, j->nodes, "watch");
+  call->watch = watch != NULL && watch->type == JSON_TRUE;
+  if (watch != NULL && watch->type != JSON_TRUE && watch->type != JSON_FALSE) {
+    refuse(call, "invalid_argument", "watch is neither true nor false");
+  }
+  if (call->handler == NULL) return true;
+  if (call->operation->handle != NULL) call->on = check_handle_name(j, "on", false, call);
+  size_t num_makes = 0, num_arguments = 0;
+  for (const row *r = call->operation + 1; r->kind != ROW_END; r++) {
+    if (r->kind == ROW_MAKES && num_makes < MAKES_MAX) {
+      call->makes[num_makes++] = check_handle_name(j, r->name, false, call);
+    } else if (r->kind == ROW_ARGUMENT && num_arguments < ARGUMENTS_MAX) {
+      memset(&call->arguments[num_arguments], 0, sizeof(call->arguments[0]));
+      check_argument(j, r, call, &call->arguments[num_arguments]);
+      num_arguments++;
+    }
+  }
+  return true;
+}
+
+/* argument returns the argument |name| of |call|. */
+static const value *argument(const cts_call *call, const char *name) {
+  size_t index = 0;
+  for (const row *r = call->operation + 1; r->kind != ROW_END; r++) {
+    if (r->kind != ROW_ARGUMENT) continue;
+    if (strcmp(r->name, name) == 0) return &call->arguments[index];
+    index++;
+  }
+  peer_is_wrong("the operation has no such argument", name);
+  return NULL;
+}
+
+bool cts_has(const cts_call *call, const char *name) { return argument(call, name)->present; }
+
+bool cts_bool_or(const cts_call *call, const char *name, bool otherwise) {
+  const value *v = argument(call, name);
+  return v->present ? v->flag : otherwise;
+}
+
+uint64_t cts_u64_or(const cts_call *call, const char *name, uint64_t otherwise) {
+  const value *v = argument(call, name);
+  return v->present ? v->number : otherwise;
+}
+
+const char *cts_text_or(const cts_call *call, const char *name, const char *otherwise) {
+  const value *v = argument(call, name);
+  return v->present ? (const char *)v->bytes.data : otherwise;
+}
+
+cts_bytes cts_bytes_of(const cts_call *call, const char *name) { return argument(call, name)->bytes; }
+cts_data cts_data_of(const cts_call *call, const char *name) { return argument(call, name)->data; }
+cts_raw cts_raw_of(const cts_call *call, const char *name) { return argument(call, name)->raw; }
+
+const uint64_t *cts_list_of(const cts_call *call, const char *name, size_t *out_num) {
+  *out_num = argument(call, name)->num;
+  return call->list;
+}
+
+uint8_t *cts_scratch(cts_call *call) { return call->executor->scratch; }
+
+/* ----------------------------------------------------------------------------------------------------- replies */
+
+/* Text that grows up to a limit. */
+typedef struct builder {
+  char *text;
+  size_t len;
+  size_t max;
+  bool overflow;
+} builder;
+
+static void put_bytes(builder *b, const char *data, size_t len) {
+  if (b->overflow || b->max - b->len < len) {
+    b->overflow = true;
+    return;
+  }
+  memcpy(b->text + b->len, data, len);
+  b->len += len;
+}
+
+static void put_text(builder *b, const char *text) { put_bytes(b, text, strlen(text)); }
+
+static void put_u64(builder *b, uint64_t value) {
+  char digits[20];
+  size_t at = sizeof(digits);
+  do {
+    digits[--at] = (char)('0' + value % 10);
+    value /= 10;
+  } while (value > 0);
+  put_bytes(b, digits + at, sizeof(digits) - at);
+}
+
+/* put_string writes |len| bytes as a JSON string; what is not UTF-8 becomes U+FFFD. */
+static void put_string(builder *b, const uint8_t *data, size_t len) {
+  put_bytes(b, "\"", 1);
+  for (size_t i = 0; i < len;) {
+    size_t run = utf8_length(data + i, len - i);
+    if (run == 0) {
+      put_text(b, "\\ufffd");
+      i++;
+    } else if (data[i] < 0x20 || data[i] == 0x7F) {
+      char escape[7];
+      snprintf(escape, sizeof(escape), "\\u%04x", data[i]);
+      put_bytes(b, escape, 6);
+      i++;
+    } else {
+      if (data[i] == '"' || data[i] == '\\') put_bytes(b, "\\", 1);
+      put_bytes(b, (const char *)data + i, run);
+      i += run;
+    }
+  }
+  put_bytes(b, "\"", 1);
+}
+
+static void put_base64(builder *b, const uint8_t *data, size_t len) {
+  for (size_t i = 0; i < len; i += 3) {
+    size_t rest = len - i;
+    uint32_t bits = (uint32_t)data[i] << 16;
+    if (rest > 1) bits |= (uint32_t)data[i + 1] << 8;
+    if (rest > 2) bits |= data[i + 2];
+    char digits[4] = {base64_digits[bits >> 18], base64_digits[bits >> 12 & 63], base64_digits[bits >> 6 & 63],
+                      base64_digits[bits & 63]};
+    if (rest < 3) digits[3] = '=';
+    if (rest < 2) digits[2] = '=';
+    put_bytes(b, digits, 4);
+  }
+}
+
+/* results_begin and results_end frame the adding of one result to a call's reply. A result that does not fit leaves no
+ * half of itself behind. */
+static builder results_begin(cts_call *call, const char *key) {
+  builder b = {call->executor->reply + HEAD_ROOM, call->results_len, RESULTS_MAX, call->overflow};
+  put_text(&b, ",\"");
+  put_text(&b, key);
+  put_text(&b, "\":");
+  return b;
+}
+
+static void results_end(cts_call *call, const builder *b) {
+  call->overflow = b->overflow;
+  if (!b->overflow) call->results_len = b->len;
+}
+
+void cts_add_u64(cts_call *call, const char *key, uint64_t value) {
+  builder b = results_begin(call, key);
+  put_u64(&b, value);
+  results_end(call, &b);
+}
+
+void cts_add_text(cts_call *call, const char *key, const char *text) {
+  builder b = results_begin(call, key);
+  put_string(&b, (const uint8_t *)text, strlen(text));
+  results_end(call, &b);
+}
+
+void cts_add_bytes(cts_call *call, const char *key, const void *data, size_t len) {
+  const uint8_t *bytes = data;
+  builder b = results_begin(call, key);
+  size_t printable = 0;
+  while (printable < len && bytes[printable] >= 0x20 && bytes[printable] < 0x7F) printable++;
+  if (printable == len) {
+    put_string(&b, bytes, len);
+  } else {
+    put_text(&b, "{\"b64\":\"");
+    put_base64(&b, bytes, len);
+    put_text(&b, "\"}");
+  }
+  results_end(call, &b);
+}
+
+void cts_add_raw(cts_call *call, const char *key, cts_raw raw) {
+  builder b = results_begin(call, key);
+  put_text(&b, "{\"kind\":\"");
+  put_text(&b, raw.kind);
+  put_text(&b, "\",\"value\":\"");
+  put_u64(&b, raw.value);
+  put_text(&b, "\"}");
+  results_end(call, &b);
+}
+
+void cts_add_list_u64(cts_call *call, const char *key, const uint64_t *values, size_t num) {
+  builder b = results_begin(call, key);
+  put_text(&b, "[");
+  for (size_t i = 0; i < num; i++) {
+    if (i > 0) put_text(&b, ",");
+    put_u64(&b, values[i]);
+  }
+  put_text(&b, "]");
+  results_end(call, &b);
+}
+
+void cts_add_list_text(cts_call *call, const char *key, const char *const *texts) {
+  builder b = results_begin(call, key);
+  put_text(&b, "[");
+  for (size_t i = 0; texts != NULL && texts[i] != NULL; i++) {
+    if (i > 0) put_text(&b, ",");
+    put_string(&b, (const uint8_t *)texts[i], strlen(texts[i]));
+  }
+  put_text(&b, "]");
+  results_end(call, &b);
+}
+
+void cts_add_digest(cts_call *call, const cts_digest *digest) {
+  cts_add_u64(call, "length", digest->length);
+  cts_add_u64(call, "crc32", digest->crc32);
+  if (digest->length <= CTS_INLINE_MAX) cts_add_bytes(call, "data", digest->data, (size_t)digest->length);
+  if (digest->chunk == 0) return;
+  builder b = results_begin(call, "chunks");
+  put_text(&b, "[");
+  for (size_t i = 0; i < digest->num_chunks; i++) {
+    if (i > 0) put_text(&b, ",");
+    put_u64(&b, digest->chunks[i]);
+  }
+  put_text(&b, "]");
+  results_end(call, &b);
+}
+
+/* put_head writes the beginning of a reply. */
+static void put_head(builder *b, uint64_t id, cts_outcome outcome) {
+  put_text(b, "{\"id\":");
+  put_u64(b, id);
+  put_text(b, ",\"status\":\"");
+  put_text(b, outcome.status);
+  put_text(b, "\"");
+  if (outcome.native != 0) {
+    put_text(b, ",\"native\":");
+    put_u64(b, outcome.native);
+  }
+}
+
+/* put_tail writes `why`, cut at 500 bytes between two characters, and the end of a reply. */
+static void put_tail(builder *b, const char *why) {
+  if (why != NULL && why[0] != 0) {
+    size_t all = strlen(why), len = 0;
+    while (len < all) {
+      size_t run = utf8_length((const uint8_t *)why + len, all - len);
+      if (run == 0) run = 1;
+      if (len + run > WHY_MAX) break;
+      len += run;
+    }
+    put_text(b, ",\"why\":");
+    put_string(b, (const uint8_t *)why, len);
+  }
+  put_text(b, "}\n");
+}
+
+/* The right to write to the channel. A lane that waits for a slow runner holds it for as long as that takes. */
+static struct {
+  pthread_mutex_t mutex;
+  pthread_cond_t free;
+  bool taken;
+  unsigned num_waiting;
+} output = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0};
+
+enum { HANGUP_SLICE_MS = 50 }; /* how often the reader, while it waits for a lane, looks whether input has ended */
+
+/* output_write writes one line. The reader (|reader|) never blocks without watching for the end of input. */
+static void output_write(const char *line, size_t len, bool reader) {
+  pthread_mutex_lock(&output.mutex);
+  output.num_waiting++;
+  while (output.taken) {
+    if (!reader) {
+      pthread_cond_wait(&output.free, &output.mutex);
+    } else if (!platform_condition_wait(&output.free, &output.mutex, HANGUP_SLICE_MS) && platform_wait_hangup(0)) {
+      platform_end(0);
+    }
+  }
+  output.num_waiting--;
+  output.taken = true;
+  pthread_mutex_unlock(&output.mutex);
+
+  if (reader) platform_wait_writable();
+  platform_write(line, len);
+
+  pthread_mutex_lock(&output.mutex);
+  output.taken = false;
+  bool wake = output.num_waiting > 0;
+  pthread_mutex_unlock(&output.mutex);
+  if (wake) pthread_cond_signal(&output.free);
+}
+
+/* executor_is_reader tells whether a call of this executor runs in the thread that reads requests. */
+static executor reader_executor;
+static bool executor_is_reader(const executor *e) { return e == &reader_executor; }
+
+/* reply writes the one reply of |call|. */
+static void reply(cts_call *call, cts_outcome outcome) {
+  char head_text[HEAD_ROOM];
+  builder head = {head_text, 0, sizeof(head_text), false};
+  if (call->overflow) {
+    outcome = cts_status("failed", "the reply would be longer than a line may be");
+    call->results_len = 0;
+  }
+  put_head(&head, (uint64_t)call->id, outcome);
+  char *line = call->executor->reply + HEAD_ROOM - head.len;
+  memcpy(line, head_text, head.len);
+  builder whole = {line, head.len + call->results_len, (size_t)(call->executor->reply + CTS_LINE_MAX - line), false};
+  put_tail(&whole, outcome.why);
+  output_write(whole.text, whole.len, executor_is_reader(call->executor));
+}
+
+/* reply_to_garbage answers a line that is no request. */
+static void reply_to_garbage(const char *why) {
+  char line[HEAD_ROOM + WHY_ROOM];
+  builder b = {line, 0, sizeof(line), false};
+  put_head(&b, 0, cts_status("invalid_argument", NULL));
+  put_tail(&b, why);
+  output_write(line, b.len, true);
+}
+
+/* announce writes the event `begun` of a watched call. */
+static void announce(const cts_call *call) {
+  char line[HEAD_ROOM];
+  builder b = {line, 0, sizeof(line), false};
+  put_text(&b, "{\"id\":");
+  put_u64(&b, (uint64_t)call->id);
+  put_text(&b, ",\"event\":\"begun\",\"tid\":");
+  put_u64(&b, call->executor->thread_id);
+  put_text(&b, "}\n");
+  output_write(line, b.len, executor_is_reader(call->executor));
+}
+
+/* ----------------------------------------------------------------------------------------------------- handles */
+
+enum { HANDLES_MAX = 4096, BUCKETS = 1024, CALLS_MAX = 2 * CTS_OUTSTANDING_MAX };
+
+/* A named handle. It leaves its bucket, and so its name, when it is closed, and lives on until nobody uses it. */
+struct handle {
+  char name[HANDLE_NAME_MAX + 1];
+  const cts_kind *kind;
+  void *object;       /* NULL while the name is only reserved */
+  unsigned num_users; /* calls on it, and the one that closes it */
+  bool closing;       /* somebody has begun to end it */
+  bool named;         /* it is in its bucket */
+  handle *next;       /* in its bucket, the free list, or a list of those that reset closes */
+};
+
+/* A lane: a queue, and a thread that runs its calls in order. */
+typedef struct lane {
+  char name[HANDLE_NAME_MAX + 1]; /* "" until it is made */
+  cts_call *first, *last;
+  pthread_cond_t filled;
+  executor executor;
+} lane;
+
+/* What threads share. */
+static struct {
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;   /* a call or a use of a handle ended; signalled only if somebody waits */
+  unsigned num_waiting;     /* for `changed` */
+  unsigned num_outstanding; /* requests read and not yet answered */
+  unsigned num_running;     /* calls that run or write their reply, reset itself not counted */
+  unsigned num_handles;     /* named, reserved ones included */
+  unsigned num_lanes;
+  cts_call *free_calls;
+  handle *free_handles;
+  handle *buckets[BUCKETS];
+  bool configured;
+  bool sweeping;   /* a sweep is under way that reset has stopped waiting for */
+  bool hung_up;    /* single lanes: the other end of input is gone */
+  bool in_handler; /* single lanes: a call runs */
+} state = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static cts_call calls[CALLS_MAX];
+static handle handles[HANDLES_MAX];
+static lane lanes[LANES_MAX + 1]; /* the first is `main` */
+
+/* state_notify tells those who wait that something ended. state.mutex is held. */
+static void state_notify(void) {
+  if (state.num_waiting > 0) pthread_cond_broadcast(&state.changed);
+}
+
+/* state_wait waits for a notification. state.mutex is held. */
+static void state_wait(void) {
+  state.num_waiting++;
+  pthread_cond_wait(&state.changed, &state.mutex);
+  state.num_waiting--;
+}
+
+static handle **bucket_of(const char *name) {
+  return &state.buckets[(uint64_t)json_hash((const uint8_t *)name, strlen(name)) % BUCKETS];
+}
+
+/* The following hold state.mutex. */
+
+static handle *handle_find(const char *name) {
+  handle *h = *bucket_of(name);
+  while (h != NULL && strcmp(h->name, name) != 0) h = h->next;
+  return h;
+}
+
+static handle *handle_reserve(const char *name, const cts_kind *kind) {
+  handle *h = state.free_handles;
+  if (h == NULL) return NULL;
+  state.free_handles = h->next;
+  handle **bucket = bucket_of(name);
+  memset(h, 0, sizeof(*h));
+  memcpy(h->name, name, strlen(name) + 1);
+  h->kind = kind;
+  h->named = true;
+  h->next = *bucket;
+  *bucket = h;
+  state.num_handles++;
+  return h;
+}
+
+/* handle_unname takes the handle's name away: the next request may give it to another. */
+static void handle_unname(handle *h) {
+  if (!h->named) return;
+  handle **at = bucket_of(h->name);
+  while (*at != h) at = &(*at)->next;
+  *at = h->next;
+  h->named = false;
+  state.num_handles--;
+}
+
+static void handle_forget(handle *h) {
+  handle_unname(h);
+  h->next = state.free_handles;
+  state.free_handles = h;
+}
+
+/* handle_leave ends one use of |h|. */
+static void handle_leave(handle *h) {
+  h->num_users--;
+  if (h->num_users == 0 && !h->named) handle_forget(h);
+  state_notify();
+}
+
+/* handle_release waits until the caller is the only user of a handle being closed, and releases its object.
+ * state.mutex is not held. */
+static void handle_release(handle *h) {
+  pthread_mutex_lock(&state.mutex);
+  while (h->num_users > 1) state_wait();
+  pthread_mutex_unlock(&state.mutex);
+  if (h->kind->release != NULL) h->kind->release(h->object);
+}
+
+static const cts_kind *find_kind(const char *name) {
+  for (const cts_kind *kind = peer->kinds; kind != NULL && kind->name != NULL; kind++) {
+    if (strcmp(kind->name, name) == 0) return kind;
+  }
+  peer_is_wrong("no such kind of handle is declared", name);
+  return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------- running a request */
+
+/* call_enter finds the handle that |call| acts on and reserves the names of those it makes. state.mutex is held. */
+static void call_enter(cts_call *call) {
+  if (call->on != NULL) {
+    handle *h = handle_find(call->on);
+    if (h == NULL || h->object == NULL) {
+      refuse(call, "invalid_argument", "no handle has the name in on");
+    } else if (strcmp(h->kind->name, call->operation->handle) != 0) {
+      refuse(call, "invalid_argument", "the handle in on is a %s", h->kind->name);
+    } else {
+      h->num_users++;
+      call->target = h;
+    }
+  }
+  size_t index = 0;
+  for (const row *r = call->operation + 1; r->kind != ROW_END && call->refusal.status == NULL; r++) {
+    if (r->kind != ROW_MAKES || index >= MAKES_MAX) continue;
+    if (handle_find(call->makes[index]) != NULL) {
+      refuse(call, "invalid_argument", "the name in %s is taken", r->name);
+    } else {
+      call->made[index] = handle_reserve(call->makes[index], find_kind(r->handle));
+      if (call->made[index] == NULL) refuse(call, "out_of_resources", "too many handles");
+    }
+    index++;
+  }
+}
+
+/* call_publish makes the handles of a call that succeeded known, and collects to |doomed| those of one that did not.
+ * state.mutex is held. */
+static void call_publish(cts_call *call, bool succeeded, handle *doomed[MAKES_MAX]) {
+  for (size_t i = 0; i < MAKES_MAX; i++) {
+    handle *h = call->made[i];
+    doomed[i] = NULL;
+    if (h == NULL) continue;
+    h->object = call->objects[i];
+    if (succeeded && h->object != NULL) continue;
+    handle_unname(h);
+    doomed[i] = h;
+  }
+}
+
+/* call_discard closes what a call made although it did not succeed. */
+static void call_discard(handle *const doomed[MAKES_MAX]) {
+  for (size_t i = 0; i < MAKES_MAX; i++) {
+    handle *h = doomed[i];
+    if (h == NULL) continue;
+    if (h->object != NULL) {
+      h->kind->close(h->object);
+      if (h->kind->release != NULL) h->kind->release(h->object);
+    }
+    pthread_mutex_lock(&state.mutex);
+    handle_forget(h);
+    pthread_mutex_unlock(&state.mutex);
+  }
+}
+
+/* call_settle does with the handles of |call| what its outcome means. */
+static void call_settle(cts_call *call, cts_outcome outcome) {
+  bool succeeded = strcmp(outcome.status, "ok") == 0;
+  handle *doomed[MAKES_MAX];
+  pthread_mutex_lock(&state.mutex);
+  call_publish(call, succeeded, doomed);
+  if (succeeded && call->operation != NULL && call->operation->consumes && call->target != NULL &&
+      !call->target->closing) {
+    call->target->closing = true;
+    call->retires = true;
+    handle_unname(call->target);
+  }
+  pthread_mutex_unlock(&state.mutex);
+  call_discard(doomed);
+  if (call->retires) handle_release(call->target);
+}
+
+/* call_run performs |call|, which is in state CALL_RUNNING, with |e|, and replies. Then the call is free. */
+static void call_run(cts_call *call, executor *e) {
+  bool counted = call->handler != operation_reset;
+  call->executor = e;
+  call->results_len = 0;
+  call->overflow = false;
+  cts_outcome outcome = call->refusal;
+  if (outcome.status == NULL) {
+    if (call->watch) announce(call);
+    outcome = call->handler(call);
+    if (!status_known(outcome.status)) peer_is_wrong("no such status", outcome.status);
+  }
+  if (call->target != NULL || call->made[0] != NULL) call_settle(call, outcome);
+
+  /* From here the runner may count the request as answered: it may send another at once. */
+  pthread_mutex_lock(&state.mutex);
+  call->state = CALL_REPLYING;
+  state.num_outstanding--;
+  pthread_mutex_unlock(&state.mutex);
+  reply(call, outcome);
+
+  pthread_mutex_lock(&state.mutex);
+  call->state = CALL_FREE;
+  if (call->target != NULL) handle_leave(call->target);
+  if (counted) state.num_running--;
+  call->next = state.free_calls;
+  state.free_calls = call;
+  state_notify();
+  pthread_mutex_unlock(&state.mutex);
+}
+
+/* call_start takes |call| from its queue: its handles are looked up now, not when it was read. state.mutex is held. */
+static void call_start(cts_call *call) {
+  call->state = CALL_RUNNING;
+  if (call->handler != operation_reset) state.num_running++;
+  if (call->refusal.status == NULL && call->operation != NULL) call_enter(call);
+}
+
+void *cts_object(const cts_call *call) { return call->target->object; }
+
+void cts_make(cts_call *call, const char *key, void *object) {
+  size_t index = 0;
+  for (const row *r = call->operation + 1; r->kind != ROW_END; r++) {
+    if (r->kind != ROW_MAKES) continue;
+    if (strcmp(r->name, key) == 0) {
+      call->objects[index] = object;
+      return;
+    }
+    index++;
+  }
+  peer_is_wrong("the operation makes no such handle", key);
+}
+
+cts_outcome cts_close(cts_call *call) {
+  handle *h = call->target;
+  pthread_mutex_lock(&state.mutex);
+  bool closing = h->closing;
+  bool in_use = !closing && h->num_users > 1 && !list_has(peer->features, "close_while_in_use");
+  if (!closing && !in_use) {
+    h->closing = true;
+    call->retires = true;
+    handle_unname(h);
+  }
+  pthread_mutex_unlock(&state.mutex);
+  if (closing) return cts_status("closed", "another request closes it");
+  if (in_use) return cts_status("busy", "another lane uses the handle");
+  return h->kind->close(h->object);
+}
+
+/* --------------------------------------------------------------------------------------- operations of the kit */
+
+enum { PROTOCOL_VERSION = 1, RESET_WAIT_MS = 2000 };
+static const char *const default_modes[] = {"blocking", NULL};
+
+static const char *const *peer_modes(void) { return peer->modes != NULL ? peer->modes : default_modes; }
+static const char *lanes_name(void) { return peer->threads ? "thread" : "single"; }
+
+static cts_outcome operation_hello(cts_call *call) {
+  uint64_t asked = cts_u64_or(call, "protocol", 0);
+  if (asked == 0) return cts_status("invalid_argument", "there is no protocol version 0");
+  const char *names[NUM_ROWS];
+  size_t num = 0;
+  for (const cts_operation *o = kit_operations; o->name != NULL; o++) names[num++] = o->name;
+  for (const cts_operation *o = peer->operations; o->name != NULL && num + 1 < NUM_ROWS; o++) names[num++] = o->name;
+  names[num] = NULL;
+  cts_add_u64(call, "protocol", asked < PROTOCOL_VERSION ? asked : PROTOCOL_VERSION);
+  cts_add_text(call, "implementation", peer->implementation);
+  cts_add_text(call, "version", peer->version);
+  cts_add_text(call, "os", PLATFORM_OS);
+  cts_add_u64(call, "pid", platform_process_id());
+  cts_add_text(call, "lanes", lanes_name());
+  cts_add_list_text(call, "modes", peer_modes());
+  cts_add_list_text(call, "operations", names);
+  cts_add_list_text(call, "features", peer->features);
+  cts_add_list_text(call, "traits", peer->traits);
+  return cts_ok();
+}
+
+static cts_outcome operation_configure(cts_call *call) {
+  const char *mode = cts_text_or(call, "mode", "");
+  if (!list_has(peer_modes(), mode)) return cts_status("unsupported", "the mode is not offered");
+  pthread_mutex_lock(&state.mutex);
+  bool late = state.configured || state.num_handles > 0;
+  if (!late) state.configured = true;
+  pthread_mutex_unlock(&state.mutex);
+  if (late) return cts_status("invalid_argument", "a mode is chosen once, before any handle exists");
+  if (peer->configure != NULL) peer->configure(mode);
+  cts_add_text(call, "lanes", lanes_name());
+  return cts_ok();
+}
+
+static int compare_ids(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+static cts_outcome operation_pending(cts_call *call) {
+  uint64_t ids[CALLS_MAX];
+  size_t num = 0;
+  pthread_mutex_lock(&state.mutex);
+  for (size_t i = 0; i < CALLS_MAX; i++) {
+    if (calls[i].state == CALL_RUNNING && &calls[i] != call) ids[num++] = (uint64_t)calls[i].id;
+  }
+  pthread_mutex_unlock(&state.mutex);
+  qsort(ids, num, sizeof(ids[0]), compare_ids);
+  cts_add_list_u64(call, "ids", ids, num);
+  return cts_ok();
+}
+
+/* doom_handles takes every handle that nobody closes yet from its name. Returns them as a list, each with one more
+ * user: the sweep. state.mutex is held. */
+static handle *doom_handles(void) {
+  handle *doomed = NULL;
+  for (size_t i = 0; i < BUCKETS; i++) {
+    handle *h = state.buckets[i];
+    while (h != NULL) {
+      handle *next = h->next;
+      if (h->object != NULL && !h->closing) {
+        handle_unname(h);
+        h->closing = true;
+        h->num_users++;
+        h->next = doomed;
+        doomed = h;
+      }
+      h = next;
+    }
+  }
+  return doomed;
+}
+
+/* sweep closes every handle, those included that calls in flight make meanwhile, and returns when no call runs. */
+static void sweep(void) {
+  for (;;) {
+    pthread_mutex_lock(&state.mutex);
+    handle *doomed = doom_handles();
+    while (doomed == NULL && state.num_running > 0) {
+      state_wait();
+      doomed = doom_handles();
+    }
+    pthread_mutex_unlock(&state.mutex);
+    if (doomed == NULL) return;
+    for (handle *h = doomed; h != NULL; h = h->next) h->kind->close(h->object);
+    while (doomed != NULL) {
+      handle *h = doomed;
+      doomed = h->next;
+      handle_release(h);
+      pthread_mutex_lock(&state.mutex);
+      handle_leave(h);
+      pthread_mutex_unlock(&state.mutex);
+    }
+  }
+}
+
+static void *sweep_thread(void *unused) {
+  (void)unused;
+  sweep();
+  pthread_mutex_lock(&state.mutex);
+  state.sweeping = false;
+  state_notify();
+  pthread_mutex_unlock(&state.mutex);
+  return NULL;
+}
+
+/* cancel_queued answers the requests that wait in their lanes. */
+static void cancel_queued(void) {
+  static const cts_outcome cancelled = {"cancelled", 0, "reset came first"};
+  for (size_t i = 0; i <= LANES_MAX; i++) {
+    pthread_mutex_lock(&state.mutex);
+    cts_call *call = lanes[i].first;
+    lanes[i].first = lanes[i].last = NULL;
+    for (cts_call *c = call; c != NULL; c = c->next) {
+      c->refusal = cancelled;
+      call_start(c);
+    }
+    pthread_mutex_unlock(&state.mutex);
+    while (call != NULL) {
+      cts_call *next = call->next;
+      call_run(call, &reader_executor);
+      call = next;
+    }
+  }
+}
+
+/* sweep_or_give_up sweeps in a thread of its own, because a library may hang in a close, and waits for it for a
+ * bounded time; meanwhile it watches for the end of input, which nobody else reads. */
+static bool sweep_or_give_up(void) {
+  pthread_mutex_lock(&state.mutex);
+  bool start = !state.sweeping;
+  state.sweeping = true;
+  pthread_mutex_unlock(&state.mutex);
+  if (start && !platform_start_kit_thread(sweep_thread, NULL)) {
+    pthread_mutex_lock(&state.mutex);
+    state.sweeping = false;
+    pthread_mutex_unlock(&state.mutex);
+    return false;
+  }
+  pthread_mutex_lock(&state.mutex);
+  state.num_waiting++;
+  for (int waited_ms = 0; state.sweeping && waited_ms < RESET_WAIT_MS;) {
+    if (platform_condition_wait(&state.changed, &state.mutex, HANGUP_SLICE_MS)) continue;
+    if (platform_wait_hangup(0)) platform_end(0);
+    waited_ms += HANGUP_SLICE_MS;
+  }
+  state.num_waiting--;
+  bool done = !state.sweeping;
+  pthread_mutex_unlock(&state.mutex);
+  return done;
+}
+
+/* any_call_in_library tells whether a call runs that is not merely writing its reply. state.mutex is held. */
+static bool any_call_in_library(void) {
+  for (size_t i = 0; i < CALLS_MAX; i++) {
+    if (calls[i].state == CALL_RUNNING && calls[i].handler != operation_reset) return true;
+  }
+  return false;
+}
+
+static cts_outcome operation_reset(cts_call *call) {
+  (void)call;
+  cancel_queued();
+  pthread_mutex_lock(&state.mutex);
+  bool in_library = any_call_in_library();
+  bool running = state.num_running > 0 || state.sweeping;
+  pthread_mutex_unlock(&state.mutex);
+  if (in_library && !list_has(peer->features, "close_while_in_use")) {
+    return cts_status("busy", "operations are in flight that the library cannot end");
+  }
+  if (!running) {
+    sweep();
+  } else if (!sweep_or_give_up()) {
+    return cts_status("busy", "an operation in flight did not end");
+  }
+  if (peer->after_reset != NULL) peer->after_reset();
+  return cts_ok();
+}
+
+/* --------------------------------------------------------------------------------------- lanes and the reader */
+
+/* lane_serve runs the calls of a lane in order, for ever. */
+static void lane_serve(lane *l) {
+  l->executor.thread_id = platform_thread_id();
+  for (;;) {
+    pthread_mutex_lock(&state.mutex);
+    while (l->first == NULL) pthread_cond_wait(&l->filled, &state.mutex);
+    cts_call *call = l->first;
+    l->first = call->next;
+    if (l->first == NULL) l->last = NULL;
+    call_start(call);
+    pthread_mutex_unlock(&state.mutex);
+    call_run(call, &l->executor);
+  }
+}
+
+static void *lane_thread(void *argument) {
+  lane_serve(argument);
+  return NULL;
+}
+
+/* lane_start starts the thread of |l| with the signal mask that the process began with: to the library, a lane is a
+ * thread like any other. */
+static sigset_t initial_signals;
+static bool lane_start(lane *l) {
+  sigset_t shield;
+  pthread_t thread;
+  pthread_sigmask(SIG_SETMASK, &initial_signals, &shield);
+  int error = pthread_create(&thread, NULL, lane_thread, l);
+  pthread_sigmask(SIG_SETMASK, &shield, NULL);
+  if (error == 0) pthread_detach(thread);
+  return error == 0;
+}
+
+/* lane_find returns the lane |name|, making it if need be, or NULL if there are too many. Only the reader calls it. */
+static lane *lane_find(const char *name) {
+  if (strcmp(name, "main") == 0) return &lanes[0];
+  for (size_t i = 1; i <= state.num_lanes; i++) {
+    if (strcmp(lanes[i].name, name) == 0) return &lanes[i];
+  }
+  if (state.num_lanes == LANES_MAX) return NULL;
+  lane *l = &lanes[state.num_lanes + 1];
+  if (!lane_start(l)) return NULL;
+  memcpy(l->name, name, strlen(name) + 1);
+  state.num_lanes++;
+  return l;
+}
+
+/* call_route decides where |call| runs: its lane, or NULL for the reader's thread, where control runs and what is wrong
+ * with the lane itself is answered. */
+static lane *call_route(cts_call *call) {
+  bool control = call->lane != NULL && strcmp(call->lane, "control") == 0;
+  if (call_is_control(call)) {
+    if (call->lane != NULL && !control) refuse(call, "invalid_argument", "%s runs in control", call->operation->name);
+    return NULL;
+  }
+  if (control) refuse(call, "invalid_argument", "this operation does not run in control");
+  if (control || !peer->threads) return NULL;
+  lane *l = lane_find(call->lane != NULL ? call->lane : "a");
+  if (l == NULL) refuse(call, "out_of_resources", "there are too many lanes");
+  return l;
+}
+
+/* call_take returns a free call record. There always is one: at most 64 requests are outstanding, and no more than
+ * one a lane is writing its reply. */
+static cts_call *call_take(void) {
+  pthread_mutex_lock(&state.mutex);
+  cts_call *call = state.free_calls;
+  state.free_calls = call->next;
+  pthread_mutex_unlock(&state.mutex);
+  return call;
+}
+
+static void call_give_back(cts_call *call) {
+  pthread_mutex_lock(&state.mutex);
+  call->next = state.free_calls;
+  state.free_calls = call;
+  pthread_mutex_unlock(&state.mutex);
+}
+
+/* call_run_here runs |call| in the reader's thread. With single lanes the watcher must know when the library is in. */
+static void call_run_here(cts_call *call) {
+  pthread_mutex_lock(&state.mutex);
+  call_start(call);
+  state.in_handler = !peer->threads && !call_is_control(call);
+  if (state.in_handler && state.hung_up) platform_end(0);
+  pthread_mutex_unlock(&state.mutex);
+  call_run(call, &reader_executor);
+  if (peer->threads) return;
+  pthread_mutex_lock(&state.mutex);
+  state.in_handler = false;
+  pthread_mutex_unlock(&state.mutex);
+}
+
+/* accept_line handles one line, LF taken off. */
+static void accept_line(const uint8_t *line, size_t len) {
+  static node nodes[JSON_NODES_MAX];
+  json j;
+  cts_call *call = call_take();
+  memcpy(call->line, line, len);
+  if (!json_parse(&j, call->line, len, nodes) || !call_begin_request(&j, call)) {
+    call_give_back(call);
+    reply_to_garbage(j.why);
+    return;
+  }
+  lane *l = call_route(call);
+  pthread_mutex_lock(&state.mutex);
+  if (++state.num_outstanding > CTS_OUTSTANDING_MAX) {
+    refuse(call, "out_of_resources", "more than 64 requests are outstanding");
+    l = NULL;
+  }
+  call->state = CALL_QUEUED;
+  call->next = NULL;
+  if (l != NULL) {
+    if (l->last != NULL) l->last->next = call;
+    if (l->first == NULL) l->first = call;
+    l->last = call;
+  }
+  pthread_mutex_unlock(&state.mutex);
+  if (l != NULL) {
+    pthread_cond_signal(&l->filled);
+  } else {
+    call_run_here(call);
+  }
+}
+
+/* read_requests reads lines until the end of input and ends the process there. A line that does not fit is answered
+ * once and skipped up to its LF, so that memory stays bounded. */
+static void read_requests(void) {
+  static uint8_t buffer[CTS_LINE_MAX];
+  size_t filled = 0;
+  bool skipping = false;
+  reader_executor.thread_id = platform_thread_id();
+  for (;;) {
+    size_t got = platform_read(buffer + filled, sizeof(buffer) - filled);
+    if (got == 0) platform_end(0);
+    uint8_t *line = buffer, *end = buffer + filled + got, *search = buffer + filled, *lf;
+    while ((lf = memchr(search, '\n', (size_t)(end - search))) != NULL) {
+      if (!skipping) accept_line(line, (size_t)(lf - line));
+      skipping = false;
+      line = search = lf + 1;
+    }
+    filled = (size_t)(end - line);
+    if (skipping) {
+      filled = 0;
+    } else if (filled == sizeof(buffer)) {
+      reply_to_garbage("the line is longer than 65536 bytes");
+      skipping = true;
+      filled = 0;
+    } else if (filled > 0 && line != buffer) {
+      memmove(buffer, line, filled);
+    }
+  }
+}
+
+static void *reader_thread(void *unused) {
+  (void)unused;
+  read_requests();
+  return NULL;
+}
+
+/* watcher_thread exists with single lanes: it ends the process when input ends while the only thread that could read
+ * that is inside the library. It calls nothing of the library. */
+static void *watcher_thread(void *unused) {
+  (void)unused;
+  while (!platform_wait_hangup(-1)) continue;
+  pthread_mutex_lock(&state.mutex);
+  state.hung_up = true;
+  if (state.in_handler) platform_end(0);
+  pthread_mutex_unlock(&state.mutex);
+  return NULL;
+}
+
+/* check_peer ends a peer whose declaration has a mistake. */
+static void check_peer(const cts_peer *declared) {
+  for (const cts_operation *o = declared->operations; o->name != NULL; o++) {
+    bool known = false;
+    for (size_t i = 0; i < NUM_ROWS; i++) known |= rows[i].kind == ROW_OPERATION && strcmp(rows[i].name, o->name) == 0;
+    if (!known || o->handler == NULL) peer_is_wrong("no such operation, or no handler for it", o->name);
+  }
+  for (const char *const *f = declared->features; f != NULL && *f != NULL; f++) {
+    if (!cts_feature_known(*f)) peer_is_wrong("no such feature", *f);
+  }
+  for (const char *const *t = declared->traits; t != NULL && *t != NULL; t++) {
+    if (!cts_trait_known(*t)) peer_is_wrong("no such trait", *t);
+  }
+  if (declared->threads != list_has(declared->features, "lanes")) {
+    peer_is_wrong("the feature goes with lanes that are threads, and only with them", "lanes");
+  }
+}
+
+/* state_init fills the free lists. */
+static void state_init(const cts_peer *declared) {
+  peer = declared;
+  for (size_t i = CALLS_MAX; i > 0; i--) {
+    calls[i - 1].next = state.free_calls;
+    state.free_calls = &calls[i - 1];
+  }
+  for (size_t i = HANDLES_MAX; i > 0; i--) {
+    handles[i - 1].next = state.free_handles;
+    state.free_handles = &handles[i - 1];
+  }
+  for (size_t i = 0; i <= LANES_MAX; i++) pthread_cond_init(&lanes[i].filled, NULL);
+}
+
+int cts_run(const cts_peer *declared) {
+  check_peer(declared);
+  if (!cts_open_channel()) {
+    perror("cts_peer: cannot move the channel off descriptors 0 and 1");
+    return 2;
+  }
+  pthread_once(&codecs_once, codecs_init);
+  pthread_sigmask(SIG_SETMASK, NULL, &initial_signals);
+  state_init(declared);
+  if (!platform_start_kit_thread(declared->threads ? reader_thread : watcher_thread, NULL)) {
+    fprintf(stderr, "cts_peer: cannot start a thread\n");
+    return 2;
+  }
+  if (declared->threads) {
+    lane_serve(&lanes[0]);
+  } else {
+    read_requests();
+  }
+  return 2;
+}

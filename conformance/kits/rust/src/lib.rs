@@ -1,0 +1,63 @@
+//! The kit for a peer of IPC-CTS in Rust.
+//!
+//! A peer is a process that performs operations of one implementation when the runner asks it to, over the peer
+//! protocol (`spec/peer_protocol.md`). This crate has everything of it that is not the library under test: the
+//! channel, strict JSON, argument checks from `operations.json`, handles, lanes, modes, patterns and digests, errors.
+//!
+//! An author implements [`Library`], whose methods are single calls of the library under test, and runs it:
+//!
+//! ```no_run
+//! # struct MyLibrary;
+//! # impl cts_peer::Library for MyLibrary {
+//! #     type Listener = ();
+//! #     type Stream = ();
+//! #     const SHARED_STREAMS: bool = true;
+//! #     fn identity(&self) -> cts_peer::Identity { unimplemented!() }
+//! #     fn features(&self, _: cts_peer::Mode) -> Vec<&'static str> { unimplemented!() }
+//! # }
+//! fn main() -> std::io::Result<()> {
+//!     cts_peer::run(MyLibrary)
+//! }
+//! ```
+//!
+//! `examples/std_unix.rs` is a whole peer, for the standard library's `UnixStream`.
+//!
+//! In blocking mode the kit never wakes an operation that the library leaves waiting: a `reset` then answers `busy`,
+//! and a close from another lane `unsupported`. In nonblocking mode the kit waits with `poll` and ends its own waiting.
+
+mod arguments;
+mod bytes;
+mod channel;
+mod handle;
+mod json;
+mod library;
+mod operations;
+mod peer;
+mod status;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use library::{Credentials, Identity, Library, ListenOptions, Mode, Name, NameKind, StreamOptions};
+pub use status::Failure;
+
+/// Serves requests on standard input until it ends, and then ends the process with status 0. The calling thread, which
+/// must be the main one, becomes the lane `main`.
+///
+/// # Errors
+/// The channel cannot be set up. Nothing has been served then.
+pub fn run<L: Library>(library: L) -> std::io::Result<()> {
+    let (input, output) = channel::take_standard_streams()?;
+    peer::serve(library, input, channel::Output::new(output))
+}
+
+/// The version of `package` in the text of a `Cargo.lock`: what the peer was really built with.
+///
+/// # Panics
+/// The file does not name the package: the peer would not know what it tests.
+pub fn locked_version(cargo_lock: &str, package: &str) -> String {
+    let wanted = format!("name = \"{package}\"");
+    let mut lines = cargo_lock.lines().skip_while(|line| *line != wanted).skip(1);
+    let version = lines.next().and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
+    version.unwrap_or_else(|| panic!("Cargo.lock does not name {package}")).to_owned()
+}

@@ -1,0 +1,183 @@
+/* endpoint.c - see endpoint.h. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* POSIX threads under -std=c11 */
+#endif
+
+#include "conformance/peer/endpoint.h"
+
+#include <stdlib.h>
+
+ipc_table library;
+bool mode_nonblocking;
+
+static ipc_status status_of(int32_t code) { return (ipc_status){code, 0}; }
+
+/* library_switch moves the library's switch. e->mutex is held (or nobody else knows the endpoint yet). */
+static ipc_status library_switch(endpoint *e, bool nonblocking) {
+  ipc_status status = e->listener != NULL ? library.listener_set_nonblocking(e->listener, nonblocking)
+                                          : library.stream_set_nonblocking(e->stream, nonblocking);
+  if (status.code == IPC_OK) {
+    e->switched = nonblocking;
+    e->num_moves++;
+  }
+  return status;
+}
+
+/* settle moves the switch to where the calls under way and the two standing wishes want it. e->mutex is held. */
+static ipc_status settle(endpoint *e) {
+  bool wanted = e->num_attempts > 0 || e->user_nonblocking || (mode_nonblocking && e->num_waiting == 0);
+  return wanted == e->switched ? status_of(IPC_OK) : library_switch(e, wanted);
+}
+
+static void library_free(ipc_listener *listener, ipc_stream *stream) {
+  if (listener != NULL && library.listener_free != NULL) {
+    library.listener_free(listener);
+  } else if (listener != NULL && library.listener_close != NULL) {
+    library.listener_close(listener);
+  }
+  if (stream != NULL && library.stream_free != NULL) {
+    library.stream_free(stream);
+  } else if (stream != NULL && library.stream_close != NULL) {
+    library.stream_close(stream);
+  }
+}
+
+/* prepare_nonblocking switches a new handle and gets what the kit waits on. */
+static ipc_status prepare_nonblocking(endpoint *e) {
+  ipc_status status =
+      e->listener != NULL ? library.listener_raw(e->listener, &e->raw) : library.stream_raw(e->stream, &e->raw);
+  if (status.code != IPC_OK) return status;
+  if (!platform_wake_open(&e->wake)) return status_of(IPC_OUT_OF_RESOURCES);
+  return library_switch(e, true);
+}
+
+endpoint *endpoint_new(ipc_listener *listener, ipc_stream *stream, ipc_status *out_status) {
+  endpoint *e = calloc(1, sizeof(*e));
+  if (e == NULL) {
+    library_free(listener, stream);
+    *out_status = status_of(IPC_OUT_OF_RESOURCES);
+    return NULL;
+  }
+  e->listener = listener;
+  e->stream = stream;
+  e->wake = (platform_wake){-1, -1};
+  pthread_mutex_init(&e->mutex, NULL);
+  pthread_cond_init(&e->settled, NULL);
+  *out_status = mode_nonblocking ? prepare_nonblocking(e) : status_of(IPC_OK);
+  if (out_status->code == IPC_OK) return e;
+  endpoint_free(e);
+  return NULL;
+}
+
+void endpoint_free(endpoint *e) {
+  library_free(e->listener, e->stream);
+  platform_wake_close(&e->wake);
+  pthread_mutex_destroy(&e->mutex);
+  pthread_cond_destroy(&e->settled);
+  free(e);
+}
+
+void endpoint_end_waits(endpoint *e) {
+  pthread_mutex_lock(&e->mutex);
+  e->closing = true;
+  pthread_mutex_unlock(&e->mutex);
+  platform_wake_set(&e->wake);
+}
+
+ipc_status endpoint_close(endpoint *e) {
+  endpoint_end_waits(e);
+  if (e->listener != NULL) {
+    return library.listener_close != NULL ? library.listener_close(e->listener) : status_of(IPC_OK);
+  }
+  return library.stream_close != NULL ? library.stream_close(e->stream) : status_of(IPC_OK);
+}
+
+bool endpoint_kit_waits(endpoint *e) {
+  pthread_mutex_lock(&e->mutex);
+  bool waits = e->num_kit_waits > 0;
+  pthread_mutex_unlock(&e->mutex);
+  return waits;
+}
+
+ipc_status endpoint_set_nonblocking(endpoint *e, bool nonblocking) {
+  pthread_mutex_lock(&e->mutex);
+  ipc_status status = library_switch(e, nonblocking); /* asked for, so made, even if it changes nothing */
+  if (status.code == IPC_OK) {
+    e->user_nonblocking = nonblocking;
+    settle(e);
+  }
+  pthread_mutex_unlock(&e->mutex);
+  return status;
+}
+
+/* One making of the call: how it is made, and what the switch had done when it began. */
+typedef struct turn {
+  bool single;    /* would_block is its answer */
+  bool attempt;   /* it needs the switch on */
+  uint64_t moves; /* of the switch, when it began */
+} turn;
+
+/* turn_begin decides how the call is made now, and puts the switch there. */
+static ipc_status turn_begin(endpoint *e, const endpoint_request *request, turn *t) {
+  bool can_switch =
+      e->listener != NULL ? library.listener_set_nonblocking != NULL : library.stream_set_nonblocking != NULL;
+  ipc_status status = status_of(IPC_OK);
+  pthread_mutex_lock(&e->mutex);
+  for (;;) {
+    t->single = !request->wait || e->user_nonblocking;
+    t->attempt = can_switch && (t->single || (mode_nonblocking && request->timeout_ms < 0));
+    if (t->attempt || e->num_attempts == 0) break;
+    pthread_cond_wait(&e->settled, &e->mutex); /* attempts never wait for long */
+  }
+  unsigned *count = t->attempt ? &e->num_attempts : &e->num_waiting;
+  ++*count;
+  if (can_switch) status = settle(e);
+  if (status.code != IPC_OK) --*count;
+  t->moves = e->num_moves;
+  pthread_mutex_unlock(&e->mutex);
+  return status;
+}
+
+/* turn_end restores the switch and tells whether it was moved by others during the call. */
+static bool turn_end(endpoint *e, const turn *t) {
+  pthread_mutex_lock(&e->mutex);
+  bool moved = e->num_moves != t->moves;
+  --*(t->attempt ? &e->num_attempts : &e->num_waiting);
+  if (e->num_attempts == 0) {
+    settle(e); /* on a handle that was closed meanwhile it fails, and does not matter */
+    pthread_cond_broadcast(&e->settled);
+  }
+  pthread_mutex_unlock(&e->mutex);
+  return moved;
+}
+
+/* kit_wait waits for readiness; false when the handle is being closed. */
+static bool kit_wait(endpoint *e, int direction) {
+  pthread_mutex_lock(&e->mutex);
+  bool open = !e->closing;
+  if (open) e->num_kit_waits++;
+  pthread_mutex_unlock(&e->mutex);
+  if (!open) return false;
+  platform_wait_ready(&e->raw, direction, &e->wake);
+  pthread_mutex_lock(&e->mutex);
+  e->num_kit_waits--;
+  open = !e->closing;
+  pthread_mutex_unlock(&e->mutex);
+  return open;
+}
+
+ipc_status endpoint_perform(endpoint *e, const endpoint_request *request) {
+  for (;;) {
+    turn t;
+    ipc_status status = turn_begin(e, request, &t);
+    if (status.code != IPC_OK) return status;
+    status = request->call(e, request->timeout_ms, request->context);
+    bool moved = turn_end(e, &t);
+    if (status.code != IPC_WOULD_BLOCK || t.single) return status;
+    if (t.attempt) {
+      if (!kit_wait(e, request->direction)) return status_of(IPC_CANCELLED);
+    } else if (!moved) {
+      return status;
+    }
+  }
+}

@@ -1,0 +1,138 @@
+/* main.c - the generic peer: speaks the peer protocol for a shared library that exports the C ABI (spec/abi.md).
+ *
+ *   peer --library FILE
+ *
+ * It offers the operations whose slots the library's table has, and the features and traits that the table lists and
+ * operations.toml knows. Exit status: 0 at the end of standard input, 2 if the library cannot be used. */
+#include <stdio.h>
+#include <string.h>
+
+#include "conformance/kits/c/cts_peer.h"
+#include "conformance/peer/endpoint.h"
+#include "conformance/peer/operations.h"
+#include "conformance/peer/platform.h"
+#include "conformance/peer/released.h"
+
+/* An operation, its handler, and where its slot is in the table. */
+typedef struct dispatch {
+  const char *name;
+  cts_handler handler; /* NULL: the kit's own operation */
+  size_t slot;         /* offset in ipc_table */
+} dispatch;
+
+/* The operations that exist in the protocol alone have no slot. PICK chooses the second of its arguments; for these
+ * operations, and no others, PROTOCOL_ONLY_x expands to two, and moves what is chosen. */
+#define PROTOCOL_ONLY_hello ~, 0
+#define PROTOCOL_ONLY_configure ~, 0
+#define PROTOCOL_ONLY_reset ~, 0
+#define PROTOCOL_ONLY_pending ~, 0
+#define SECOND(first, second, ...) second
+#define PICK(...) SECOND(__VA_ARGS__)
+#define HANDLER_OF(identifier) PICK(PROTOCOL_ONLY_##identifier, do_##identifier, 0)
+#define SLOT_OF(identifier) PICK(PROTOCOL_ONLY_##identifier, offsetof(ipc_table, identifier), 0)
+
+static const dispatch dispatches[] = {
+#define CTS_OPERATION_BEGIN(identifier, name, on, consumes) {name, HANDLER_OF(identifier), SLOT_OF(identifier)},
+#define CTS_MAKES(key, kind)
+#define CTS_ARG(name, type, optional, feature, values)
+#define CTS_OPERATION_END
+#include "conformance/kits/c/cts_operations.inc"
+};
+enum { NUM_DISPATCHES = sizeof(dispatches) / sizeof(dispatches[0]), NAMES_MAX = 256 };
+
+static cts_operation offered_operations[NUM_DISPATCHES + 1];
+static const char *offered_features[NAMES_MAX + 2];
+static const char *offered_traits[NAMES_MAX + 1];
+
+typedef void (*any_function)(void);
+
+/* table_has tells whether the library's table has a function at |slot|. Slots that it is too small for are NULL. */
+static bool table_has(size_t slot) {
+  any_function function;
+  memcpy(&function, (const char *)&library + slot, sizeof(function));
+  return function != NULL;
+}
+
+/* offer_operations offers what has a slot; the kit's own operations it offers itself. */
+static void offer_operations(void) {
+  size_t num = 0;
+  for (size_t i = 0; i < NUM_DISPATCHES; i++) {
+    const dispatch *d = &dispatches[i];
+    if (d->handler == NULL || !table_has(d->slot)) continue;
+    bool closes = d->handler == do_listener_close || d->handler == do_stream_close;
+    offered_operations[num++] = (cts_operation){d->name, closes ? cts_close : d->handler};
+  }
+}
+
+static bool can_switch(void) {
+  bool listeners = library.listener_accept == NULL || library.listener_set_nonblocking != NULL;
+  return listeners && library.stream_set_nonblocking != NULL;
+}
+
+static bool can_wait(void) {
+  return (library.listener_accept == NULL || library.listener_raw != NULL) && library.stream_raw != NULL;
+}
+
+/* offer_features offers the library's known features, and lanes, which are this peer's: handles of the ABI may be used
+ * from any thread. A single attempt is made with set_nonblocking, so that `wait` needs its slots. */
+static void offer_features(void) {
+  size_t num = 0;
+  offered_features[num++] = "lanes";
+  for (size_t i = 0; library.features != NULL && library.features[i] != NULL && num <= NAMES_MAX; i++) {
+    const char *feature = library.features[i];
+    bool backed = strcmp(feature, "lanes") != 0 && (strcmp(feature, "wait") != 0 || can_switch());
+    if (backed && cts_feature_known(feature)) offered_features[num++] = feature;
+  }
+  num = 0;
+  for (size_t i = 0; library.traits != NULL && library.traits[i] != NULL && num < NAMES_MAX; i++) {
+    if (cts_trait_known(library.traits[i])) offered_traits[num++] = library.traits[i];
+  }
+}
+
+/* library_open fills `library` from the shared library at |path|; on false it has said why on standard error. */
+static bool library_open(const char *path) {
+  const char *why = "it exports no ipc_get_table";
+  get_table_function get_table = platform_load(path, &why);
+  if (get_table == NULL) {
+    fprintf(stderr, "peer: %s: %s\n", path, why);
+    return false;
+  }
+  const ipc_table *table = get_table(IPC_ABI_MAJOR);
+  if (table == NULL || table->size < offsetof(ipc_table, name_parse)) {
+    fprintf(stderr, "peer: %s: the library does not speak version %u of the C ABI\n", path, IPC_ABI_MAJOR);
+    return false;
+  }
+  memcpy(&library, table, table->size < sizeof(library) ? table->size : sizeof(library));
+  return true;
+}
+
+static void configure(const char *mode) { mode_nonblocking = strcmp(mode, "nonblocking") == 0; }
+
+int main(int argc, char **argv) {
+  static const char *const blocking_only[] = {"blocking", NULL};
+  static const char *const both_modes[] = {"blocking", "nonblocking", NULL};
+  if (argc != 3 || strcmp(argv[1], "--library") != 0) {
+    fprintf(stderr, "usage: %s --library FILE\n", argc > 0 ? argv[0] : "peer");
+    return 2;
+  }
+  if (!cts_open_channel()) { /* before the library's constructors can print */
+    perror("peer: cannot move the channel off descriptors 0 and 1");
+    return 2;
+  }
+  if (!library_open(argv[2])) return 2;
+  offer_operations();
+  offer_features();
+  const cts_peer peer = {
+      .implementation = library.implementation != NULL ? library.implementation : "",
+      .version = library.version != NULL ? library.version : "",
+      .threads = true,
+      .modes = can_switch() && can_wait() ? both_modes : blocking_only,
+      .features = offered_features,
+      .traits = offered_traits,
+      .operations = offered_operations,
+      .kinds = operations_kinds,
+      .configure = configure,
+      .after_reset = released_close_all,
+  };
+  return cts_run(&peer);
+}

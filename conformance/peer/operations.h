@@ -1,0 +1,36 @@
+/* operations.h - the handlers of the generic peer, one an operation of the ABI's table. */
+#ifndef CTS_PEER_OPERATIONS_H
+#define CTS_PEER_OPERATIONS_H
+
+#include "conformance/kits/c/cts_peer.h"
+
+cts_outcome do_name_parse(cts_call *call);
+cts_outcome do_name_format(cts_call *call);
+cts_outcome do_name_native(cts_call *call);
+cts_outcome do_name_limit(cts_call *call);
+cts_outcome do_local_listen(cts_call *call);
+cts_outcome do_local_connect(cts_call *call);
+cts_outcome do_listener_accept(cts_call *call);
+cts_outcome do_listener_native(cts_call *call);
+cts_outcome do_listener_set_nonblocking(cts_call *call);
+cts_outcome do_listener_raw(cts_call *call);
+cts_outcome do_listener_release(cts_call *call);
+cts_outcome do_listener_adopt(cts_call *call);
+cts_outcome do_listener_close(cts_call *call);
+cts_outcome do_stream_read(cts_call *call);
+cts_outcome do_stream_write(cts_call *call);
+cts_outcome do_stream_read_vectored(cts_call *call);
+cts_outcome do_stream_write_vectored(cts_call *call);
+cts_outcome do_stream_flush(cts_call *call);
+cts_outcome do_stream_split(cts_call *call);
+cts_outcome do_stream_peer_credentials(cts_call *call);
+cts_outcome do_stream_set_nonblocking(cts_call *call);
+cts_outcome do_stream_raw(cts_call *call);
+cts_outcome do_stream_release(cts_call *call);
+cts_outcome do_stream_adopt(cts_call *call);
+cts_outcome do_stream_close(cts_call *call);
+
+/* The kit's view of handles: objects are endpoints. */
+extern const cts_kind operations_kinds[];
+
+#endif /* CTS_PEER_OPERATIONS_H */

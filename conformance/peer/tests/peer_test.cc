@@ -1,0 +1,163 @@
+// peer_test.cc - the generic peer with a library: PEER LIBRARY are the arguments. What the library must do is the
+// cases' matter; here it is how the peer reaches it in each mode.
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <regex>
+#include <string>
+
+#include "conformance/kits/c/tests/line_peer.h"
+
+namespace {
+
+std::string peer_path, library_path;
+
+// A peer with one listener `l`, a connection `c` to it, and its accepted end `s`; all in lane a.
+class PeerTest : public testing::TestWithParam<const char *> {
+ protected:
+  PeerTest() : peer_({peer_path, "--library", library_path}) {}
+
+  // Sends a request with the next id and returns the next line, without the id if it is that of the request, and
+  // without the native error, which decides nothing.
+  std::string ask(const std::string &rest) {
+    send(rest);
+    return own_line();
+  }
+  void send(const std::string &rest) { peer_.send("{\"id\":" + std::to_string(++id_) + "," + rest + "}"); }
+  std::string own_line() {
+    const std::string line = std::regex_replace(peer_.line(), std::regex(",\"native\":[0-9]+"), "");
+    const std::string head = "{\"id\":" + std::to_string(id_) + ",";
+    return line.compare(0, head.size(), head) == 0 ? "{" + line.substr(head.size()) : line;
+  }
+  static std::string reply(const std::string &rest) { return "{" + rest + "}"; }
+  static std::string reply_of(int id, const std::string &rest) {
+    return "{\"id\":" + std::to_string(id) + "," + rest + "}";
+  }
+
+  void connect() {
+    ASSERT_NE(ask(R"("op":"configure","mode":")" + std::string(GetParam()) + "\"").find("\"ok\""), std::string::npos);
+    const std::string name = "cts-peer-test-" + std::to_string(getpid()) + "-" + std::to_string(peer_.pid());
+    ASSERT_NE(ask(R"("op":"local.listen","as":"l","kind":"namespaced","name":")" + name + "\"").find("\"ok\""),
+              std::string::npos);
+    ASSERT_EQ(ask(R"("op":"local.connect","as":"c","kind":"namespaced","name":")" + name + "\""),
+              reply(R"("status":"ok")"));
+    ASSERT_EQ(ask(R"("op":"listener.accept","on":"l","as":"s")"), reply(R"("status":"ok")"));
+  }
+
+  // Starts a request in lane b and waits until the library or the kit waits for it in the system. Returns its id.
+  int start(const std::string &rest) {
+    const std::string begun = ask(rest + R"(,"lane":"b","watch":true)"), key = "\"tid\":";
+    const size_t at = begun.find(key);
+    EXPECT_NE(at, std::string::npos) << begun;
+    if (at != std::string::npos) wait_until_blocked(std::stoi(begun.substr(at + key.size())));
+    return id_;
+  }
+
+  // Waits until the thread sleeps in a system call that is no futex.
+  void wait_until_blocked(int thread) const {
+    const std::string path = "/proc/" + std::to_string(peer_.pid()) + "/task/" + std::to_string(thread) + "/syscall";
+    for (std::string call; call.empty() || call == "running" || call == std::to_string(SYS_futex);) {
+      std::ifstream(path) >> call;
+      sched_yield();
+    }
+  }
+
+  int id_ = 0;
+  LinePeer peer_;
+};
+
+TEST_P(PeerTest, CloseEndsTheReadUnderWayAndRepliesAfterIt) {
+  connect();
+  int read = start(R"("op":"stream.read","on":"c","until":"some")");
+  EXPECT_EQ(ask(R"("op":"stream.close","on":"c")"),
+            reply_of(read, R"("status":"cancelled","length":0,"crc32":0,"data":"")"));
+  EXPECT_EQ(own_line(), reply(R"("status":"ok")"));
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+TEST_P(PeerTest, AttemptsDoNotDisturbAWaitingRead) {
+  connect();
+  int read = start(R"("op":"stream.read","on":"c","until":"exact","max":2)");
+  for (int i = 0; i < 200; i++) {
+    ASSERT_EQ(ask(R"("op":"stream.read","on":"c","until":"some","wait":false)"),
+              reply(R"("status":"would_block","length":0,"crc32":0,"data":"")"));
+  }
+  ask(R"("op":"stream.write","on":"s","data":"h")");
+  EXPECT_EQ(ask(R"("op":"pending")"), reply("\"status\":\"ok\",\"ids\":[" + std::to_string(read) + "]"));
+  send(R"("op":"stream.write","on":"s","data":"i")");
+  std::string first = peer_.line(), second = peer_.line();
+  EXPECT_NE((first + second).find("\"id\":" + std::to_string(read) + ",\"status\":\"ok\",\"length\":2"),
+            std::string::npos);
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+TEST_P(PeerTest, TheSwitchOfAHandleMakesItsCallsAttempts) {
+  connect();
+  ask(R"("op":"stream.set_nonblocking","on":"c","nonblocking":true)");
+  EXPECT_EQ(ask(R"("op":"stream.read","on":"c","until":"some")"),
+            reply(R"("status":"would_block","length":0,"crc32":0,"data":"")"));
+  ask(R"("op":"stream.set_nonblocking","on":"c","nonblocking":false)");
+  EXPECT_EQ(ask(R"("op":"stream.read","on":"c","until":"some","timeout_ms":1)"),
+            reply(R"("status":"timed_out","length":0,"crc32":0,"data":"")"));
+  start(R"("op":"stream.read","on":"c","until":"some")");
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+TEST_P(PeerTest, ALargeWriteIsRepeatedUntilAllIsAccepted) {
+  connect();
+  start(R"("op":"stream.write","on":"s","data":{"seed":5,"length":3000000},"buffer":70001)");
+  send(R"("op":"stream.read","on":"c","until":"exact","max":3000000)");
+  const std::string both = peer_.line() + peer_.line();
+  EXPECT_NE(both.find(R"("status":"ok","length":3000000})"), std::string::npos) << both;
+  EXPECT_NE(both.find(R"("status":"ok","length":3000000,"crc32":)"), std::string::npos) << both;
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+TEST_P(PeerTest, ResetEndsWhatWaitsAndWhatIsQueued) {
+  connect();
+  int accept = start(R"("op":"listener.accept","on":"l","as":"x")");
+  send(R"("op":"stream.flush","on":"c","lane":"b")");
+  int queued = id_;
+  send(R"("op":"reset")");
+  EXPECT_EQ(peer_.line(), reply_of(queued, R"("status":"cancelled","why":"reset came first")"));
+  EXPECT_EQ(peer_.line(), reply_of(accept, R"("status":"cancelled")"));
+  EXPECT_EQ(own_line(), reply(R"("status":"ok")"));
+  EXPECT_EQ(ask(R"("op":"stream.flush","on":"c")"),
+            reply(R"("status":"invalid_argument","why":"no handle has the name in on")"));
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+TEST_P(PeerTest, AReleasedHandleCanBeAdopted) {
+  connect();
+  std::string released = ask(R"("op":"stream.release","on":"c")");
+  size_t at = released.find("\"raw\":");
+  ASSERT_NE(at, std::string::npos) << released;
+  const std::string raw = released.substr(at, released.size() - at - 1);
+  EXPECT_EQ(ask("\"op\":\"stream.adopt\",\"as\":\"d\"," + raw), reply(R"("status":"ok")"));
+  ask(R"("op":"stream.write","on":"d","data":"x")");
+  EXPECT_EQ(ask(R"("op":"stream.read","on":"s","until":"some")"),
+            reply(R"("status":"ok","length":1,"crc32":2363233923,"data":"x")"));
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, PeerTest, testing::Values("blocking", "nonblocking"),
+                         [](const testing::TestParamInfo<const char *> &info) { return std::string(info.param); });
+
+TEST(Peer, ALibraryThatCannotBeLoadedIsStatus2) {
+  LinePeer peer({peer_path, "--library", "/nonexistent/library.so"});
+  EXPECT_EQ(peer.end(), 2 << 8);
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (argc != 3) return 2;
+  peer_path = argv[1];
+  library_path = argv[2];
+  if (library_path.find('/') == std::string::npos) library_path = "./" + library_path;
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,394 @@
+#include "conformance/support/case.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+namespace cts {
+namespace {
+
+struct Registered {
+  std::string id, file;
+  int line;
+  CaseMaker maker;
+  bool canary;
+};
+
+std::vector<Registered> &Registry() {
+  static std::vector<Registered> cases;
+  return cases;
+}
+
+/// What lasts over the cases of one run of the runner.
+struct Session {
+  Plan plan;
+  std::map<std::string, std::unique_ptr<Peer>> peers;
+  std::ofstream records, trace;
+  uint64_t sequence = 0;
+  int names = 0;
+  int64_t begun_us = 0;
+};
+
+Session &TheSession() {
+  static Session session;
+  return session;
+}
+
+/// Puts what GoogleTest says of a failed expectation on one line.
+std::string OneLine(std::string text) {
+  std::string line;
+  for (char c : text) {
+    if (c == '\n') c = ' ';
+    if (c == ' ' && !line.empty() && line.back() == ' ') continue;
+    line += c;
+  }
+  return line.substr(0, 2000);
+}
+
+/// The first few failures of the test that just ran.
+std::string Failures() {
+  const testing::TestResult *result = testing::UnitTest::GetInstance()->current_test_info()->result();
+  std::string text;
+  int count = 0;
+  for (int i = 0; i < result->total_part_count(); i++) {
+    const testing::TestPartResult &part = result->GetTestPartResult(i);
+    if (!part.failed() || ++count > 3) continue;
+    std::string file = part.file_name() == nullptr ? "" : part.file_name();
+    size_t at = file.find("conformance/");
+    text += (text.empty() ? "" : " ; ") + (at == std::string::npos ? file : file.substr(at)) + ":" +
+            std::to_string(part.line_number()) + ": " + OneLine(part.message());
+  }
+  return text;
+}
+
+/// nlohmann refuses bytes that are no UTF-8; what peers say may be anything.
+std::string Dump(const Json &json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+}  // namespace
+
+bool AddCase(const char *family, const char *rule, const char *file, int line, CaseMaker maker, bool canary) {
+  Registry().push_back(Registered{std::string(family) + "." + rule, file, line, maker, canary});
+  return true;
+}
+
+bool RegisterCases(const Plan &plan, std::string *error) {
+  Session &session = TheSession();
+  session.plan = plan;
+  session.begun_us = NowUs();
+  if (!plan.records.empty()) session.records.open(plan.records, std::ios::app);
+  if (!plan.trace.empty()) session.trace.open(plan.trace, std::ios::app);
+  if (session.records.fail() || session.trace.fail()) {
+    *error = "cannot write " + (session.records.fail() ? plan.records : plan.trace);
+    return false;
+  }
+  for (const Registered &entry : Registry()) {
+    const Requirement *requirement = entry.canary ? new Requirement{entry.id, "CANARY", {}, {}, {}, {}} : FindRequirement(entry.id);
+    if (requirement == nullptr) {
+      *error = entry.file + ":" + std::to_string(entry.line) + ": case " + entry.id + " has no requirement in spec/";
+      return false;
+    }
+    if (requirement->alone() && !plan.alone()) continue;
+    for (const Shape &shape : ShapesOf(*requirement)) {
+      std::string name = requirement->rule(), suffix = ShapeName(*requirement, shape);
+      if (!suffix.empty()) name += "/" + suffix;
+      CaseMaker maker = entry.maker;
+      testing::RegisterTest(requirement->family().c_str(), name.c_str(), nullptr, nullptr, entry.file.c_str(), entry.line,
+                            [=]() -> Case * { return maker(requirement, shape); });
+    }
+  }
+  return true;
+}
+
+void EndPeers() {
+  Session &session = TheSession();
+  for (auto &peer : session.peers) peer.second->End();
+  session.peers.clear();
+  KillOrphans();
+}
+
+Case::Case(const Requirement *requirement, Shape shape, bool canary)
+    : requirement_(requirement), shape_(std::move(shape)), canary_(canary), next_seed_(TheSession().plan.seed) {
+  for (char c : requirement->id) next_seed_ = next_seed_ * 31 + static_cast<unsigned char>(c);
+}
+
+Peer &Case::Role(const std::string &role, int number) {
+  Session &session = TheSession();
+  std::string name = number == 1 ? role : role + std::to_string(number);
+  std::unique_ptr<Peer> &peer = session.peers[name];
+  if (!peer) peer = std::make_unique<Peer>(name, role == "client" ? session.plan.client : session.plan.server, session.plan);
+  if (touched_.insert(name).second) {
+    peers_.push_back(peer.get());
+    peer->BeginCase();
+  }
+  peer->EnsureStarted();
+  return *peer;
+}
+
+Peer &Case::server(int number) { return Role("server", number); }
+Peer &Case::client(int number) { return Role("client", number); }
+// A one-process case needs no process of its own: it runs in the server's.
+Peer &Case::peer() { return Role("server", 1); }
+
+std::string Case::RoleOf(const Peer &peer) const {
+  if (requirement_->alone()) return "peer";
+  return peer.role().substr(0, 6);
+}
+
+LocalName Case::fresh_name() { return fresh_name(has_axis("kind") ? shape("kind") : "path"); }
+
+LocalName Case::fresh_name(const std::string &kind) {
+  Session &session = TheSession();
+  if (kind == "path") return LocalName{kind, fresh_path()};
+  return LocalName{kind, "cts-" + session.plan.run_id + "-" + std::to_string(++session.names)};
+}
+
+std::string Case::fresh_path(const std::string &suffix) {
+  return directory() + "/" + std::to_string(++TheSession().names) + suffix;
+}
+
+std::string Case::directory() {
+  if (directory_.empty()) {
+    directory_ = TheSession().plan.work_dir + "/c" + std::to_string(++TheSession().names);
+    if (mkdir(directory_.c_str(), 0700) != 0) throw Abort{"failed", "", "the runner cannot make " + directory_};
+  }
+  return directory_;
+}
+
+Data Case::pattern(uint64_t length) {
+  next_seed_ = next_seed_ * 1103515245u + 12345u;
+  return Data::Pattern(next_seed_ >> 8, length);
+}
+
+const std::string &Case::shape(const std::string &axis) const {
+  auto found = shape_.find(axis);
+  if (found == shape_.end()) throw Abort{"failed", "", "the requirement has no axis " + axis};
+  return found->second;
+}
+
+const Reply &Case::require_ok(const Reply &reply) {
+  if (!reply.ok()) throw Abort{"failed", reply.role(), "the " + reply.role() + ": " + reply.describe()};
+  return reply;
+}
+
+Listener Case::listen(Peer &peer, op::local_listen request) {
+  std::string handle = peer.fresh_handle("l");
+  Reply reply = peer.call(request.as(handle));
+  require_ok(reply);
+  return Listener(&peer, handle, reply.bytes("native"));
+}
+
+Stream Case::connect(Peer &peer, op::local_connect request) {
+  std::string handle = peer.fresh_handle("s");
+  require_ok(peer.call(request.as(handle)));
+  return Stream(&peer, handle);
+}
+
+Stream Listener::accept() const {
+  std::string as = peer_->fresh_handle("s");
+  Reply reply = peer_->call(op::listener_accept().as(as).on(handle_));
+  if (!reply.ok()) throw Abort{"failed", reply.role(), "the " + reply.role() + ": " + reply.describe()};
+  return Stream(peer_, as);
+}
+
+Pair Case::connected_pair() {
+  Peer &connecting = client();
+  return connected_pair(listen(server(), fresh_name()), connecting);
+}
+
+Pair Case::connected_pair(const Listener &listener, Peer &client) {
+  // The accept is under way before the connect, so that a peer that serves one request at a time works in both roles.
+  std::string as = listener.peer().fresh_handle("s");
+  Pending accepting = listener.start(op::listener_accept().as(as));
+  Pair pair;
+  pair.client = connect(client, listener);
+  require_ok(accepting.wait());
+  pair.listener = listener;
+  pair.server = Stream(&listener.peer(), as);
+  pair.server_writes = has_axis("writer") && shape("writer") == "server";
+  return pair;
+}
+
+StatusMatcher Case::Allowed(const std::string &row) const {
+  auto found = requirement_->outcomes.find(row);
+  if (found == requirement_->outcomes.end()) throw Abort{"failed", "", "the requirement has no outcome row \"" + row + "\""};
+  auto column = found->second.find(SystemOf(TheSession().plan.os));
+  if (column == found->second.end()) throw Abort{"failed", "", "row \"" + row + "\" has no column for this system"};
+  return StatusMatcher(column->second);
+}
+
+void Case::OnRequest(const Peer &peer, const Request &request) {
+  const std::string role = RoleOf(peer);
+  if (canary_ || request.operation() == "hello" || request.operation() == "reset" || request.operation() == "pending") return;
+  std::vector<std::string> needs = NeedsOf(*requirement_, shape_, role);
+  auto declared = [&](const std::string &what) { return std::find(needs.begin(), needs.end(), what) != needs.end(); };
+  if (!declared(request.operation())) {
+    throw Abort{"failed", "", "the case uses " + request.operation() + " at the " + role + ", which its requirement does not name"};
+  }
+  for (const std::string &feature : request.features()) {
+    if (!declared(feature)) {
+      throw Abort{"failed", "", "the case uses " + feature + " at the " + role + ", which its requirement does not name"};
+    }
+  }
+  used_[role].insert(request.operation());
+}
+
+void Case::OnTrace(const Peer &peer, const char *kind, const Json &detail) {
+  Session &session = TheSession();
+  if (!session.trace.is_open()) return;
+  auto label = [](const Implementation &i) { return i.mode.empty() ? i.name : i.name + ":" + i.mode; };
+  Json line = {{"seq", ++session.sequence},
+               {"t_us", NowUs() - session.begun_us},
+               {"pairing", label(session.plan.server) + ">" + label(session.plan.client)},
+               {"case", requirement_->id},
+               {"shape", ShapeName(*requirement_, shape_)},
+               {"role", requirement_->alone() ? "peer" : peer.role()},
+               {"pid", peer.pid()},
+               {"kind", kind}};
+  line.update(detail);
+  session.trace << Dump(line) << "\n";
+}
+
+void Case::OnProof(const char *proof) {
+  static const std::vector<std::string> weakest_first = {"none", "pending", "thread"};
+  auto rank = [](const std::string &p) { return std::find(weakest_first.begin(), weakest_first.end(), p) - weakest_first.begin(); };
+  const bool first = used_["(proof)"].insert("used").second;
+  if (first || rank(proof) < rank(proof_)) proof_ = proof;
+}
+
+std::string Case::Missing() {
+  const std::string os = TheSession().plan.os;
+  if (requirement_->excluded(os)) return "not on this system: see the requirement";
+  std::string missing;
+  auto check = [&](Peer &peer, const std::string &role) {
+    for (const std::string &need : NeedsOf(*requirement_, shape_, role)) {
+      if (!peer.offers(need)) missing += (missing.empty() ? "" : ", ") + role + ": " + need;
+    }
+  };
+  if (requirement_->alone()) {
+    check(peer(), "peer");
+  } else {
+    check(server(), "server");
+    check(client(), "client");
+  }
+  return missing.empty() ? "" : "not offered: " + missing;
+}
+
+void Case::CheckUse() {
+  if (canary_) return;
+  for (const char *role : {"server", "client", "peer"}) {
+    for (const std::string &need : NeedsOf(*requirement_, shape_, role)) {
+      const bool operation = need[0] != '!' && need.find('.') != std::string::npos && used_[role].count(need) == 0 &&
+                             std::any_of(peers_.begin(), peers_.end(), [&](Peer *p) { return p->offer().operations.count(need) != 0; });
+      if (operation) {
+        throw Abort{"failed", "", std::string("the requirement names ") + need + " for the " + role + ", which the case never used"};
+      }
+    }
+  }
+  for (Peer *peer : peers_) {
+    std::vector<std::string> needs = NeedsOf(*requirement_, shape_, RoleOf(*peer));
+    if (peer->concurrent_lanes_used() && std::find(needs.begin(), needs.end(), "lanes") == needs.end()) {
+      throw Abort{"failed", "", "the case uses two lanes of the " + peer->role() + " at once; its requirement does not name lanes"};
+    }
+  }
+}
+
+void Case::Run() {
+  if (!canary_) {
+    const std::string missing = Missing();
+    if (!missing.empty()) {
+      outcome_ = "not_applicable";
+      message_ = missing;
+      return;
+    }
+  } else if (requirement_->rule() == "NotOffered" && !server().offers("canary.never")) {
+    outcome_ = "not_applicable";
+    message_ = "not offered: server: canary.never";
+    return;
+  }
+  Body();
+  if (!HasFailure()) CheckUse();
+}
+
+void Case::ResetPeers() {
+  for (Peer *peer : peers_) {
+    try {
+      peer->Reset();
+    } catch (const Abort &abort) {
+      // The first thing that went wrong is the case's outcome; what follows from it is told behind it.
+      if (!aborted_ && !HasFailure()) throw;
+      aftermath_ += " ; then: " + abort.message;
+    }
+  }
+}
+
+void Case::TestBody() {
+  ClearBlame();
+  begun_us_ = NowUs();
+  Peer::SetObserver(this);
+  auto guarded = [&](auto step) {
+    try {
+      step();
+    } catch (const Abort &abort) {
+      if (!aborted_) {
+        aborted_ = true;
+        outcome_ = abort.outcome;
+        blame_ = abort.role;
+        message_ = abort.message;
+      }
+    }
+  };
+  guarded([&] { Run(); });
+  guarded([&] { ResetPeers(); });
+  KillOrphans();
+  Peer::SetObserver(nullptr);
+  if (HasFailure() && !aborted_) {
+    outcome_ = "failed";
+    blame_ = BlamedRole();
+    message_ = Failures();
+  }
+  message_ += aftermath_;
+  const bool blocking_proof_missing = used_.count("(proof)") != 0 && proof_ == "none";
+  if (outcome_ == "passed" && blocking_proof_missing) {
+    outcome_ = "unverifiable";
+    message_ = "the peer cannot show that an operation waits: it offers no `pending`";
+  }
+  Record();
+  if (outcome_ == "not_applicable") GTEST_SKIP() << message_;
+  if (aborted_) ADD_FAILURE() << outcome_ << ": " << message_;
+}
+
+void Case::Record() {
+  Session &session = TheSession();
+  if (!session.records.is_open()) return;
+  uint64_t requests = 0;
+  for (Peer *peer : peers_) requests += peer->requests();
+  std::string blame = requirement_->alone() && !blame_.empty() ? "peer" : blame_.substr(0, 6);
+  Json record = {{"case", requirement_->id},
+                 {"requirement", requirement_->level},
+                 {"shape", ShapeName(*requirement_, shape_)},
+                 {"os", session.plan.os},
+                 {"outcome", outcome_},
+                 {"proof", proof_},
+                 {"blame", blame},
+                 {"duration_ms", static_cast<double>(NowUs() - begun_us_) / 1000.0},
+                 {"message", message_},
+                 {"operations", requests},
+                 {"gates", requirement_->gates(session.plan.os)}};
+  if (requirement_->alone()) {
+    record["peer"] = session.plan.server.name;
+    record["mode"] = session.plan.server.mode;
+  } else {
+    record["server"] = session.plan.server.name;
+    record["server_mode"] = session.plan.server.mode;
+    record["client"] = session.plan.client.name;
+    record["client_mode"] = session.plan.client.mode;
+  }
+  session.records << Dump(record) << "\n" << std::flush;
+  session.trace << std::flush;
+}
+
+}  // namespace cts

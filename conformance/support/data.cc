@@ -1,0 +1,163 @@
+#include "conformance/support/data.h"
+
+#include <algorithm>
+#include <array>
+
+namespace cts {
+namespace {
+
+constexpr uint32_t kPeriod = 65521;  // prime, so that no power-of-two chunking ever sees a repeat
+
+const std::string &PatternTable() {
+  static const std::string table = [] {
+    std::string bytes(kPeriod, '\0');
+    uint32_t x = 1;
+    for (char &byte : bytes) {
+      x = (1103515245u * x + 12345u) & 0x7fffffffu;
+      byte = static_cast<char>((x >> 16) & 0xffu);
+    }
+    return bytes;
+  }();
+  return table;
+}
+
+const std::array<uint32_t, 256> &CrcTable() {
+  static const std::array<uint32_t, 256> table = [] {
+    std::array<uint32_t, 256> entries{};
+    for (uint32_t i = 0; i < 256; i++) {
+      uint32_t c = i;
+      for (int bit = 0; bit < 8; bit++) c = (c & 1) ? 0xedb88320u ^ (c >> 1) : c >> 1;
+      entries[i] = c;
+    }
+    return entries;
+  }();
+  return table;
+}
+
+constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+}  // namespace
+
+uint32_t Crc32(uint32_t crc, const void *data, size_t size) {
+  const auto &table = CrcTable();
+  const auto *bytes = static_cast<const unsigned char *>(data);
+  crc = ~crc;
+  for (size_t i = 0; i < size; i++) crc = table[(crc ^ bytes[i]) & 0xff] ^ (crc >> 8);
+  return ~crc;
+}
+
+Data::Data(std::string bytes) : bytes_(std::move(bytes)) { length_ = bytes_.size(); }
+
+Data Data::Pattern(uint32_t seed, uint64_t length) {
+  Data data;
+  data.pattern_ = true;
+  data.seed_ = seed % kPeriod;
+  data.length_ = length;
+  return data;
+}
+
+std::string Data::slice(uint64_t offset, uint64_t length) const {
+  offset = std::min(offset, length_);
+  length = std::min(length, length_ - offset);
+  if (!pattern_) return bytes_.substr(offset, length);
+  const std::string &table = PatternTable();
+  std::string bytes;
+  bytes.reserve(length);
+  uint64_t at = (seed_ + offset) % kPeriod;
+  while (bytes.size() < length) {
+    uint64_t run = std::min<uint64_t>(kPeriod - at, length - bytes.size());
+    bytes.append(table, at, run);
+    at = 0;
+  }
+  return bytes;
+}
+
+uint32_t Data::slice_crc32(uint64_t offset, uint64_t length) const {
+  std::string bytes = slice(offset, length);
+  return Crc32(0, bytes.data(), bytes.size());
+}
+
+Data Data::prefix(uint64_t length) const {
+  Data cut = *this;
+  cut.length_ = std::min(length, length_);
+  if (!pattern_) cut.bytes_.resize(cut.length_);
+  return cut;
+}
+
+Json Data::json() const {
+  if (!pattern_) return BytesJson(bytes_);
+  return Json{{"seed", seed_}, {"length", length_}};
+}
+
+std::string Data::describe() const {
+  if (pattern_) return std::to_string(length_) + " bytes of pattern " + std::to_string(seed_);
+  return std::to_string(length_) + " bytes \"" + Printable(bytes_, 60) + "\"";
+}
+
+std::string Base64(const std::string &bytes) {
+  std::string text;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t group = 0;
+    size_t have = std::min<size_t>(3, bytes.size() - i);
+    for (size_t k = 0; k < 3; k++) group = group << 8 | (k < have ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (size_t k = 0; k < 4; k++) text += k <= have ? kAlphabet[(group >> (18 - 6 * k)) & 63] : '=';
+  }
+  return text;
+}
+
+bool FromBase64(const std::string &text, std::string *bytes) {
+  if (text.size() % 4 != 0) return false;
+  bytes->clear();
+  size_t padding = 0;
+  for (size_t i = 0; i < text.size(); i += 4) {
+    uint32_t group = 0;
+    for (size_t k = 0; k < 4; k++) {
+      char c = text[i + k];
+      const char *at = c == '\0' ? nullptr : std::find(kAlphabet, kAlphabet + 64, c);
+      if (c == '=' && i + 4 == text.size() && k >= 2 && text.find_first_not_of('=', i + k) == std::string::npos) {
+        padding++;
+        group <<= 6;
+      } else if (at == nullptr || at == kAlphabet + 64) {
+        return false;
+      } else {
+        group = group << 6 | static_cast<uint32_t>(at - kAlphabet);
+      }
+    }
+    for (int k = 2; k >= 0; k--) *bytes += static_cast<char>((group >> (8 * k)) & 0xff);
+  }
+  bytes->resize(bytes->size() - padding);
+  return Base64(*bytes) == text;
+}
+
+Json BytesJson(const std::string &bytes) {
+  bool printable = std::all_of(bytes.begin(), bytes.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
+  if (printable) return bytes;
+  return Json{{"b64", Base64(bytes)}};
+}
+
+bool BytesFromJson(const Json &json, std::string *bytes) {
+  if (json.is_string()) {
+    *bytes = json.get<std::string>();
+    return true;
+  }
+  if (!json.is_object() || json.size() != 1 || !json.contains("b64") || !json["b64"].is_string()) return false;
+  return FromBase64(json["b64"].get<std::string>(), bytes);
+}
+
+std::string Printable(const std::string &bytes, size_t most) {
+  static const char hex[] = "0123456789abcdef";
+  std::string text;
+  for (unsigned char c : bytes) {
+    if (text.size() >= most) return text + "…";
+    if (c >= 0x20 && c < 0x7f && c != '\\') {
+      text += static_cast<char>(c);
+    } else if (c == '\n') {
+      text += "\\n";
+    } else {
+      text += {'\\', 'x', hex[c >> 4], hex[c & 15]};
+    }
+  }
+  return text;
+}
+
+}  // namespace cts

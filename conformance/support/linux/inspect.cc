@@ -1,0 +1,128 @@
+// What Linux shows of processes: /proc/PID/task/TID (proc(5)), the child subreaper and the parent-death signal (prctl(2)).
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "conformance/support/host.h"
+#include "conformance/support/peer.h"
+#include "conformance/support/posix/orphans.h"
+#include "conformance/support/process.h"
+
+namespace cts {
+namespace {
+
+/// A small file of /proc, whole; empty if it cannot be read.
+std::string ReadProc(const std::string &path) {
+  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  char buffer[4096];
+  ssize_t got = read(fd, buffer, sizeof buffer);
+  close(fd);
+  return got > 0 ? std::string(buffer, static_cast<size_t>(got)) : "";
+}
+
+/// Fields of a stat file after the command, which may hold anything: [0] is the state, [1] the parent.
+std::string AfterCommand(const std::string &stat) {
+  size_t end = stat.rfind(')');
+  return end == std::string::npos || end + 2 >= stat.size() ? "" : stat.substr(end + 2);
+}
+
+std::vector<int64_t> NumbersIn(const std::string &directory) {
+  std::vector<int64_t> numbers;
+  DIR *dir = opendir(directory.c_str());
+  if (dir == nullptr) return numbers;
+  while (dirent *entry = readdir(dir)) {
+    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') numbers.push_back(atoll(entry->d_name));
+  }
+  closedir(dir);
+  return numbers;
+}
+
+bool InFutex(const std::string &task) {
+  std::string call = ReadProc(task + "/syscall");
+  if (!call.empty() && call[0] >= '0' && call[0] <= '9') {
+    long number = atol(call.c_str());
+    if (number == SYS_futex) return true;
+#ifdef SYS_futex_waitv
+    if (number == SYS_futex_waitv) return true;
+#endif
+    return false;
+  }
+  return ReadProc(task + "/wchan").find("futex") != std::string::npos;
+}
+
+/// Counters that grow whenever the thread runs.
+std::string Counters(const std::string &task) {
+  std::string counters = ReadProc(task + "/schedstat");
+  if (!counters.empty() && counters != "0 0 0\n") return counters;
+  std::string status = ReadProc(task + "/status");
+  size_t at = status.find("voluntary_ctxt_switches");
+  return at == std::string::npos ? "" : status.substr(at);
+}
+
+ThreadState Inspect(const std::string &task) {
+  ThreadState state;
+  std::string after = AfterCommand(ReadProc(task + "/stat"));
+  state.counters = Counters(task);
+  state.known = !after.empty() && !state.counters.empty();
+  state.sleeping = !after.empty() && after[0] == 'S';
+  state.in_futex = state.sleeping && InFutex(task);
+  return state;
+}
+
+}  // namespace
+
+ThreadState InspectThread(int64_t pid, int64_t tid) {
+  return Inspect("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid));
+}
+
+ThreadState InspectProcess(int64_t pid) {
+  ThreadState all;
+  std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+  std::vector<int64_t> threads = NumbersIn(tasks);
+  all.known = all.sleeping = !threads.empty();
+  for (int64_t tid : threads) {
+    ThreadState one = Inspect(tasks + "/" + std::to_string(tid));
+    all.known = all.known && one.known;
+    all.sleeping = all.sleeping && one.sleeping;
+    all.counters += one.counters;
+  }
+  return all;
+}
+
+void AdoptOrphans() { prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+
+void DieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }
+
+void CloseFrom(int first) {
+#ifdef SYS_close_range
+  if (syscall(SYS_close_range, static_cast<unsigned>(first), ~0u, 0u) == 0) return;
+#endif
+  for (int64_t fd : NumbersIn("/proc/self/fd")) {
+    if (fd >= first) close(static_cast<int>(fd));
+  }
+}
+
+std::vector<int64_t> Children() {
+  std::vector<int64_t> children;
+  const int64_t self = getpid();
+  for (int64_t pid : NumbersIn("/proc")) {
+    std::string after = AfterCommand(ReadProc("/proc/" + std::to_string(pid) + "/stat"));
+    if (after.size() > 2 && atoll(after.c_str() + 2) == self) children.push_back(pid);
+  }
+  return children;
+}
+
+bool host::IsCloseOnExec(int64_t pid, const std::string &fd) {
+  std::string info = ReadProc("/proc/" + std::to_string(pid) + "/fdinfo/" + fd);
+  size_t at = info.find("flags:");
+  if (at == std::string::npos) throw Abort{"failed", "", "descriptor " + fd + " of process " + std::to_string(pid) + " cannot be seen"};
+  return (strtol(info.c_str() + at + 6, nullptr, 8) & O_CLOEXEC) != 0;
+}
+
+}  // namespace cts

@@ -1,0 +1,416 @@
+#include "conformance/support/peer.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+
+namespace cts {
+namespace {
+
+constexpr size_t kLineMax = 65536;
+constexpr size_t kOutstandingMax = 64;
+constexpr int kGreetFailuresMax = 3;  // then a peer is given up: its other cases need not wait for it again
+
+PeerObserver *g_observer = nullptr;
+std::vector<Peer *> g_peers;
+uint64_t g_next_id = 1;
+
+const std::set<std::string> kStatuses = {
+#define CTS_STATUS(name) name,
+#include "conformance/kits/c/cts_operations.inc"
+#undef CTS_STATUS
+};
+
+const std::set<std::string> kControl = {"hello", "configure", "reset", "pending"};
+
+/// Parses one line by the rules of peer_protocol.md 1.1, some of which a JSON parser does not know.
+bool ParseLine(const std::string &line, Json *json, std::string *error) {
+  std::vector<std::set<std::string>> keys;
+  bool repeated = false, floating = false, deep = false;
+  auto callback = [&](int depth, Json::parse_event_t event, Json &parsed) {
+    deep = deep || depth > 8;
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::key) repeated = !keys.back().insert(parsed.get<std::string>()).second || repeated;
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::value) floating = floating || parsed.is_number_float();
+    return true;
+  };
+  try {
+    *json = Json::parse(line, callback);
+  } catch (const Json::exception &) {
+    *error = "is no JSON";
+    return false;
+  }
+  if (!json->is_object()) *error = "is no JSON object";
+  if (repeated) *error = "has a key twice";
+  if (floating) *error = "has a number that is no integer";
+  if (deep) *error = "is nested deeper than 8";
+  return error->empty();
+}
+
+std::set<std::string> NameSet(const Json &hello, const char *key) {
+  std::set<std::string> names;
+  if (!hello.contains(key)) return names;
+  for (const Json &name : hello[key]) names.insert(name.get<std::string>());
+  return names;
+}
+
+Offer ReadOffer(const Json &hello) {
+  Offer offer;
+  offer.implementation = hello.at("implementation").get<std::string>();
+  offer.version = hello.at("version").get<std::string>();
+  offer.os = hello.at("os").get<std::string>();
+  offer.pid = hello.at("pid").get<int64_t>();
+  offer.lanes = hello.at("lanes").get<std::string>();
+  offer.modes = hello.at("modes").get<std::vector<std::string>>();
+  offer.operations = NameSet(hello, "operations");
+  offer.features = NameSet(hello, "features");
+  offer.traits = NameSet(hello, "traits");
+  if (offer.modes.empty()) throw std::runtime_error("`modes` is empty");
+  return offer;
+}
+
+std::map<std::string, std::string> ScrubbedEnvironment(const Implementation &implementation) {
+  std::map<std::string, std::string> environment = implementation.environment;
+  for (const char *name : {"PATH", "HOME", "LANG", "TMPDIR", "USER"}) {
+    const char *value = getenv(name);
+    if (value != nullptr) environment.emplace(name, value);
+  }
+  return environment;
+}
+
+}  // namespace
+
+bool Offer::covers(const std::string &need) const {
+  if (need[0] == '!') return traits.count(need.substr(1)) == 0;
+  return operations.count(need) != 0 || features.count(need) != 0;
+}
+
+Reply::Reply(std::string role, std::string operation, Json json)
+    : role_(std::move(role)), operation_(std::move(operation)), status_(json.value("status", "")), json_(std::move(json)) {}
+
+void Reply::Missing(const std::string &key, const char *type) const {
+  throw Abort{"failed", role_,
+              "the reply to " + operation_ + " has no `" + key + "` that is " + type + ": " + Printable(json_.dump())};
+}
+
+uint64_t Reply::number(const std::string &key) const {
+  if (!json_.contains(key) || !json_[key].is_number_unsigned()) Missing(key, "a natural number");
+  return json_[key].get<uint64_t>();
+}
+
+std::string Reply::text(const std::string &key) const {
+  if (!json_.contains(key) || !json_[key].is_string()) Missing(key, "a string");
+  return json_[key].get<std::string>();
+}
+
+std::string Reply::bytes(const std::string &key) const {
+  std::string bytes;
+  if (!json_.contains(key) || !BytesFromJson(json_[key], &bytes)) Missing(key, "bytes");
+  return bytes;
+}
+
+std::vector<uint64_t> Reply::numbers(const std::string &key) const {
+  if (!json_.contains(key) || !json_[key].is_array()) Missing(key, "a list of numbers");
+  std::vector<uint64_t> numbers;
+  for (const Json &n : json_[key]) {
+    if (!n.is_number_unsigned()) Missing(key, "a list of natural numbers");
+    numbers.push_back(n.get<uint64_t>());
+  }
+  return numbers;
+}
+
+Raw Reply::raw() const {
+  if (!json_.contains("raw") || !json_["raw"].is_object()) Missing("raw", "a raw handle");
+  const Json &raw = json_["raw"];
+  if (!raw.value("kind", Json()).is_string() || !raw.value("value", Json()).is_string()) Missing("raw", "a raw handle");
+  return Raw{raw["kind"].get<std::string>(), raw["value"].get<std::string>()};
+}
+
+std::string Reply::describe() const {
+  std::string text = operation_ + " answered " + (status_.empty() ? "nothing" : status_);
+  if (json_.contains("native") && json_["native"].is_number()) text += " (native " + json_["native"].dump() + ")";
+  if (json_.contains("length") && json_["length"].is_number()) text += ", length " + json_["length"].dump();
+  std::string data;
+  if (json_.contains("data") && BytesFromJson(json_["data"], &data) && data.size() <= 64) text += " \"" + Printable(data) + "\"";
+  if (json_.contains("why") && json_["why"].is_string()) text += ": " + Printable(json_["why"].get<std::string>());
+  return text;
+}
+
+Reply Pending::wait() const { return peer_->WaitFor(id_, operation_); }
+void Pending::expect_blocked() const { peer_->ExpectBlocked(id_, operation_); }
+
+bool Pending::answered() const {
+  peer_->PumpOnce(0);
+  return peer_->replies_.count(id_) != 0;
+}
+
+void Peer::SetObserver(PeerObserver *observer) { g_observer = observer; }
+
+Peer::Peer(std::string role, const Implementation &implementation, const Plan &plan)
+    : role_(std::move(role)), implementation_(implementation), plan_(plan) {
+  g_peers.push_back(this);
+}
+
+Peer::~Peer() { g_peers.erase(std::find(g_peers.begin(), g_peers.end(), this)); }
+
+int64_t Peer::pid() const { return process_ ? process_->pid() : -1; }
+
+void Peer::BeginCase() {
+  requests_ = 0;
+  concurrent_ = false;
+}
+
+void Peer::EnsureStarted() {
+  if (process_) return;
+  if (greet_failures_ >= kGreetFailuresMax) throw Abort{"crashed", role_, "given up, because: " + greet_message_};
+  std::string directory = plan_.work_dir + "/" + role_, error;
+  mkdir(directory.c_str(), 0700);
+  outstanding_.clear();
+  replies_.clear();
+  handles_ = 0;
+  process_ = Process::Start(implementation_.command, ScrubbedEnvironment(implementation_), directory, &error);
+  try {
+    if (!process_) throw Abort{"crashed", role_, error};
+    Greet();
+    greet_failures_ = 0;
+  } catch (const Abort &abort) {
+    greet_failures_++;
+    greet_message_ = abort.message;
+    throw;
+  }
+}
+
+void Peer::Greet() {
+  if (g_observer) g_observer->OnTrace(*this, "start", Json::object());
+  AskOffer();
+  const std::string &mode = implementation_.mode;
+  if (mode.empty() || (mode == offer_.modes[0] && !offer_.covers("configure"))) return;
+  Reply reply = Control(op::configure().mode(mode));
+  if (!reply.ok()) Fail("failed", "mode " + mode + ": " + reply.describe());
+  AskOffer();  // modes may offer different things
+}
+
+void Peer::AskOffer() {
+  Reply hello = Control(op::hello().protocol(1));
+  if (!hello.ok()) Fail("failed", hello.describe());
+  try {
+    offer_ = ReadOffer(hello.json());
+  } catch (const std::exception &problem) {
+    Fail("failed", std::string("the answer to hello is not usable: ") + problem.what());
+  }
+}
+
+bool Peer::Reset() {
+  if (!process_) return true;
+  try {
+    Reply reply = Control(op::reset());
+    if (reply.ok() && outstanding_.empty()) return true;
+    if (!reply.ok() && reply.status() != "busy") Fail("failed", reply.describe());
+    if (reply.ok()) Fail("failed", "reset answered ok while requests were unanswered");
+  } catch (const Abort &) {
+    Kill();
+    throw;
+  }
+  Kill();
+  return false;
+}
+
+std::unique_ptr<Exit> Peer::End() {
+  if (!process_) return nullptr;
+  auto exit = std::make_unique<Exit>();
+  process_->CloseInput();
+  if (!process_->Wait(plan_.deadline_ms, exit.get())) exit.reset();
+  if (g_observer) g_observer->OnTrace(*this, "exit", {{"status", exit ? exit->describe() : "killed"}});
+  process_.reset();
+  return exit;
+}
+
+void Peer::Kill() {
+  if (!process_) return;
+  process_->Kill();
+  if (g_observer) g_observer->OnTrace(*this, "exit", {{"status", "killed"}});
+  process_.reset();
+}
+
+Pending Peer::start(const Request &request) {
+  EnsureStarted();
+  if (g_observer) g_observer->OnRequest(*this, request);
+  const std::string lane = kControl.count(request.operation()) != 0 ? "control" : request.lane();
+  Json body = request.body();
+  return Send(std::move(body), request.operation(), lane);
+}
+
+Pending Peer::Send(Json body, const std::string &operation, const std::string &lane) {
+  if (outstanding_.size() >= kOutstandingMax) Fail("failed", "the case has 64 requests outstanding: it may not send more");
+  uint64_t id = g_next_id++;
+  for (const auto &other : outstanding_) concurrent_ = concurrent_ || (other.second.lane != lane && lane != "control");
+  body["id"] = id;
+  if (lane != "control") body["lane"] = lane;
+  std::string line = body.dump();
+  if (line.size() >= kLineMax) Fail("failed", "the case makes a request longer than a line may be");
+  outstanding_[id] = Outstanding{operation, lane, false, 0};
+  requests_++;
+  if (g_observer) g_observer->OnTrace(*this, "begin", {{"request", body}});
+  process_->Write(line + "\n");
+  return Pending(this, id, operation);
+}
+
+Pending Peer::send_line(const std::string &line, uint64_t id) {
+  EnsureStarted();
+  outstanding_[id] = Outstanding{"(a line as it is)", "a", false, 0};
+  requests_++;
+  process_->Write(line);
+  return Pending(this, id, "(a line as it is)");
+}
+
+Reply Peer::Control(const Request &request) { return Send(request.body(), request.operation(), "control").wait(); }
+
+Reply Peer::WaitFor(uint64_t id, const std::string &operation) {
+  const int64_t deadline = NowMs() + plan_.deadline_ms;
+  for (;;) {
+    auto found = replies_.find(id);
+    if (found != replies_.end()) {
+      Reply reply = found->second;
+      replies_.erase(found);
+      return reply;
+    }
+    if (!process_) throw Abort{"crashed", role_, "the peer has been ended; no reply to " + operation + " can come"};
+    if (process_->ended()) FailDead();
+    if (process_->exited()) {
+      PumpOnce(0);  // what it wrote before it ended
+      if (replies_.count(id) == 0) FailDead();
+      continue;
+    }
+    int64_t left = deadline - NowMs();
+    if (left <= 0) {
+      const std::string half = Printable(process_->output(), 80);
+      Fail("hung", "no reply to " + operation + " within " + std::to_string(plan_.deadline_ms) + " ms" +
+                       (half.empty() ? "" : "; half a line is there: " + half));
+    }
+    // In slices, because an orphan that holds the output would hide the end of the process.
+    PumpOnce(static_cast<int>(std::min<int64_t>(left, 100)));
+  }
+}
+
+void Peer::PumpOnce(int timeout_ms) {
+  std::vector<Process *> processes;
+  for (Peer *peer : g_peers) {
+    if (peer->process_) processes.push_back(peer->process_.get());
+  }
+  PumpAll(processes, timeout_ms);
+  // Over a copy: a peer that breaks the protocol is killed while the others' lines are still to be taken.
+  for (Peer *peer : std::vector<Peer *>(g_peers)) peer->Consume();
+}
+
+void Peer::Consume() {
+  if (!process_) return;
+  std::string &output = process_->output();
+  size_t begin = 0;
+  for (size_t end; (end = output.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    if (end - begin >= kLineMax) FailLine(output.substr(begin, end - begin), "is longer than 65,536 bytes");
+    std::string line = output.substr(begin, end - begin);
+    OnLine(line);
+  }
+  output.erase(0, begin);
+  if (output.size() >= kLineMax) FailLine(output, "has 65,536 bytes and no end");
+}
+
+void Peer::OnLine(const std::string &line) {
+  Json json;
+  std::string error;
+  if (!ParseLine(line, &json, &error)) FailLine(line, error);
+  if (!json.contains("id") || !json["id"].is_number_unsigned()) FailLine(line, "has no `id` that is a natural number");
+  const uint64_t id = json["id"].get<uint64_t>();
+  auto found = outstanding_.find(id);
+  if (found == outstanding_.end()) FailLine(line, "answers id " + std::to_string(id) + ", which is not outstanding");
+  if (json.contains("event")) {
+    if (json["event"] != "begun" || found->second.begun) FailLine(line, "is an event that is not expected");
+    found->second.begun = true;
+    found->second.tid = json.value("tid", Json(0)).is_number_unsigned() ? json.value("tid", int64_t{0}) : 0;
+    if (g_observer) g_observer->OnTrace(*this, "event", json);
+    return;
+  }
+  if (!json.contains("status") || !json["status"].is_string()) FailLine(line, "has no `status`");
+  if (kStatuses.count(json["status"].get<std::string>()) == 0) FailLine(line, "has a status that does not exist");
+  if (g_observer) g_observer->OnTrace(*this, "end", {{"reply", json}});
+  replies_[id] = Reply(role_, found->second.operation, std::move(json));
+  outstanding_.erase(found);
+}
+
+void Peer::ExpectBlocked(uint64_t id, const std::string &operation) {
+  const int64_t deadline = NowMs() + plan_.deadline_ms;
+  const char *proof = "none";
+  while (!BlockedNow(id, &proof)) {
+    auto found = replies_.find(id);
+    if (found != replies_.end()) Fail("failed", "it should wait now, but " + found->second.describe());
+    if (!process_ || process_->ended() || process_->exited()) FailDead();
+    if (NowMs() >= deadline) Fail("unverifiable", operation + " neither answered nor was seen to wait within the deadline");
+    Yield();
+  }
+  if (g_observer) g_observer->OnProof(proof);
+}
+
+bool Peer::BlockedNow(uint64_t id, const char **proof) {
+  PumpOnce(0);
+  auto found = outstanding_.find(id);
+  if (found == outstanding_.end() || !found->second.begun || !process_) return false;
+  const int64_t tid = found->second.tid;
+  auto inspect = [&] { return tid != 0 ? InspectThread(pid(), tid) : InspectProcess(pid()); };
+  const ThreadState first = inspect();
+  if (!first.known) {
+    const ThreadState self = InspectProcess(pid());
+    if (!self.known) Fail("unverifiable", "this system shows no run counters of threads");
+    return false;
+  }
+  if (!first.sleeping || (tid != 0 && first.in_futex)) return false;
+  const ThreadState second = inspect();
+  if (!second.sleeping || (tid != 0 && second.in_futex) || first.counters != second.counters) return false;
+  // A reply written before the first look may still be in the pipe: take everything, then believe.
+  PumpOnce(0);
+  if (replies_.count(id) != 0) return false;
+  *proof = tid != 0 ? "thread" : offer_.covers("pending") ? "pending" : "none";
+  return tid != 0 || !offer_.covers("pending") || ListedPending(id);
+}
+
+bool Peer::ListedPending(uint64_t id) {
+  Reply reply = Control(op::pending());
+  if (!reply.ok()) Fail("failed", reply.describe());
+  for (uint64_t listed : reply.numbers("ids")) {
+    if (listed == id) return replies_.count(id) == 0;
+  }
+  return false;
+}
+
+std::string Peer::ErrorsTail() const {
+  if (!process_ || process_->errors().empty()) return "";
+  const std::string &errors = process_->errors();
+  return "; its last words: " + Printable(errors.substr(errors.size() > 400 ? errors.size() - 400 : 0), 400);
+}
+
+void Peer::Fail(const std::string &outcome, const std::string &message) {
+  const std::string tail = outcome == "failed" || outcome == "unverifiable" ? "" : ErrorsTail();
+  throw Abort{outcome, role_, "the " + role_ + " (" + implementation_.name + "): " + message + tail};
+}
+
+void Peer::FailLine(const std::string &line, const std::string &what) {
+  std::string message = "it wrote a line that " + what + ": " + Printable(line, 120);
+  Kill();
+  Fail("failed", message);
+}
+
+void Peer::FailDead() {
+  const std::string half = Printable(process_->output(), 80), tail = ErrorsTail();
+  Exit exit;
+  std::string how = "closed its output and went on";
+  if (process_->Wait(1000, &exit)) how = "ended with " + exit.describe();
+  std::string what;
+  for (const auto &entry : outstanding_) what += (what.empty() ? "" : ", ") + entry.second.operation;
+  Kill();
+  Fail("crashed", "it " + how + " without a reply to " + (what.empty() ? "anything" : what) +
+                      (half.empty() ? "" : "; half a line is there: " + half) + tail);
+}
+
+}  // namespace cts

@@ -1,0 +1,180 @@
+// peer.h - a peer as a case sees it: requests go out, replies come back, blocking is detected.
+//
+// spec/peer_protocol.md is the contract. A peer that breaks it, dies or passes a deadline ends the case by an
+// exception (Abort), so that cases read as straight lines.
+#ifndef CONFORMANCE_SUPPORT_PEER_H
+#define CONFORMANCE_SUPPORT_PEER_H
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "conformance/support/data.h"
+#include "conformance/support/operations.h"
+#include "conformance/support/plan.h"
+#include "conformance/support/process.h"
+
+namespace cts {
+
+/// Ends a case: `outcome` is failed, hung, crashed or unverifiable, `role` whose doing it is (may be empty).
+struct Abort {
+  std::string outcome;
+  std::string role;
+  std::string message;
+};
+
+/// What `hello` answered.
+struct Offer {
+  std::string implementation, version, os, lanes;
+  int64_t pid = 0;
+  std::vector<std::string> modes;
+  std::set<std::string> operations, features, traits;
+  /// Whether it covers `need`: an operation, a feature, or `!trait`.
+  bool covers(const std::string &need) const;
+};
+
+/// The answer to one request.
+class Reply {
+ public:
+  Reply() = default;
+  Reply(std::string role, std::string operation, Json json);
+
+  const std::string &role() const { return role_; }
+  const std::string &operation() const { return operation_; }
+  const std::string &status() const { return status_; }
+  bool ok() const { return status_ == "ok"; }
+  const Json &json() const { return json_; }
+
+  /// Results, by name; asking for one that is missing or of another type ends the case.
+  uint64_t number(const std::string &key) const;
+  std::string text(const std::string &key) const;
+  std::string bytes(const std::string &key) const;
+  std::vector<uint64_t> numbers(const std::string &key) const;
+  Raw raw() const;
+  bool has(const std::string &key) const { return json_.contains(key); }
+  uint64_t length() const { return number("length"); }
+
+  /// For people: operation, status, native error, why, length.
+  std::string describe() const;
+
+ private:
+  [[noreturn]] void Missing(const std::string &key, const char *type) const;
+  std::string role_, operation_, status_;
+  Json json_;
+};
+
+class Peer;
+
+/// A request under way.
+class Pending {
+ public:
+  Pending() = default;
+  Pending(Peer *peer, uint64_t id, std::string operation) : peer_(peer), id_(id), operation_(std::move(operation)) {}
+  /// Waits for the reply; passing the deadline ends the case as hung.
+  Reply wait() const;
+  /// Waits until the operation is blocked in the system (peer_protocol.md, 4.2), and ends the case if it answers
+  /// instead. The request must have been watched.
+  void expect_blocked() const;
+  /// Whether the reply has come; never waits.
+  bool answered() const;
+
+ private:
+  Peer *peer_ = nullptr;
+  uint64_t id_ = 0;
+  std::string operation_;
+};
+
+/// What the peer reports to while a case runs. Implemented by the case.
+class PeerObserver {
+ public:
+  virtual ~PeerObserver() = default;
+  /// Before a request goes out: may refuse by throwing Abort.
+  virtual void OnRequest(const Peer &peer, const Request &request) = 0;
+  /// A line for the raw trace.
+  virtual void OnTrace(const Peer &peer, const char *kind, const Json &detail) = 0;
+  /// A proof of blocking was used.
+  virtual void OnProof(const char *proof) = 0;
+};
+
+/// One peer process in one role.
+class Peer {
+ public:
+  /// `role`: server, client or peer, with a number behind it for further processes (client2).
+  Peer(std::string role, const Implementation &implementation, const Plan &plan);
+  ~Peer();
+  Peer(const Peer &) = delete;
+  Peer &operator=(const Peer &) = delete;
+
+  const std::string &role() const { return role_; }
+  const Offer &offer() const { return offer_; }
+  int64_t pid() const;
+  bool offers(const std::string &need) const { return offer_.covers(need); }
+
+  /// Starts the process if none runs, greets it and chooses the mode. Ends the case if that fails.
+  void EnsureStarted();
+  /// Ends every handle; a peer that answers busy or nothing is killed, to be started again. False if it had to be.
+  bool Reset();
+  /// Ends its input and waits for it to end by itself; kills it if it does not. nullptr: it did not end.
+  std::unique_ptr<Exit> End();
+  void Kill();
+  bool running() const { return process_ != nullptr; }
+
+  /// Sends a request; the reply is asked for later.
+  Pending start(const Request &request);
+  /// Sends a request and waits for its reply.
+  Reply call(const Request &request) { return start(request).wait(); }
+  /// Sends a line as it is, for cases on the protocol itself; replies to `id` can be waited for.
+  Pending send_line(const std::string &line, uint64_t id);
+  /// A name for a handle that this process has not used.
+  std::string fresh_handle(const char *prefix) { return prefix + std::to_string(++handles_); }
+
+  uint64_t requests() const { return requests_; }
+  bool concurrent_lanes_used() const { return concurrent_; }
+  void BeginCase();
+
+  static void SetObserver(PeerObserver *observer);
+
+ private:
+  friend class Pending;
+  struct Outstanding {
+    std::string operation, lane;
+    bool begun = false;
+    int64_t tid = 0;
+  };
+
+  Pending Send(Json body, const std::string &operation, const std::string &lane);
+  Reply Control(const Request &request);
+  Reply WaitFor(uint64_t id, const std::string &operation);
+  void ExpectBlocked(uint64_t id, const std::string &operation);
+  bool BlockedNow(uint64_t id, const char **proof);
+  bool ListedPending(uint64_t id);
+  void PumpOnce(int timeout_ms);
+  void Consume();
+  void OnLine(const std::string &line);
+  void Greet();
+  void AskOffer();
+  [[noreturn]] void Fail(const std::string &outcome, const std::string &message);
+  [[noreturn]] void FailDead();
+  [[noreturn]] void FailLine(const std::string &line, const std::string &what);
+  std::string ErrorsTail() const;
+
+  const std::string role_;
+  const Implementation implementation_;
+  const Plan &plan_;
+  std::unique_ptr<Process> process_;
+  Offer offer_;
+  std::map<uint64_t, Outstanding> outstanding_;
+  std::map<uint64_t, Reply> replies_;
+  uint64_t requests_ = 0;
+  bool concurrent_ = false;
+  int handles_ = 0;
+  int greet_failures_ = 0;
+  std::string greet_message_;
+};
+
+}  // namespace cts
+
+#endif  // CONFORMANCE_SUPPORT_PEER_H

@@ -1,0 +1,21 @@
+// orphans.h - what the Unix process code needs of each system.
+#ifndef CONFORMANCE_SUPPORT_POSIX_ORPHANS_H
+#define CONFORMANCE_SUPPORT_POSIX_ORPHANS_H
+
+#include <cstdint>
+#include <vector>
+
+namespace cts {
+
+/// In a new child: have the kernel kill it when the runner dies, where it can.
+void DieWithParent();
+
+/// In a new child: closes every descriptor from `first` on.
+void CloseFrom(int first);
+
+/// Children of this process, adopted ones included.
+std::vector<int64_t> Children();
+
+}  // namespace cts
+
+#endif  // CONFORMANCE_SUPPORT_POSIX_ORPHANS_H

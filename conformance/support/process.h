@@ -1,0 +1,89 @@
+// process.h - one peer process and its three streams. Implemented once an operating system (posix/process.cc).
+//
+// A process is killed with everything it started. Nothing here waits longer than it is told to.
+#ifndef CONFORMANCE_SUPPORT_PROCESS_H
+#define CONFORMANCE_SUPPORT_PROCESS_H
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace cts {
+
+/// How a process ended.
+struct Exit {
+  bool by_signal = false;
+  int code = 0;  // exit status or signal number
+  /// For people: "exit status 3", "signal 11 (Segmentation fault)".
+  std::string describe() const;
+};
+
+/// A child process with pipes to its standard streams.
+class Process {
+ public:
+  /// Starts `command` in directory `cwd` with exactly `environment`, in a process group of its own; nothing but the
+  /// three pipes is inherited. nullptr with a sentence in `error` if it cannot be started.
+  static std::unique_ptr<Process> Start(const std::vector<std::string> &command,
+                                        const std::map<std::string, std::string> &environment, const std::string &cwd,
+                                        std::string *error);
+  virtual ~Process() = default;  // kills what is left
+
+  virtual int64_t pid() const = 0;
+
+  /// Appends to what waits to be written to standard input. Never blocks.
+  virtual void Write(const std::string &bytes) = 0;
+  /// Ends standard input once everything is written.
+  virtual void CloseInput() = 0;
+
+  /// Bytes that arrived on standard output; whoever consumes them erases them. At a mebibyte reading stops until then.
+  virtual std::string &output() = 0;
+  /// Standard output has ended and `output` holds all there will be.
+  virtual bool ended() const = 0;
+
+  /// The process itself has ended, even if something it started still holds its output.
+  virtual bool exited() = 0;
+
+  /// The last 64 KiB of standard error.
+  virtual const std::string &errors() const = 0;
+
+  /// Waits at most `timeout_ms` for the process to end by itself.
+  virtual bool Wait(int timeout_ms, Exit *exit) = 0;
+  /// Kills it and everything it started, and reaps it.
+  virtual void Kill() = 0;
+};
+
+/// Moves bytes of all `processes` both ways until something arrived or ended, or `timeout_ms` passed (0: only what is
+/// there now). Reading all while waiting for one keeps peers from blocking on replies that nobody takes.
+void PumpAll(const std::vector<Process *> &processes, int timeout_ms);
+
+/// Once, before the first process: children of children come to this process when their parent dies.
+void AdoptOrphans();
+/// Kills and reaps children that no Process owns: what peers left behind. Returns how many there were.
+int KillOrphans();
+
+/// Milliseconds on a clock that never goes back.
+int64_t NowMs();
+/// Microseconds on the same clock.
+int64_t NowUs();
+
+/// How a thread, or every thread of a process, stands: for telling "it waits in the kernel" from "it runs".
+struct ThreadState {
+  bool known = false;     // this kernel shows it
+  bool sleeping = false;  // in an interruptible wait
+  bool in_futex = false;  // waiting for another thread, not for the system
+  std::string counters;   // grow whenever it runs
+};
+
+/// State of one thread.
+ThreadState InspectThread(int64_t pid, int64_t tid);
+/// All threads as one: sleeping if every one sleeps; futex does not count here.
+ThreadState InspectProcess(int64_t pid);
+
+/// Lets the other processes of this core run, at most a millisecond.
+void Yield();
+
+}  // namespace cts
+
+#endif  // CONFORMANCE_SUPPORT_PROCESS_H

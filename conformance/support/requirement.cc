@@ -1,0 +1,72 @@
+#include "conformance/support/requirement.h"
+
+namespace cts {
+
+bool Requirement::gates(const std::string &os) const {
+  auto found = evidence.find(SystemOf(os));
+  if (found == evidence.end()) return false;
+  // Wine's results gate Wine alone, and only a real run gates a real system.
+  const bool wine = os.find("-wine") != std::string::npos;
+  return found->second.rfind(wine ? "wine " : "run ", 0) == 0;
+}
+
+bool Requirement::excluded(const std::string &os) const {
+  auto found = evidence.find(SystemOf(os));
+  return found != evidence.end() && found->second == "no";
+}
+
+std::vector<Shape> ShapesOf(const Requirement &requirement) {
+  std::vector<Shape> shapes{Shape()};
+  for (const auto &axis : requirement.shapes) {
+    std::vector<Shape> wider;
+    for (const Shape &shape : shapes) {
+      for (const std::string &value : axis.second) {
+        wider.push_back(shape);
+        wider.back()[axis.first] = value;
+      }
+    }
+    shapes = wider;
+  }
+  return shapes;
+}
+
+std::string ShapeName(const Requirement &requirement, const Shape &shape) {
+  std::string name;
+  for (const auto &axis : requirement.shapes) name += (name.empty() ? "" : "+") + shape.at(axis.first);
+  return name;
+}
+
+std::vector<std::string> NeedsOf(const Requirement &requirement, const Shape &shape, const std::string &role) {
+  std::vector<std::string> needs;
+  auto add = [&](const std::string &from) {
+    auto found = requirement.needs.find(from);
+    if (found != requirement.needs.end()) needs.insert(needs.end(), found->second.begin(), found->second.end());
+  };
+  add(role);
+  auto writer = shape.find("writer");
+  if (writer != shape.end() && role != "peer") add(writer->second == role ? "writer" : "reader");
+  auto kind = shape.find("kind");
+  if (kind != shape.end() && role != "peer") needs.push_back("name." + kind->second);
+  return needs;
+}
+
+std::string SystemOf(const std::string &os) {
+  if (os == "gvisor") return "linux";
+  return os.substr(0, os.find('-'));
+}
+
+const std::vector<Requirement> &Requirements() {
+  static const std::vector<Requirement> all = {
+#include "conformance/support/requirements.inc"
+  };
+  return all;
+}
+
+const Requirement *FindRequirement(const std::string &id) {
+  for (const Requirement &requirement : Requirements()) {
+    if (requirement.id == id) return &requirement;
+  }
+  return nullptr;
+}
+
+}  // namespace cts

@@ -1,0 +1,38 @@
+// The runner: every case against one pairing of implementations. spec/results.md, "Plan", says what it is given.
+#include <signal.h>
+
+#include <cstring>
+#include <iostream>
+
+#include "conformance/support/case.h"
+
+int main(int argc, char **argv) {
+  testing::InitGoogleMock(&argc, argv);
+  std::string file;
+  for (int i = 1; i < argc; i++) {
+    if (strncmp(argv[i], "--cts_plan=", 11) == 0) {
+      file = argv[i] + 11;
+    } else {
+      std::cerr << "unknown argument " << argv[i] << "; usage: cases --cts_plan=FILE [--gtest_…]\n";
+      return 2;
+    }
+  }
+  cts::Plan plan;
+  std::string error = "usage: cases --cts_plan=FILE [--gtest_…]";
+  const bool listing = GTEST_FLAG_GET(list_tests);
+  if (file.empty() && listing) {  // the names alone need no plan
+    plan.os = "linux";
+  } else if (file.empty() || !cts::LoadPlan(file, &plan, &error)) {
+    std::cerr << error << "\n";
+    return 2;
+  }
+  if (!cts::RegisterCases(plan, &error)) {
+    std::cerr << error << "\n";
+    return 2;
+  }
+  signal(SIGPIPE, SIG_IGN);  // a peer that has gone is seen by its output
+  cts::AdoptOrphans();
+  const int result = RUN_ALL_TESTS();
+  cts::EndPeers();
+  return result == 0 ? 0 : 1;
+}

@@ -1,0 +1,197 @@
+"""The runner against peers that break the protocol: the case at hand fails with a sentence that says so, the others run,
+and nothing stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any, Dict, List
+
+HERE = Path(__file__).resolve().parent
+CASES = os.path.abspath(os.environ["CTS_CASES"])
+REFERENCE = [os.path.abspath(os.environ["CTS_PEER"]), "--library", os.path.abspath(os.environ["CTS_LIBRARY"])]
+CLIENT_CASES = [
+    "LocalSocket.ConnectToNothingFails/path",
+    "LocalSocket.ConnectToRegularFileFails",
+    "LocalSocket.ConnectToStaleNameIsRefused",
+]
+
+
+class Run:
+    """One run of the runner in a directory of its own."""
+
+    def __init__(self, server: List[str], client: List[str], cases: List[str], deadline_ms: int = 1500) -> None:
+        with tempfile.TemporaryDirectory(prefix="cts-") as directory:
+            records = os.path.join(directory, "records.jsonl")
+            work = os.path.join(directory, "work")
+            os.mkdir(work, 0o700)
+            plan = {
+                "run_id": secrets.token_hex(16),
+                "work_dir": work,
+                "os": "linux",
+                "server": {"name": "server", "command": server},
+                "client": {"name": "client", "command": client},
+                "records": records,
+                "trace": os.path.join(directory, "trace.jsonl"),
+                "deadline_ms": deadline_ms,
+            }
+            Path(directory, "plan.json").write_text(json.dumps(plan))
+            process = subprocess.run(
+                [CASES, f"--cts_plan={directory}/plan.json", "--gtest_filter=" + ":".join(cases)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=120,
+            )
+            self.status = process.returncode
+            self.output = process.stdout.decode("utf-8", "replace")
+            self.records: List[Dict[str, Any]] = []
+            if os.path.exists(records):
+                self.records = [json.loads(line) for line in Path(records).read_text().splitlines()]
+            self.trace = [json.loads(line) for line in Path(directory, "trace.jsonl").read_text().splitlines()]
+
+
+def processes_with(token: str) -> List[str]:
+    """Command lines of living processes that hold `token`."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid():
+            try:
+                line = Path("/proc", entry, "cmdline").read_bytes().decode("utf-8", "replace")
+            except OSError:
+                continue
+            if token in line:
+                found.append(line)
+    return found
+
+
+class BadPeers(unittest.TestCase):
+    """Each way to break the protocol, once."""
+
+    def broken(self, kind: str, outcome: str, sentence: str) -> Dict[str, Any]:
+        token = secrets.token_hex(8)
+        run = Run(REFERENCE, [sys.executable, str(HERE / "bad_peer.py"), kind, token], CLIENT_CASES)
+        self.assertEqual(len(run.records), len(CLIENT_CASES), run.output)
+        bad = [r for r in run.records if r["outcome"] != "passed"]
+        self.assertEqual(len(bad), 1, run.records)
+        self.assertEqual(bad[0]["outcome"], outcome, bad)
+        self.assertEqual(bad[0]["blame"], "client", bad)
+        self.assertIn(sentence, bad[0]["message"])
+        self.assertEqual(processes_with(token), [], "left behind")
+        self.assertEqual(run.status, 1)
+        return bad[0]
+
+    def test_garbage(self) -> None:
+        self.broken("garbage", "failed", "a line that is no JSON: Segmentation fault, he said")
+
+    def test_half_a_line_and_no_more(self) -> None:
+        self.broken("half_and_hang", "hung", 'half a line is there: {"id":')
+
+    def test_half_a_line_and_death(self) -> None:
+        self.broken("half_and_die", "crashed", 'half a line is there: {"id":')
+
+    def test_wrong_id(self) -> None:
+        self.broken("wrong_id", "failed", "answers id 987654321, which is not outstanding")
+
+    def test_line_of_64_mebibytes(self) -> None:
+        self.broken("endless_line", "failed", "has 65,536 bytes and no end")
+
+    def test_nothing(self) -> None:
+        self.broken("nothing", "hung", "no reply to local.connect within 1500 ms")
+
+    def test_exit(self) -> None:
+        self.broken("dies", "crashed", "ended with exit status 3 without a reply to local.connect")
+
+    def test_signal_and_last_words(self) -> None:
+        record = self.broken("killed", "crashed", "ended with signal 11")
+        self.assertIn("last words on standard error", record["message"])
+
+    def test_flood(self) -> None:
+        self.broken("flood", "failed", "is an event that is not expected")
+
+    def test_unknown_status(self) -> None:
+        self.broken("bad_status", "failed", "has a status that does not exist")
+
+    def test_two_replies(self) -> None:
+        # The second reply may arrive while the next request is under way: the case that meets it fails.
+        token = secrets.token_hex(8)
+        run = Run(REFERENCE, [sys.executable, str(HERE / "bad_peer.py"), "twice", token], CLIENT_CASES)
+        bad = [r for r in run.records if r["outcome"] != "passed"]
+        self.assertTrue(any("which is not outstanding" in r["message"] for r in bad), run.records)
+        self.assertEqual(len(run.records), len(CLIENT_CASES))
+
+    def test_closed_output(self) -> None:
+        self.broken("closes_output", "crashed", "closed its output and went on")
+
+    def test_float(self) -> None:
+        self.broken("float", "failed", "has a number that is no integer")
+
+    def test_repeated_key(self) -> None:
+        self.broken("repeated_key", "failed", "has a key twice")
+
+    def test_orphan(self) -> None:
+        self.broken("orphan", "crashed", "ended with exit status 1")
+
+    def test_hostile_text(self) -> None:
+        record = self.broken("hostile_text", "failed", "local.connect answered failed")
+        self.assertNotIn("\x1b", record["message"])
+
+    def test_a_peer_that_never_greets_is_given_up(self) -> None:
+        run = Run(REFERENCE, [sys.executable, str(HERE / "bad_peer.py"), "never_hello", "x"], ["LocalSocket.*"], 300)
+        self.assertGreater(len(run.records), 50)
+        outcomes = {r["outcome"] for r in run.records}
+        self.assertEqual(outcomes, {"hung", "crashed"})
+        self.assertIn("given up, because: ", run.records[-1]["message"])
+
+    def test_a_command_that_does_not_exist(self) -> None:
+        run = Run(REFERENCE, ["/nonexistent/peer"], CLIENT_CASES)
+        self.assertEqual({r["outcome"] for r in run.records}, {"crashed"})
+        self.assertIn("cannot run /nonexistent/peer: No such file or directory", run.records[0]["message"])
+
+
+class Runs(unittest.TestCase):
+    """The runner with the reference."""
+
+    def test_canaries(self) -> None:
+        run = Run(REFERENCE, REFERENCE, ["Canary.*"])
+        outcomes = {r["case"]: r["outcome"] for r in run.records}
+        self.assertEqual(outcomes, {"Canary.MustFail": "failed", "Canary.NotOffered": "not_applicable"})
+
+    def test_processes_are_really_two(self) -> None:
+        run = Run(REFERENCE, REFERENCE, ["LocalSocket.BytesArriveUnchanged/*"])
+        self.assertEqual({r["outcome"] for r in run.records}, {"passed"}, run.output)
+        pids = {line["role"]: line["pid"] for line in run.trace}
+        self.assertEqual(len(set(pids.values())), 2, pids)
+
+    def test_trace_begins_before_it_ends(self) -> None:
+        run = Run(REFERENCE, REFERENCE, ["LocalSocket.EndRepeats/server"])
+        begun = {line["request"]["id"]: line["seq"] for line in run.trace if line["kind"] == "begin"}
+        ended = {line["reply"]["id"]: line["seq"] for line in run.trace if line["kind"] == "end"}
+        self.assertEqual(set(begun), set(ended))
+        self.assertTrue(all(begun[i] < ended[i] for i in begun))
+        self.assertEqual([line["seq"] for line in run.trace], sorted(line["seq"] for line in run.trace))
+
+    def test_an_unusable_plan_is_refused(self) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as plan:
+            plan.write('{"run_id": "short"}')
+            plan.flush()
+            process = subprocess.run([CASES, f"--cts_plan={plan.name}"], stderr=subprocess.PIPE)
+        self.assertEqual(process.returncode, 2)
+        self.assertIn(b"is not usable", process.stderr)
+
+    def test_two_runs_at_once_do_not_meet(self) -> None:
+        command = [sys.executable, "-c", "import runner_test as t; r = t.Run(t.REFERENCE, t.REFERENCE, ['LocalSocket.*']);"
+                   "import sys; sys.exit(r.status)"]  # fmt: skip
+        environment = {**os.environ, "PYTHONPATH": str(HERE), "CTS_CASES": CASES,
+                       "CTS_PEER": REFERENCE[0], "CTS_LIBRARY": REFERENCE[2]}  # fmt: skip
+        runs = [subprocess.Popen(command, env=environment, cwd=HERE) for _ in range(2)]
+        self.assertEqual([run.wait(timeout=120) for run in runs], [0, 0])
+
+
+if __name__ == "__main__":
+    unittest.main()

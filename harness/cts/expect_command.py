@@ -1,0 +1,209 @@
+"""`cts expect`: rewrites an expectation file from the results of one or several machines.
+
+What does not hold in the results becomes an expectation; reasons and links that stand in the file are kept;
+expectations of cases that the results do not contain stay as they are; those of cases that hold now are dropped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+
+import tomli_w
+
+from cts import expectations, report
+from cts.common import FAILING, CannotRun, clip, printable
+from cts.expectations import Expectation
+from cts.project import Project
+
+Record = Dict[str, Any]
+Point = Tuple[str, str, str]  # shape, mode, with
+_AXES = ("shape", "mode", "with")
+_EXPECTABLE = (*FAILING, "unverifiable", "flaky")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cts expect`."""
+    parser.add_argument(
+        "results", nargs="+", type=Path, metavar="RESULTS", help="report directories or results.json files"
+    )
+    parser.add_argument(
+        "--implementation", metavar="NAME", help="whose file (default: each third party in the results)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="file to rewrite (default: the one in conformance/expectations)"
+    )
+
+
+def failing_role(record: Record, name: str) -> Optional[str]:
+    """The role in which `name` is answerable for the record: where the blame lies, or where it faced another one."""
+    if record.get("peer") == name:
+        return "peer"
+    roles = [r for r in ("server", "client") if record.get(r) == name]
+    if record.get("blame") in ("server", "client"):
+        return record["blame"] if record["blame"] in roles else None
+    return roles[0] if roles else None
+
+
+def _point(record: Record, role: str) -> Point:
+    other = {"server": "client", "client": "server", "peer": "peer"}[role]
+    return record["shape"], record["mode" if role == "peer" else f"{role}_mode"], record[other]
+
+
+def generalise(failed: Set[Point], ran: Set[Point]) -> List[Dict[str, str]]:
+    """The shortest description of `failed` that says nothing wrong of `ran`: entries of the axes that matter."""
+    for size in range(len(_AXES) + 1):
+        for kept in itertools.combinations(range(len(_AXES)), size):
+            cells = {tuple(p[i] for i in kept) for p in failed}
+            if all(p in failed for p in ran if tuple(p[i] for i in kept) in cells):
+                return [dict(zip((_AXES[i] for i in kept), cell)) for cell in sorted(cells)]
+    return [dict(zip(_AXES, p)) for p in sorted(failed)]
+
+
+def _observed(record: Record) -> str:
+    return str(record.get("observed", record["outcome"]))
+
+
+def from_results(records: List[Record], name: str, versions: Dict[int, str]) -> List[Dict[str, Any]]:
+    """The expectations that the records of `name` call for. Each record has `machine`, an index into `versions`."""
+    ran: Dict[Tuple[str, str], Dict[Point, Dict[int, Record]]] = {}
+    for record in records:
+        outcome = _observed(record)
+        if outcome not in expectations.RAN:
+            continue
+        role = failing_role(record, name) if outcome != "passed" else None
+        roles = [role] if role else [r for r in ("server", "client", "peer") if record.get(r) == name]
+        for each in roles if outcome == "passed" or role else []:
+            ran.setdefault((record["case"], each), {}).setdefault(_point(record, each), {})[record["machine"]] = record
+    made: List[Dict[str, Any]] = []
+    for (case, role), points in ran.items():
+        outcomes = {p: _combined(by_machine) for p, by_machine in points.items()}
+        for outcome in _EXPECTABLE:
+            failed = {p for p, o in outcomes.items() if o == outcome}
+            if not failed:
+                continue
+            bad = {m: r for p in failed for m, r in points[p].items() if _observed(r) != "passed"}
+            good_versions = {versions[m] for p in failed for m, r in points[p].items() if _observed(r) == "passed"}
+            message = next(iter(bad.values()))["message"] or outcome
+            for axes in generalise(failed, set(points)):
+                entry: Dict[str, Any] = {"case": case, **axes, "role": role, "outcome": outcome}
+                if good_versions:
+                    entry["version"] = "==" + str(expectations.parse_version(versions[max(bad)]) or "0")
+                entry["reason"] = f"Observed: {clip(printable(message), 300)}"
+                made.append(entry)
+    return made
+
+
+def _combined(by_machine: Dict[int, Record]) -> str:
+    """What several machines say together: the failure if one has it; `flaky` where failures differ."""
+    outcomes = {_observed(r) for r in by_machine.values()}
+    bad = outcomes - {"passed"}
+    return "passed" if not bad else bad.pop() if len(bad) == 1 else "flaky"
+
+
+def _as_entry(e: Expectation) -> Dict[str, Any]:
+    values = {"case": e.case, "shape": e.shape, "role": e.role, "mode": e.mode, "with": e.other, "version": e.version}
+    entry: Dict[str, Any] = {k: v for k, v in values.items() if v is not None}
+    entry.update(outcome=e.outcome, reason=e.reason)
+    if e.link:
+        entry["link"] = e.link
+    return entry
+
+
+def keep_reasons(made: List[Dict[str, Any]], old: List[Expectation], ran: Set[str]) -> List[Dict[str, Any]]:
+    """The new entries with the old ones' reasons, links and version ranges, and the old entries of what did not run."""
+    kept = [_as_entry(e) for e in old if e.case not in ran]
+    for entry in made:
+        alike = [e for e in old if e.case == entry["case"] and e.role == entry["role"]]
+        if not alike:
+            kept.append(entry)
+            continue
+        keys = (("shape", "shape"), ("mode", "mode"), ("with", "other"), ("outcome", "outcome"))
+        best = max(alike, key=lambda e: sum(entry.get(k) == getattr(e, a) for k, a in keys))
+        entry["reason"] = best.reason
+        if best.link:
+            entry["link"] = best.link
+        if best.version and "version" not in entry:
+            entry["version"] = best.version
+        kept.append(entry)
+    return sorted(
+        kept,
+        key=lambda e: (e["case"], e["role"], str(e.get("shape", "")), str(e.get("mode", "")), str(e.get("with", ""))),
+    )
+
+
+def _offers(peer: Dict[str, Any]) -> List[Dict[str, Any]]:
+    offered = {k: sorted(set(peer[k])) for k in ("operations", "features")}
+    return [{"mode": mode, **offered} for mode in peer["modes"]]
+
+
+def _write(path: Path, document: Dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            tomli_w.dump(document, file)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def rewrite(project: Project, documents: List[Dict[str, Any]], name: str, path: Path, system: str) -> int:
+    """Write the file of `name`; returns how many expectations it has."""
+    records, versions, newest = [], {}, None
+    for machine, document in enumerate(documents):
+        peer = next((p for p in document["run"]["peers"] if p["name"] == name and p["available"]), None)
+        if peer is None:
+            continue
+        newest = peer
+        versions[machine] = peer["version"]
+        records += [{**r, "machine": machine} for r in document["results"] if r["os"] == system]
+    if newest is None:
+        raise CannotRun(f"no result speaks of {printable(name)!r}")
+    old = expectations.load(path, project.root).expectations if path.exists() else []
+    ran = {
+        r["case"]
+        for r in records
+        if _observed(r) in expectations.RAN and name in (r.get("server"), r.get("client"), r.get("peer"))
+    }
+    entries = keep_reasons(from_results(records, name, versions), old, ran)
+    document = {"schema": 1, "implementation": name, "os": system, "expectation": entries, "offer": _offers(newest)}
+    _write(path, {k: v for k, v in document.items() if v != []})
+    return len(entries)
+
+
+def _names(documents: Iterable[Dict[str, Any]], wanted: Optional[str]) -> List[str]:
+    known = [p["name"] for d in documents for p in d["run"]["peers"] if p["available"]]
+    return [wanted] if wanted else [n for n in dict.fromkeys(known) if n != "ref"]
+
+
+def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
+    """Rewrite the files; raises CannotRun if results are of several systems or of interrupted runs."""
+    documents = [report.load(path) for path in options.results]
+    for path, document in zip(options.results, documents):
+        if document["run"]["exit_status"] not in (0, 1):
+            raise CannotRun(
+                f"{path}: that run did not end well (status {document['run']['exit_status']}); its results do not serve"
+            )
+    systems = {r["os"] for d in documents for r in d["results"]}
+    if len(systems) != 1:
+        raise CannotRun(
+            f"the results are of {', '.join(sorted(systems)) or 'nothing'}: an expectation file is of one system"
+        )
+    system = systems.pop()
+    names = _names(documents, options.implementation)
+    if not names or (options.output and len(names) > 1):
+        raise CannotRun(f"say whose file with --implementation: {', '.join(names) or 'the results hold none but ref'}")
+    for name in names:
+        path = options.output or project.root / "conformance/expectations" / f"{name}.{system}.toml"
+        if os.sep in name:
+            raise CannotRun(f"{printable(name)!r} cannot name a file; say which with --output")
+        count = rewrite(project, documents, name, path, system)
+        print(f"{path}: {count} expectations")
+    return 0

@@ -1,0 +1,239 @@
+"""Expectation files: what is known not to hold for one implementation on one system, and what it offered.
+
+spec/results.md defines the file. An expectation *applies* to a record if everything it names agrees but the outcome; it
+*matches* if the outcome agrees too.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from cts import schemas
+from cts.common import FAILING, CannotRun
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # the same parser under its name from before Python 3.11
+    import tomli as tomllib
+
+Record = Dict[str, Any]
+RAN = ("passed", *FAILING, "flaky", "unverifiable")
+
+
+@dataclass
+class Expectation:
+    """One `[[expectation]]`, with the implementation and the file that it stands in."""
+
+    case: str
+    role: str
+    outcome: str
+    reason: str
+    shape: Optional[str] = None
+    mode: Optional[str] = None
+    other: Optional[str] = None
+    version: Optional[str] = None
+    link: str = ""
+    implementation: str = ""
+    file: str = ""
+    used: bool = False
+
+
+@dataclass
+class File:
+    """One expectation file."""
+
+    path: Path
+    implementation: str
+    os: str
+    expectations: List[Expectation] = field(default_factory=list)
+    offers: List[Dict[str, Any]] = field(default_factory=list)
+
+
+def load(path: Path, root: Path) -> File:
+    """Read and check a file; raises CannotRun with the file and what is wrong in it."""
+    try:
+        with open(path, "rb") as opened:
+            raw = tomllib.load(opened)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise CannotRun(f"{path}: {error}") from error
+    wrong = schemas.problems(root, "expectations", raw)
+    if wrong:
+        raise CannotRun(f"{path}: {wrong[0]}")
+    file = File(path, raw["implementation"], raw["os"], offers=raw.get("offer", []))
+    for entry in raw.get("expectation", []):
+        entry = {("other" if k == "with" else k): v for k, v in entry.items()}
+        expectation = Expectation(**entry, implementation=file.implementation, file=str(path))
+        if expectation.version:
+            try:
+                SpecifierSet(expectation.version)
+            except InvalidSpecifier as error:
+                raise CannotRun(f"{path}: {expectation.case}: {error}") from error
+        file.expectations.append(expectation)
+    return file
+
+
+def load_for(root: Path, names: Iterable[str], system: str, extra: Optional[Path]) -> List[File]:
+    """The files of these implementations on `system`; `extra` (--expect) replaces the one of its implementation."""
+    files: List[File] = []
+    given = load(extra, root) if extra is not None else None
+    if given is not None:
+        if given.os != system:
+            raise CannotRun(f"{given.path} is for {given.os}, this run is on {system}")
+        files.append(given)
+    for name in dict.fromkeys(names):
+        path = root / "conformance/expectations" / f"{name}.{system}.toml"
+        # A name from a command's hello may hold anything: it names a file only if it stays in the folder.
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+ ()-]*", name) or not path.is_file():
+            continue
+        file = load(path, root)
+        if given is None or file.implementation != given.implementation:
+            files.append(file)
+    return files
+
+
+def role_of(record: Record, names: Tuple[str, ...]) -> List[Tuple[str, str, str]]:
+    """The roles that an implementation with one of these names plays: (role, mode, name of the other one)."""
+    found = []
+    for role, other in (("server", "client"), ("client", "server"), ("peer", "peer")):
+        if record.get(role) in names:
+            mode = record.get("mode" if role == "peer" else f"{role}_mode", "")
+            found.append((role, mode, record.get(other, "")))
+    return found
+
+
+def parse_version(text: str) -> Optional[Version]:
+    """The version in what a peer says of itself: `v22.1.0`, `go1.26`, `1.2.1 (abi 1.1)`; None if there is none."""
+    match = re.search(r"\d+(\.\d+)*((a|b|rc|\.dev|\.post)\d+)?", text)
+    try:
+        return Version(match.group()) if match else None
+    except InvalidVersion:
+        return None
+
+
+class Matcher:
+    """Applies expectations to records. `peers`: name -> (implementation, version), as their hello said."""
+
+    def __init__(self, files: List[File], peers: Dict[str, Tuple[str, str]]) -> None:
+        self.files = files
+        self.peers = peers
+
+    @property
+    def expectations(self) -> List[Expectation]:
+        """Every expectation of every file."""
+        return [e for file in self.files for e in file.expectations]
+
+    def _names(self, e: Expectation) -> Tuple[str, ...]:
+        """The peers of this run that the expectation's implementation is."""
+        by_name = tuple(n for n in self.peers if n == e.implementation)
+        return by_name or tuple(
+            n for n, (implementation, _) in self.peers.items() if implementation == e.implementation
+        )
+
+    def _version_fits(self, e: Expectation, name: str) -> bool:
+        if not e.version:
+            return True
+        version = parse_version(self.peers[name][1])
+        return version is not None and SpecifierSet(e.version).contains(version, prereleases=True)
+
+    def applies(self, e: Expectation, record: Record, any_shape: bool = False) -> bool:
+        """Whether everything but the outcome (and, if so wanted, the shape) agrees."""
+        if e.case != record["case"] or (e.shape is not None and not any_shape and e.shape != record["shape"]):
+            return False
+        for role, mode, other in role_of(record, self._names(e)):
+            fits = role == e.role and (e.mode is None or e.mode == mode) and (e.other is None or e.other == other)
+            if fits and self._version_fits(e, record[role]):
+                return True
+        return False
+
+    def foreseen(self, record: Record) -> List[Expectation]:
+        """The expectations that apply to the record."""
+        return [e for e in self.expectations if self.applies(e, record)]
+
+    def needs_repeat(self, record: Record) -> bool:
+        """Whether a failure must be repeated: nobody foresaw it, or what was foreseen is that it comes and goes."""
+        return record["outcome"] in FAILING and not any(e.outcome == record["outcome"] for e in self.foreseen(record))
+
+    def apply(self, record: Record) -> None:
+        """Turn the record's outcome into what it is in the light of the expectations, and mark those that matched."""
+        observed = record["outcome"]
+        record["observed"] = observed
+        if observed not in RAN:
+            return
+        applicable = self.foreseen(record)
+        matching = [e for e in applicable if e.outcome == observed]
+        for e in matching:
+            e.used = True
+        if matching:
+            record.update(outcome="expected_failure", expected=matching[0].reason)
+            if matching[0].link:
+                record["link"] = matching[0].link
+            return
+        for e in applicable:  # what comes and goes may come or go
+            e.used = e.used or (e.outcome == "flaky" and observed == "passed")
+        strict = [e for e in applicable if e.outcome != "flaky"]
+        if observed == "passed" and strict:
+            for e in strict:
+                e.used = True  # it is told as an unexpected pass already
+            record.update(outcome="unexpected_pass", expected=strict[0].reason)
+            record["message"] = f"{strict[0].file} expects {strict[0].outcome!r}, but it passed"
+        elif applicable:
+            record["message"] = f"{record['message']} (the expectations foresee {applicable[0].outcome!r} here)".strip()
+
+    def unmatched(self, records: List[Record], known_cases: Iterable[str]) -> List[Dict[str, Any]]:
+        """The expectations that matched nothing although their case ran where they could have, or has no heading."""
+        known = set(known_cases)
+        ran: Dict[str, List[Record]] = {}
+        for record in records:
+            if record.get("observed", record["outcome"]) in RAN:
+                ran.setdefault(record["case"], []).append(record)
+        found = []
+        for e in self.expectations:
+            if e.used or not self._names(e):
+                continue
+            why = ""
+            if known and e.case not in known:
+                why = "no requirement has this name"
+            elif any(self.applies(e, r, any_shape=True) for r in ran.get(e.case, [])):
+                why = "its case ran, and nothing was as it says"
+            if why:
+                found.append(_described(e, why))
+        return found
+
+    def shrunk(self, offers: Dict[str, Dict[str, Any]]) -> List[Dict[str, Any]]:
+        """What the files say was offered and is not any more. `offers`: name -> hello."""
+        found = []
+        for file in self.files:
+            names = [n for n in offers if file.implementation in (n, offers[n].get("implementation"))]
+            exact = [n for n in names if n == file.implementation]
+            for name in exact or names:
+                found += [s for s in (_shrunk(file, o, name, offers[name]) for o in file.offers) if s]
+        return found
+
+
+def _described(e: Expectation, why: str) -> Dict[str, Any]:
+    keys = {"case": e.case, "shape": e.shape, "role": e.role, "mode": e.mode, "with": e.other, "version": e.version}
+    entry: Dict[str, Any] = {k: v for k, v in keys.items() if v is not None}
+    return {"file": e.file, "implementation": e.implementation, **entry, "outcome": e.outcome, "why": why}
+
+
+def _shrunk(file: File, offer: Dict[str, Any], name: str, hello: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    operations = sorted(set(offer["operations"]) - set(hello.get("operations", [])))
+    features = sorted(set(offer["features"]) - set(hello.get("features", [])))
+    mode_missing = offer["mode"] not in hello.get("modes", [])
+    if not (operations or features or mode_missing):
+        return None
+    return {
+        "implementation": name,
+        "mode": offer["mode"],
+        "mode_missing": mode_missing,
+        "operations": operations,
+        "features": features,
+        "file": str(file.path),
+    }

@@ -1,0 +1,92 @@
+"""`cts explain CASE`: what a case demands, where it stands, how it came out last, and how to run it again."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import textwrap
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+from cts import report, summary
+from cts import requirements as spec
+from cts.common import CannotRun, clip, printable
+from cts.project import Project
+from cts.requirements import Requirement
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cts explain`."""
+    parser.add_argument("case", metavar="CASE", help="id of the case, Family.Rule; a glob explains each that matches")
+    parser.add_argument(
+        "--report", type=Path, default=Path("report"), metavar="DIR", help="report to look in (default: ./report)"
+    )
+
+
+def _wrapped(label: str, text: str) -> List[str]:
+    return textwrap.wrap(text, 110, initial_indent=f"  {label:<12}", subsequent_indent=" " * 14, break_long_words=False)
+
+
+def requirement_lines(r: Requirement, cases: Dict[str, Tuple[str, int]]) -> List[str]:
+    """What the spec says of a case."""
+    lines = [f"{r.id}  ({r.level}, since version {r.since})", ""]
+    lines += textwrap.wrap(r.text, 110, initial_indent="  ", subsequent_indent="  ")
+    lines.append("")
+    for role, tokens in r.needs.items():
+        lines += _wrapped(role.capitalize(), " ".join(tokens) or "nothing")
+    for axis, values in r.shapes.items():
+        lines += _wrapped("Shapes", f"{axis} = {' | '.join(values)}")
+    lines += _wrapped("Evidence", ", ".join(f"{system}: {kind}" for system, kind in r.evidence.items()))
+    for name, row in r.outcomes.items():
+        told = "; ".join(f"{system}: {', '.join(v) or 'not applicable'}" for system, v in row.items())
+        lines += _wrapped("Outcome", f"{name}: {told}")
+    lines += _wrapped("Source", r.source)
+    if r.known_to_break:
+        lines += _wrapped("Breaks", r.known_to_break)
+    lines += _wrapped("Spec", f"{r.file}:{r.line}")
+    place = cases.get(r.id)
+    lines += _wrapped("Case", f"{place[0]}:{place[1]}" if place else "none yet")
+    return lines
+
+
+def result_lines(case: str, directory: Path) -> List[str]:
+    """How the case came out in the last report; one line if there is no report."""
+    try:
+        document = report.load(directory)
+    except CannotRun:
+        return [f"  No report in {directory}: `./cts run` makes one."]
+    records = [r for r in document["results"] if r["case"] == case]
+    if not records:
+        return [f"  It is not among the results in {directory}."]
+    lines = [f"  Results of {document['run']['started']} in {directory}:"]
+    for record in records:
+        shape = f" [{record['shape']}]" if record["shape"] else ""
+        place = f"{summary.pairing_title(record.get('pairing', ''))}{shape}"
+        lines.append("    " + printable(f"{record['outcome']:<17} {place}"))
+        for text in (record["message"], record.get("expected", "")):
+            if text and record["outcome"] != "passed":
+                lines.append("    " + " " * 18 + clip(printable(text), 500))
+    return lines
+
+
+def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
+    """Print each case that matches; raises CannotRun if none does."""
+    requirements = project.requirements()
+    wanted = [r for r in requirements.values() if fnmatch.fnmatchcase(r.id, options.case)]
+    if not wanted:
+        lower = options.case.lower()
+        near = [r for r in requirements if lower in r.lower() or lower.split(".")[-1] in r.lower()][:5]
+        hint = f"; did you mean {', '.join(near)}?" if near else "; ids are Family.Rule"
+        raise CannotRun(f"no case is named {printable(options.case)!r}{hint}")
+    try:
+        cases = spec.cases(project.root)
+    except spec.SpecError as error:
+        raise CannotRun(str(error)) from error
+    for number, requirement in enumerate(wanted):
+        if number:
+            print()
+        print("\n".join(requirement_lines(requirement, cases)))
+        print()
+        print("\n".join(result_lines(requirement.id, options.report)))
+        print(f"\n  Run it again:  ./cts run --cases {requirement.id}")
+    return 0

@@ -1,0 +1,129 @@
+"""Asks a peer who it is and what it offers, with one `hello` (spec/peer_protocol.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from typing import Any, Dict, List, Optional
+
+from cts.common import clip, printable
+
+LINE_BYTES_MAX = 65536
+DEADLINE_S = 30.0
+PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "USER", "SYSTEMROOT")
+
+
+class PeerError(Exception):
+    """The peer did not start, or did not answer `hello` as the protocol wants; the message says what it did."""
+
+
+def peer_environment(extra: Dict[str, str]) -> Dict[str, str]:
+    """The scrubbed environment that a peer gets: what spec/peer_protocol.md (8.1) names, and `extra`."""
+    kept = {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith("CTS_")}
+    kept.update(extra)
+    return kept
+
+
+def _read_line(fd: int, deadline_s: float) -> bytes:
+    """The first line from `fd`; raises PeerError at the end of output, past the deadline, or when it is too long."""
+    until = time.monotonic() + deadline_s
+    data = b""
+    while b"\n" not in data:
+        left = until - time.monotonic()
+        if left <= 0 or not select.select([fd], [], [], left)[0]:
+            raise PeerError(f"no answer to hello within {deadline_s:g} s")
+        part = os.read(fd, LINE_BYTES_MAX)
+        if not part:
+            raise PeerError("it ended without an answer to hello")
+        data += part
+        if len(data) > LINE_BYTES_MAX:
+            raise PeerError(f"its answer to hello exceeds {LINE_BYTES_MAX} bytes")
+    return data.split(b"\n", 1)[0]
+
+
+def _texts(reply: Dict[str, Any], key: str) -> List[str]:
+    value = reply.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise PeerError(f"`{key}` in its hello is no list of texts")
+    return value
+
+
+def parse(line: bytes) -> Dict[str, Any]:
+    """The offer in the reply `line`; raises PeerError if it is none."""
+    try:
+        reply = json.loads(line.decode("utf-8"))
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise PeerError(f"its answer to hello is no JSON: {printable(clip(repr(line), 200))}") from error
+    if not isinstance(reply, dict) or reply.get("id") != 1 or reply.get("status") != "ok":
+        raise PeerError(f"it did not answer hello with ok: {printable(clip(repr(line), 200))}")
+    offer: Dict[str, Any] = {}
+    for key in ("implementation", "version", "os", "lanes"):
+        if not isinstance(reply.get(key, ""), str):
+            raise PeerError(f"`{key}` in its hello is no text")
+        offer[key] = clip(reply.get(key, ""), 200)
+    for key in ("modes", "operations", "features", "traits"):
+        offer[key] = _texts(reply, key)
+    if not offer["implementation"] or not offer["modes"]:
+        raise PeerError("its hello names no implementation or no mode")
+    return offer
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End the peer: by closing its input, else by killing its process group."""
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.close()
+    except OSError:
+        pass
+    try:
+        process.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        if hasattr(os, "killpg"):
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+        elif process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def probe(command: List[str], env: Optional[Dict[str, str]] = None, deadline_s: float = DEADLINE_S) -> Dict[str, Any]:
+    """Start the peer, ask `hello`, end it; returns what it offers. Raises PeerError, which quotes its last words."""
+    with tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=peer_environment(env or {}),
+                start_new_session=True,
+                bufsize=0,
+            )
+        except (OSError, ValueError) as error:
+            raise PeerError(f"{command[0]} does not start: {error}") from error
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            try:
+                process.stdin.write(b'{"id":1,"op":"hello","protocol":1}\n')
+            except BrokenPipeError:
+                pass  # it is gone; reading says so
+            return parse(_read_line(process.stdout.fileno(), deadline_s))
+        except PeerError as error:
+            _end(process)
+            errors.seek(0, os.SEEK_END)
+            errors.seek(max(0, errors.tell() - 2000))
+            words = errors.read().decode("utf-8", "replace").strip()
+            said = f"; its last words: {printable(clip(words[-300:], 300))}" if words else ""
+            raise PeerError(f"{error}{said}") from None
+        finally:
+            _end(process)

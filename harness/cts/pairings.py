@@ -1,0 +1,75 @@
+"""Which implementation meets which, in which roles and modes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Sequence
+
+from cts.common import CannotRun
+from cts.peers import Peer
+
+
+@dataclass(frozen=True)
+class Side:
+    """One role of a pairing: an implementation in one mode."""
+
+    name: str
+    mode: str
+    command: Sequence[str] = field(compare=False)
+    env: Dict[str, str] = field(compare=False, default_factory=dict)
+
+    def plan(self) -> Dict[str, Any]:
+        """The side as a plan names it."""
+        return {"name": self.name, "command": list(self.command), "env": dict(self.env), "mode": self.mode}
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """A server and a client."""
+
+    server: Side
+    client: Side
+
+    @property
+    def id(self) -> str:
+        """The text that names the pairing in traces: `ref:blocking>ref:blocking`."""
+        return f"{self.server.name}:{self.server.mode}>{self.client.name}:{self.client.mode}"
+
+
+def side(peer: Peer, mode: str) -> Side:
+    """The peer in that mode."""
+    return Side(peer.name, mode, tuple(peer.command), dict(peer.env))
+
+
+def _first_mode(peer: Peer, wanted: str) -> str:
+    modes = peer.offered_modes
+    return wanted if wanted in modes else modes[0]
+
+
+def _alone(peer: Peer, wanted: str) -> List[Pairing]:
+    modes = [m for m in peer.offered_modes if not wanted or m == wanted]
+    return [Pairing(side(peer, m), side(peer, m)) for m in modes]
+
+
+def _both_roles(one: Peer, other: Peer, wanted: str) -> List[Pairing]:
+    a, b = side(one, _first_mode(one, wanted)), side(other, _first_mode(other, wanted))
+    return [Pairing(a, b), Pairing(b, a)]
+
+
+def make(subjects: List[Peer], others: List[Peer], mode: str = "") -> List[Pairing]:
+    """Each subject alone in each of its modes, and in both roles against each of `others`, without repetitions.
+
+    `mode` restricts to one mode; a peer that lacks it meets others in its first one. Raises CannotRun if no subject
+    has the mode.
+    """
+    if mode and not any(mode in s.offered_modes for s in subjects):
+        raise CannotRun(f"no implementation of this run has the mode {mode!r}")
+    pairings: List[Pairing] = []
+    for subject in subjects:
+        if mode and mode not in subject.offered_modes:
+            continue
+        pairings += _alone(subject, mode)
+        for other in others:
+            if other.name != subject.name:
+                pairings += _both_roles(subject, other, mode)
+    return list(dict.fromkeys(pairings))

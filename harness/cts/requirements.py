@@ -1,0 +1,231 @@
+"""The requirements in `spec/*.md`: read, checked, and held against the cases.
+
+`spec/README.md` defines the shape of a requirement; `load` reads it strictly, so that a typing error is an error and
+not a requirement that quietly needs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, Iterable, List, Optional, Tuple
+
+from cts import definition as definitions
+from cts.definition import Definition
+
+LEVELS = ("MUST", "SHOULD", "MAY")
+SYSTEMS = ("linux", "macos", "freebsd", "windows")
+ROLES = ("server", "client", "writer", "reader", "peer")
+CONTRACTS = {"README.md", "operations.md", "abi.md", "results.md"}
+
+_HEADING = re.compile(r"### ([A-Z][A-Za-z0-9]*)\.([A-Z][A-Za-z0-9]*)$")
+_LEVEL = re.compile(r"\*\*(MUST|SHOULD|MAY)\*\*((?: · [a-z]+: [^·]+)+) · since (\d+)$")
+_CASE = re.compile(r"^CTS_CASE\(\s*([A-Za-z0-9]+),\s*([A-Za-z0-9]+)\)", re.MULTILINE)
+
+
+class SpecError(Exception):
+    """A requirement that is not of the shape in spec/README.md; the message begins with FILE:LINE."""
+
+
+@dataclass
+class Requirement:
+    """One requirement: what must hold, who has to offer what for it, and where it is known to."""
+
+    id: str
+    family: str
+    level: str
+    since: int
+    evidence: Dict[str, str]
+    file: str
+    line: int
+    shapes: Dict[str, List[str]] = field(default_factory=dict)
+    needs: Dict[str, List[str]] = field(default_factory=dict)
+    outcomes: Dict[str, Dict[str, List[str]]] = field(default_factory=dict)
+    text: str = ""
+    source: str = ""
+    known_to_break: str = ""
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is about one process."""
+        return "peer" in self.needs
+
+    def gates(self, system: str) -> bool:
+        """Whether its evidence lets it gate that system."""
+        return self.evidence.get(system, "").startswith("run ")
+
+
+def _needs(line: str, where: str, known: Dict[str, str]) -> Dict[str, List[str]]:
+    needs: Dict[str, List[str]] = {}
+    for part in line.split(" · "):
+        role, colon, tokens = part.partition(":")
+        role = role.strip().lower()
+        if not colon or role not in ROLES or role in needs:
+            raise SpecError(
+                f"{where}: {part!r} should be one of Server, Client, Writer, Reader, Peer, a colon, and what it needs"
+            )
+        for token in tokens.split():
+            if token.lstrip("!") not in known:
+                raise SpecError(f"{where}: {token!r} is no operation, feature or trait of operations.toml")
+            if token.startswith("!") != (known[token.lstrip("!")] == "trait"):
+                raise SpecError(f"{where}: {token!r}: traits, and only traits, are excluded with `!`")
+        needs[role] = tokens.split()
+    if "peer" in needs and len(needs) > 1:
+        raise SpecError(f"{where}: Peer stands alone")
+    return needs
+
+
+def _shapes(line: str, where: str) -> Dict[str, List[str]]:
+    shapes: Dict[str, List[str]] = {}
+    for axis in line.split(";"):
+        name, equals, values = axis.partition("=")
+        if not equals or not values.strip():
+            raise SpecError(f"{where}: a shape is `axis = value | value`, separated by `;`")
+        shapes[name.strip()] = [v.strip() for v in values.split("|")]
+    return shapes
+
+
+def _outcome_row(
+    line: str, columns: List[str], where: str, statuses: Iterable[str]
+) -> Tuple[str, Dict[str, List[str]]]:
+    cells = [c.strip() for c in line.strip().strip("|").split("|")]
+    if len(cells) != len(columns) + 1:
+        raise SpecError(f"{where}: the row has {len(cells)} cells, its table {len(columns) + 1}")
+    row: Dict[str, List[str]] = {}
+    for system, cell in zip(columns, cells[1:]):
+        row[system] = [] if cell == "—" else [s.strip() for s in cell.split(",")]
+        for status in row[system]:
+            if status not in statuses:
+                raise SpecError(f"{where}: {status!r} is no status")
+    return cells[0], row
+
+
+def _level(line: str, where: str) -> Tuple[str, Dict[str, str], int]:
+    match = _LEVEL.match(line)
+    if not match:
+        raise SpecError(
+            f"{where}: expected `**MUST** · linux: run 6.18 · macos: documented · … · since 1`, found {line!r}"
+        )
+    evidence = {}
+    for part in match.group(2).strip(" ·").split(" · "):
+        system, _, kind = part.partition(": ")
+        if system not in SYSTEMS or not re.match(r"(run \S+|wine \S+|documented|no)$", kind):
+            raise SpecError(f"{where}: {part!r}: a system and `run KERNEL`, `wine VERSION`, `documented` or `no`")
+        evidence[system] = kind
+    return match.group(1), evidence, int(match.group(3))
+
+
+class _Reader:
+    """Reads one file, line by line."""
+
+    def __init__(self, path: Path, root: Path, d: Definition) -> None:
+        self.name = path.relative_to(root).as_posix()
+        self.lines = path.read_text(encoding="utf-8").splitlines()
+        self.statuses = [s.name for s in d.statuses]
+        self.known = {o.name: "operation" for o in d.protocol_operations}
+        self.known.update({f: "feature" for f in d.features})
+        self.known.update({t: "trait" for t in d.traits})
+
+    def requirements(self) -> List[Requirement]:
+        found = []
+        fenced = False
+        starts = []
+        for number, line in enumerate(self.lines):
+            if line.startswith("```"):
+                fenced = not fenced
+            if not fenced and re.match(r"#{1,3} ", line):
+                starts.append(number)
+        for start, end in zip(starts, [*starts[1:], len(self.lines)]):
+            match = _HEADING.match(self.lines[start])
+            if match:
+                found.append(self._one(start, end, match.group(1), match.group(2)))
+        return found
+
+    def _one(self, start: int, end: int, family: str, rule: str) -> Requirement:
+        where = f"{self.name}:{start + 2}"
+        level, evidence, since = _level(self.lines[start + 1] if start + 1 < end else "", where)
+        requirement = Requirement(f"{family}.{rule}", family, level, since, evidence, self.name, start + 1)
+        text: List[str] = []
+        columns: Optional[List[str]] = None
+        for number in range(start + 2, end):
+            line, where = self.lines[number], f"{self.name}:{number + 1}"
+            if line.startswith("Shapes: "):
+                requirement.shapes = _shapes(line[8:], where)
+            elif re.match(r"(Server|Client|Writer|Reader|Peer):( |$)", line) and not text:
+                requirement.needs = _needs(line, where, self.known)
+            elif line.startswith("Source: "):
+                requirement.source = line[8:]
+            elif line.startswith("Known to break: "):
+                requirement.known_to_break = line[16:]
+            elif line.startswith("| outcome |"):
+                columns = [c.strip() for c in line.strip().strip("|").split("|")][1:]
+            elif line.startswith("|") and columns is not None:
+                if not re.match(r"\|[-|: ]+\|$", line):
+                    name, row = _outcome_row(line, columns, where, self.statuses)
+                    requirement.outcomes[name] = row
+            elif line.strip():
+                text.append(line.strip())
+        requirement.text = " ".join(text)
+        self._complete(requirement)
+        return requirement
+
+    def _complete(self, r: Requirement) -> None:
+        where = f"{r.file}:{r.line}: {r.id}"
+        if not r.needs:
+            raise SpecError(f"{where} does not say what it needs (Server:, Client:, … or Peer:)")
+        if not r.text or not r.source:
+            raise SpecError(f"{where} lacks its {'rule' if not r.text else 'Source:'}")
+        if bool({"writer", "reader"} & set(r.needs)) != ("writer" in r.shapes):
+            raise SpecError(
+                f"{where}: Writer: and Reader: belong to the shape `writer = server | client`, and it to them"
+            )
+
+
+def load(root: Path) -> List[Requirement]:
+    """Every requirement of `root`/spec, in order; raises SpecError where one is not of the shape."""
+    d = definitions.load(root / "spec/operations.toml")
+    requirements: List[Requirement] = []
+    for path in sorted((root / "spec").glob("*.md")):
+        if path.name not in CONTRACTS:
+            requirements += _Reader(path, root, d).requirements()
+    seen: Dict[str, Requirement] = {}
+    for r in requirements:
+        if r.id in seen:
+            raise SpecError(f"{r.file}:{r.line}: {r.id} stands already at {seen[r.id].file}:{seen[r.id].line}")
+        seen[r.id] = r
+    return requirements
+
+
+def cases(root: Path) -> Dict[str, Tuple[str, int]]:
+    """The cases in conformance/cases: id -> (file, line). Raises SpecError if one is written twice."""
+    found: Dict[str, Tuple[str, int]] = {}
+    for path in sorted((root / "conformance/cases").glob("*.cc")):
+        text = path.read_text(encoding="utf-8")
+        for match in _CASE.finditer(text):
+            name = f"{match.group(1)}.{match.group(2)}"
+            place = (path.relative_to(root).as_posix(), text.count("\n", 0, match.start()) + 1)
+            if name in found:
+                raise SpecError(
+                    f"{place[0]}:{place[1]}: case {name} stands already at {found[name][0]}:{found[name][1]}"
+                )
+            found[name] = place
+    return found
+
+
+def check(root: Path) -> List[str]:
+    """What is wrong between spec and cases, a sentence each; empty if every requirement has its case and vice versa."""
+    try:
+        requirements = {r.id: r for r in load(root)}
+        written = cases(root)
+    except (SpecError, definitions.DefinitionError) as error:
+        return [str(error)]
+    problems = [
+        f"{r.file}:{r.line}: {r.id} has no case"
+        for r in requirements.values()
+        if r.level != "MAY" and r.id not in written
+    ]
+    problems += [
+        f"{f}:{n}: case {name} has no requirement" for name, (f, n) in written.items() if name not in requirements
+    ]
+    return problems

@@ -1,0 +1,118 @@
+"""From records to `results.json`: repetitions, expectations, canaries, counts, the gate."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, List, Set, Tuple
+
+from cts.common import FAILING, GATING, OUTCOMES
+from cts.runner import CANARIES
+
+Record = Dict[str, Any]
+Key = Tuple[str, str, str]
+CANARY_OUTCOMES = {"Canary.MustFail": "failed", "Canary.NotOffered": "not_applicable"}
+_CANARY_KEYS = {"Canary.MustFail": "must_fail", "Canary.NotOffered": "not_offered"}
+
+
+def key(record: Record) -> Key:
+    """What identifies a result: pairing, case, shape."""
+    return record.get("pairing", ""), record["case"], record["shape"]
+
+
+@dataclass
+class Canaries:
+    """What the canary cases of each pairing came out as."""
+
+    seen: Dict[str, Dict[str, Set[str]]] = field(default_factory=lambda: {c: {} for c in CANARIES})
+
+    def take(self, records: Iterable[Record]) -> List[Record]:
+        """Note the canaries among the records and return the others."""
+        others = []
+        for record in records:
+            if record["case"] in self.seen:
+                self.seen[record["case"]].setdefault(record["pairing"], set()).add(record["outcome"])
+            else:
+                others.append(record)
+        return others
+
+    def verdict(self, pairings: Iterable[str]) -> Dict[str, str]:
+        """`run.canary`: the outcome each must have, or the first wrong one found in these pairings."""
+        pairings = list(pairings)
+        told = {}
+        for case, wanted in CANARY_OUTCOMES.items():
+            wrong = [o for p in self.seen[case].values() for o in sorted(p) if o != wanted]
+            missing = [p for p in pairings if p not in self.seen[case]]
+            told[_CANARY_KEYS[case]] = wrong[0] if wrong else "missing" if missing else wanted
+        return told
+
+
+def canaries_right(canary: Dict[str, str]) -> bool:
+    """Whether the suite has shown that it can fail, and that it leaves out what is not offered."""
+    return canary == {_CANARY_KEYS[c]: outcome for c, outcome in CANARY_OUTCOMES.items()}
+
+
+def fold_repeats(records: List[Record], repeats: List[List[Record]]) -> List[Record]:
+    """The first run's records, where a failure that passed when it was repeated became `flaky`.
+
+    `repeats` are the records of each repetition, in order.
+    """
+    folded = copy.deepcopy(records)
+    for number, repeated in enumerate(repeats, 1):
+        passed = {key(r) for r in repeated if r["outcome"] == "passed"}
+        for record in folded:
+            if record["outcome"] in FAILING and key(record) in passed:
+                first = f"{record['outcome']}: {record['message']}" if record["message"] else record["outcome"]
+                record.update(outcome="flaky", message=f"passed at repetition {number}; before: {first}")
+    return folded
+
+
+def unique(records: Iterable[Record]) -> Tuple[List[Record], int]:
+    """The records without those said twice (the first stands), and how many were."""
+    found: Dict[Key, Record] = {}
+    twice = 0
+    for record in records:
+        if key(record) in found:
+            twice += 1
+        else:
+            found[key(record)] = record
+    return list(found.values()), twice
+
+
+def gates(record: Record) -> bool:
+    """Whether this record alone makes the run fail."""
+    return record["outcome"] in GATING and record["requirement"] == "MUST" and bool(record["gates"])
+
+
+def counts(records: Iterable[Record]) -> Dict[str, int]:
+    """How many records have each outcome."""
+    found = {outcome: 0 for outcome in OUTCOMES}
+    for record in records:
+        found[record["outcome"]] += 1
+    return found
+
+
+def headings_that_ran(records: Iterable[Record]) -> int:
+    """How many cases ran at least once."""
+    return len({r["case"] for r in records if r["outcome"] not in ("not_applicable", "unavailable")})
+
+
+def case_counts(records: Iterable[Record]) -> Tuple[int, int]:
+    """(passed, failed) cases, each counted once a pairing whatever its shapes; not counted: what did not apply."""
+    states: Dict[Tuple[str, str], bool] = {}
+    for record in records:
+        if record["outcome"] in ("not_applicable", "unavailable", "unverifiable"):
+            continue
+        place = (record.get("pairing", ""), record["case"])
+        states[place] = states.get(place, True) and not gates(record)
+    failed = sum(1 for good in states.values() if not good)
+    return len(states) - failed, failed
+
+
+def exit_status(run: Dict[str, Any], records: Iterable[Record]) -> int:
+    """0 as expected, 1 something differs from what is expected, 2 the run says nothing."""
+    if run.get("errors") or not canaries_right(run["canary"]):
+        return 2
+    if any(gates(r) for r in records) or run["unmatched_expectations"] or run["offers_shrunk"]:
+        return 1
+    return 0

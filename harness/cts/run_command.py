@@ -1,0 +1,369 @@
+"""`cts run`: pairs implementations, runs the cases, compares with what is expected, and reports."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import fnmatch
+import queue
+import secrets
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import Any, Dict, List, Optional, Tuple
+
+from cts import expectations, pairings, peers, processes, report, results, terminal, workdir
+from cts.build import Artifacts
+from cts.common import VERSION, CannotRun, Interrupted, cores, host, host_system, printable
+from cts.pairings import Pairing
+from cts.peers import REFERENCE, Peer
+from cts.project import Project
+from cts.requirements import Requirement
+from cts.runner import CANARIES, REPEATS_MAX, Outcome, Record, Runner, Task, case_of, is_canary, test_of
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
+    return number
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cts run`."""
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME|COMMAND", help="implementation under test")
+    parser.add_argument(
+        "--with", action="append", default=[], dest="others", metavar="NAME|COMMAND", help="meets it (default: ref)"
+    )
+    parser.add_argument("--library", type=Path, metavar="FILE", help="shared library under test, by its C ABI")
+    parser.add_argument(
+        "--cases", action="append", default=[], metavar="GLOB", help="only cases that match, as in LocalSocket.*"
+    )
+    parser.add_argument("--mode", default="", metavar="M", help="only this mode: blocking, nonblocking, async")
+    parser.add_argument(
+        "--os", default=host_system(), metavar="LABEL", help="label of the system (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--jobs", type=_positive, default=len(cores()), metavar="N", help="runners at a time (default: a core each)"
+    )
+    parser.add_argument(
+        "--report", type=Path, default=Path("report"), metavar="DIR", help="where the report goes (default: ./report)"
+    )
+    parser.add_argument(
+        "--expect", type=Path, metavar="FILE", help="expectations in place of, or besides, those of the repository"
+    )
+    parser.add_argument(
+        "--build", action="store_true", help="build a folder with a peer.toml that --peer or --with names"
+    )
+
+
+class _Signals:
+    """While it is entered, SIGINT, SIGTERM and SIGHUP raise Interrupted in the main thread, once."""
+
+    def __init__(self) -> None:
+        self._old: Dict[int, Any] = {}
+
+    def __enter__(self) -> "_Signals":
+        if threading.current_thread() is threading.main_thread():
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                if hasattr(signal, name):
+                    signum = getattr(signal, name)
+                    self._old[signum] = signal.signal(signum, self._arrived)
+        return self
+
+    def _arrived(self, signum: int, _frame: Optional[FrameType]) -> None:
+        for each in self._old:  # what follows is cleaning up, which ends by itself
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted(signum)
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._old.items():
+            signal.signal(signum, handler)
+
+
+def select_cases(globs: List[str], known: List[str]) -> List[str]:
+    """The ids that match one of the globs, in order; raises CannotRun if one matches none."""
+    for glob in globs:
+        if not any(fnmatch.fnmatchcase(name, glob) for name in known):
+            raise CannotRun(f"no case matches {printable(glob)!r}; ids are Family.Rule, as in LocalSocket.*")
+    return [name for name in known if any(fnmatch.fnmatchcase(name, glob) for glob in globs)]
+
+
+class Run:
+    """One `cts run`, from its arguments to its exit status."""
+
+    def __init__(self, project: Project, options: argparse.Namespace, command: List[str]) -> None:
+        self.project = project
+        self.options = options
+        self.command = command
+        self.run_id = secrets.token_hex(16)
+        self.progress = terminal.Progress()
+        self.requirements: Dict[str, Requirement] = {}
+        self.peers: Dict[str, Peer] = {}
+        self.arguments: Dict[str, List[str]] = {}
+        self.pairings: List[Pairing] = []
+        self.outcomes: List[Outcome] = []
+        self.repeats: List[List[Outcome]] = []
+        self.notes: List[str] = []
+        self.errors: List[str] = []
+        self.interrupted: Optional[int] = None
+
+    # ----------------------------------------------------------------------------------------- before anything is built
+
+    def check(self) -> Tuple[List[str], Dict[str, Peer]]:
+        """Everything that can be refused without building: returns the cases that are wanted and the known peers."""
+        o = self.options
+        self.requirements = self.project.requirements()
+        cases = select_cases(o.cases, list(self.requirements)) if o.cases else []
+        known = self.project.peers()
+        names = [REFERENCE, *known]
+        for text in [*o.peer, *o.others]:
+            if text not in names and not (Path(text) / "peer.toml").is_file() and not peers.is_command(text):
+                raise peers.unknown(text, names)
+            if (Path(text) / "peer.toml").is_file() and text not in names and not o.build:
+                raise CannotRun(
+                    f"{text} is a folder: building it runs what its peer.toml says; add --build to allow that"
+                )
+        if o.others and not o.peer and o.library is None:
+            raise CannotRun("--with says whom --peer or --library meets; give one of these")
+        if o.library is not None and not o.library.is_file():
+            raise CannotRun(f"--library {o.library}: no such file")
+        if o.expect is not None:
+            expectations.load(o.expect, self.project.root)
+        report.check_replaceable(o.report)
+        return cases, known
+
+    # ------------------------------------------------------------------------------------------------ who takes part
+
+    def _system(self) -> str:
+        return str(self.options.os).split("-")[0]
+
+    def _reference(self, artifacts: Artifacts) -> Peer:
+        command = peers.generic_command(artifacts.peer, artifacts.reference)
+        peer = Peer(REFERENCE, command=command, title="the reference", language="C")
+        peers.greet(peer)
+        if not peer.available:
+            raise CannotRun(f"the reference does not start: {peer.why}")
+        return peer
+
+    def _named(self, text: str, known: Dict[str, Peer]) -> Peer:
+        """The peer for an argument of --peer or --with, ready to run."""
+        option = ["--peer", text]
+        if text == REFERENCE:
+            return self.peers[REFERENCE]
+        if text in known:
+            peer = known[text]
+            if peer.name not in self.peers:
+                peers.prepare(peer, self._system(), self.progress.step)
+            if not peer.available:
+                raise CannotRun(f"{peer.name} is unavailable: {peer.why}")
+        else:
+            taken = [*known, *self.peers]
+            names = [REFERENCE, *known]
+            peer = peers.from_text(text, names, taken, self.options.build, self._system(), self.progress.step)
+            option += ["--build"] if (Path(text) / "peer.toml").is_file() else []
+        self.peers[peer.name] = peer
+        self.arguments[peer.name] = option
+        return peer
+
+    def gather(self, artifacts: Artifacts, known: Dict[str, Peer]) -> None:
+        """Fill `peers` and `pairings`."""
+        o = self.options
+        self.peers[REFERENCE] = reference = self._reference(artifacts)
+        if o.peer or o.library is not None:
+            texts = dict.fromkeys([*o.peer, *o.others])
+            by_text = {text: self._named(text, known) for text in texts}
+            subjects = [by_text[text] for text in dict.fromkeys(o.peer)]
+            if o.library is not None:
+                peer = peers.library(o.library, artifacts.peer, [*known, *self.peers])
+                self.peers[peer.name] = peer
+                self.arguments[peer.name] = ["--library", str(o.library)]
+                subjects.append(peer)
+            others = [by_text[text] for text in dict.fromkeys(o.others)] or [reference]
+        else:
+            others = [reference]
+            self._prepare(list(known.values()))
+            self.peers.update(known)
+            subjects = [reference, *(p for p in known.values() if p.available)]
+        self.pairings = pairings.make(subjects, others, o.mode)
+
+    def _prepare(self, all_of_them: List[Peer]) -> None:
+        """Make peers ready, several at a time; an interruption ends their builds."""
+        with ThreadPoolExecutor(max_workers=self.options.jobs) as pool:
+            try:
+                list(pool.map(lambda p: peers.prepare(p, self._system(), self.progress.step), all_of_them))
+            except BaseException:
+                peers.BUILDS.end()
+                raise
+
+    # --------------------------------------------------------------------------------------------------------- running
+
+    def _drain(self, runner: Runner, tasks: List[Task], into: List[Outcome], total: int) -> None:
+        """Run the tasks to their end, showing progress."""
+        finished: "queue.Queue[Optional[Outcome]]" = queue.Queue()
+        pool = runner.run(tasks, finished)
+        try:
+            while True:
+                try:
+                    outcome = finished.get(timeout=0.2)
+                except queue.Empty:
+                    if total:
+                        self.progress.count(runner.records_so_far(), total, 0)
+                    continue
+                if outcome is None:
+                    break
+                into.append(outcome)
+        except BaseException:
+            runner.group.end()
+            raise
+        finally:
+            pool.join()
+            while not finished.empty():
+                late = finished.get()
+                if late is not None:
+                    into.append(late)
+
+    def _records(self, outcomes: List[Outcome]) -> List[Record]:
+        return [r for o in outcomes for r in o.records]
+
+    def _repeat(self, runner: Runner, tests: Dict[Pairing, List[str]], matcher: expectations.Matcher) -> None:
+        """Run what failed unforeseen again, at most twice, to tell what is flaky from what is broken."""
+        failed = [r for r in self._records(self.outcomes) if r["case"] not in CANARIES and matcher.needs_repeat(r)]
+        open_ones = {(r["pairing"], test_of(r)) for r in failed}
+        for attempt in range(1, REPEATS_MAX + 1):
+            if not open_ones:
+                return
+            self.progress.step(f"repeating {len(open_ones)} unexpected results ({attempt} of {REPEATS_MAX})")
+            affected = {p: names for p, names in tests.items() if any(place == p.id for place, _ in open_ones)}
+            again = {p: [t for t in names if (p.id, t) in open_ones or is_canary(t)] for p, names in affected.items()}
+            self.repeats.append([])
+            self._drain(runner, runner.repeat_tasks(again), self.repeats[-1], 0)
+            passed = [r for r in self._records(self.repeats[-1]) if r["outcome"] == "passed"]
+            open_ones -= {(r["pairing"], test_of(r)) for r in passed}
+
+    def _tests(self, runner: Runner, cases: List[str]) -> Dict[Pairing, List[str]]:
+        """What to run in each pairing: the wanted cases and the canaries; pairings without any case are left out.
+
+        The runner has cases of one process only where one implementation plays both roles, so there are two listings.
+        """
+        listings: Dict[bool, List[str]] = {}
+        chosen: Dict[Pairing, List[str]] = {}
+        for pairing in self.pairings:
+            alone = pairing.server == pairing.client
+            if alone not in listings:
+                listings[alone] = runner.list_tests(pairing)
+            tests = [t for t in listings[alone] if not cases or case_of(t) in cases or is_canary(t)]
+            if not all(map(is_canary, tests)):
+                chosen[pairing] = tests
+        found = {case_of(t) for tests in chosen.values() for t in tests}
+        absent = [c for c in cases if c not in found]
+        if absent and True in listings:
+            raise CannotRun(f"the runner does not have the case {absent[0]}; `cts spec check` compares spec and cases")
+        return chosen
+
+    def execute(self, artifacts: Artifacts, work: Path, cases: List[str], matcher: expectations.Matcher) -> None:
+        """Run every pairing, and repeat what failed."""
+        o = self.options
+        runner = Runner(artifacts, work, self.run_id, o.os, self.requirements, o.jobs)
+        processes.become_subreaper()
+        try:
+            tests = self._tests(runner, cases)
+            self.pairings = list(tests)
+            total = sum(map(len, tests.values()))
+            ids = {case_of(t) for names in tests.values() for t in names if not is_canary(t)}
+            self.progress.step(f"running {len(ids)} cases in {len(tests)} pairings")
+            self._drain(runner, runner.tasks(tests, filtered=bool(cases)), self.outcomes, total)
+            self._repeat(runner, tests, matcher)
+        except Interrupted as interruption:
+            self.interrupted = interruption.signum
+        finally:
+            runner.group.end()
+            runner.group.reap_orphans()
+
+    # -------------------------------------------------------------------------------------------------------- results
+
+    def _note_what_happened(self, twice: int) -> None:
+        self.errors += list(
+            dict.fromkeys(o.error for o in [*self.outcomes, *(r for rs in self.repeats for r in rs)] if o.error)
+        )
+        if twice:
+            self.notes.append(f"{twice} results were recorded twice; the first of each stands")
+        if self.interrupted is not None:
+            name = signal.Signals(self.interrupted).name
+            self.notes.append(f"The run was interrupted by {name}: what is here is what had been recorded by then.")
+
+    def document(self, started: float, matcher: expectations.Matcher) -> Dict[str, Any]:
+        """results.json, with the expectations applied."""
+        canaries = results.Canaries()
+        records, twice = results.unique(canaries.take(self._records(self.outcomes)))
+        records = results.fold_repeats(records, [canaries.take(self._records(r)) for r in self.repeats])
+        for record in records:
+            matcher.apply(record)
+        self._note_what_happened(twice)
+        complete = self.interrupted is None and not self.errors
+        broken = {o.task.pairing.id for o in self.outcomes if o.error}
+        due = [p.id for p in self.pairings if p.id not in broken] if self.interrupted is None else []
+        run: Dict[str, Any] = {
+            "run_id": self.run_id,
+            "cts_version": VERSION,
+            "started": datetime.datetime.fromtimestamp(started, datetime.timezone.utc).isoformat(timespec="seconds"),
+            "wall_ms": int((time.time() - started) * 1000),
+            "command": self.command,
+            "host": host(),
+            "outcomes": results.counts(records),
+            "cases": results.headings_that_ran(records),
+            "peers": [p.described() for p in self.peers.values()],
+            "offers_shrunk": matcher.shrunk({p.name: p.offer for p in self.peers.values() if p.available}),
+            "unmatched_expectations": matcher.unmatched(records, self.requirements) if complete else [],
+            "canary": canaries.verdict(due),
+            "notes": self.notes,
+            "errors": self.errors,
+        }
+        if not records and self.interrupted is None and not self.errors:
+            run["errors"] = self.errors = ["no case ran at all"]
+        run["exit_status"] = results.exit_status(run, records) if self.interrupted is None else 128 + self.interrupted
+        return {"schema": 1, "run": run, "results": records}
+
+    def matcher(self) -> expectations.Matcher:
+        """The expectations for who takes part."""
+        taking_part = [p for p in self.peers.values() if p.available]
+        files = expectations.load_for(
+            self.project.root, [p.name for p in taking_part], self.options.os, self.options.expect
+        )
+        told = {p.name: (p.implementation, str(p.offer.get("version", ""))) for p in taking_part}
+        return expectations.Matcher(files, told)
+
+    def main(self) -> int:
+        """Everything; returns the exit status."""
+        started = time.time()
+        cases, known = self.check()
+        artifacts = self.project.artifacts(self.progress.step)
+        workdir.sweep()
+        self.gather(artifacts, known)
+        matcher = self.matcher()
+        with workdir.WorkDir(self.run_id) as work:
+            self.execute(artifacts, work, cases, matcher)
+            document = self.document(started, matcher)
+            self.progress.step("writing the report")
+            traces = [o.trace for o in self.outcomes if o.trace is not None]
+            report.write(self.options.report, document, traces, self.requirements, self.arguments)
+        self.progress.clear()
+        terminal.show(document, self.arguments, str(self.options.report / "index.html"))
+        return int(document["run"]["exit_status"])
+
+
+def run(project: Project, options: argparse.Namespace, command: Optional[List[str]] = None) -> int:
+    """`cts run`: returns its exit status; raises CannotRun."""
+    this = Run(project, options, command or ["cts", *sys.argv[1:]])
+    try:
+        with _Signals():
+            return this.main()
+    finally:
+        this.progress.clear()

@@ -1,0 +1,406 @@
+"""Drives the runner: plans, shards, crashes, repetitions. What a case means and how long it may take is the runner's.
+
+A *task* is one invocation of the runner binary: a pairing, and a shard of its cases or a list of them. Tasks run side
+by side, each worker thread (and what it starts) on one core, because the processes of a case that take turns are
+fastest there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import queue
+import re
+import secrets
+import signal
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from cts import processes
+from cts.build import Artifacts
+from cts.common import CannotRun, cores, printable
+from cts.pairings import Pairing
+from cts.requirements import Requirement
+
+Record = Dict[str, Any]
+
+CANARIES = ("Canary.MustFail", "Canary.NotOffered")
+DEADLINE_MS = 10000
+IDLE_S = 300.0  # a runner that writes nothing for so long is broken: a case may use three deadlines
+REPEATS_MAX = 2
+_REQUIRED = {"case": str, "outcome": str, "shape": str}
+
+
+@dataclass
+class Task:
+    """One invocation of the runner."""
+
+    number: int
+    pairing: Pairing
+    tests: List[str]  # GoogleTest's names, in its order: `Family.Rule`, or `Family.Rule/shape`
+    filtered: bool
+    shard: int = 0
+    shards: int = 1
+    again: bool = False
+
+    @property
+    def mine(self) -> List[str]:
+        """The tests of this shard, dealt as GoogleTest deals them."""
+        return self.tests[self.shard :: self.shards]
+
+
+@dataclass
+class Outcome:
+    """What a task left behind."""
+
+    task: Task
+    records: List[Record] = field(default_factory=list)
+    trace: Optional[Path] = None
+    error: str = ""
+    rerun: List[str] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def parse_listing(text: str) -> List[str]:
+    """The tests' names in the answer to --gtest_list_tests, in its order; disabled ones are left out."""
+    found: List[str] = []
+    suite = ""
+    for line in text.splitlines():
+        name = line.split("#")[0].rstrip()
+        if re.fullmatch(r"\S+\.", name):
+            suite = name
+        elif suite and re.fullmatch(r"  \S+", name):
+            if not name.strip().startswith("DISABLED_") and not suite.startswith("DISABLED_"):
+                found.append(suite + name.strip())
+    return found
+
+
+def runner_environment() -> Dict[str, str]:
+    """Our environment without what GoogleTest or a test runner around us reads as its own."""
+    theirs = ("GTEST_", "TEST_", "TESTBRIDGE_", "XML_OUTPUT_FILE")
+    return {k: v for k, v in os.environ.items() if not k.startswith(theirs)}
+
+
+def read_lines(path: Path) -> Tuple[List[Dict[str, Any]], int]:
+    """The JSON objects of a file, a line each, and how many lines were none (a killed writer leaves half a line)."""
+    objects: List[Dict[str, Any]] = []
+    broken = 0
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return objects, broken
+    for line in data.split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            broken += 1
+            continue
+        if isinstance(value, dict):
+            objects.append(value)
+        else:
+            broken += 1
+    return objects, broken
+
+
+def usable(record: Record) -> bool:
+    """Whether a line of records.jsonl has the keys without which it is no record."""
+    return all(isinstance(record.get(k), t) for k, t in _REQUIRED.items())
+
+
+def case_of(test: str) -> str:
+    """The id of the case that a test belongs to: what stands before the shape."""
+    return test.partition("/")[0]
+
+
+def test_of(record: Record) -> str:
+    """The name of the test that left a record."""
+    return f"{record['case']}/{record['shape']}" if record["shape"] else str(record["case"])
+
+
+def is_canary(test: str) -> bool:
+    """Whether the test belongs to a canary."""
+    return case_of(test) in CANARIES
+
+
+def filter_of(tests: Iterable[str]) -> str:
+    """A --gtest_filter for exactly these: what GoogleTest reads as an operator becomes `?`."""
+    return ":".join(re.sub(r"[-:*]", "?", test) for test in tests)
+
+
+def last_begun(output: str) -> str:
+    """The test that GoogleTest's output shows as begun and not ended; empty if there is none."""
+    begun = ""
+    for match in re.finditer(r"^\[ *(RUN|OK|FAILED|SKIPPED) *\] ([^\s,]+)", output, re.MULTILINE):
+        begun = match.group(2) if match.group(1) == "RUN" else ""
+    return begun
+
+
+def how_it_ended(status: Optional[int]) -> str:
+    """An exit status in words; None means that it was killed because it made no progress."""
+    if status is None:
+        return f"made no progress for {IDLE_S:g} s and was killed"
+    if status < 0:
+        try:
+            return f"was ended by {signal.Signals(-status).name}"
+        except ValueError:
+            return f"was ended by signal {-status}"
+    return f"ended with exit status {status}"
+
+
+class Runner:
+    """Runs pairings in `work`, a directory of this run; `requirements` by id tell levels and shapes."""
+
+    def __init__(
+        self,
+        artifacts: Artifacts,
+        work: Path,
+        run_id: str,
+        system: str,
+        requirements: Dict[str, Requirement],
+        jobs: int,
+    ) -> None:
+        self.artifacts = artifacts
+        self.work = work
+        self.run_id = run_id
+        self.system = system
+        self.requirements = requirements
+        self.jobs = max(1, jobs)
+        self.seed = secrets.randbits(31)
+        self.group = processes.Group()
+        self.outcomes: List[Outcome] = []
+        self._numbers = itertools.count(1)
+
+    # ------------------------------------------------------------------------------------------------------ planning
+
+    def list_tests(self, pairing: Pairing) -> List[str]:
+        """The names of the tests that the runner has for this pairing, in its order; canaries among them."""
+        task = Task(next(self._numbers), pairing, [], False)
+        directory = self._directory(task)
+        output = directory / "output"
+        process = self.group.start(self._argv(task) + ["--gtest_list_tests"], runner_environment(), directory, output)
+        if process is None:
+            return []
+        status = processes.wait_while_it_moves(process, output.stat, IDLE_S, self.group)
+        text = output.read_text(encoding="utf-8", errors="replace")
+        listed = parse_listing(text)
+        if status != 0 or not listed:
+            raise CannotRun(f"the runner lists no cases: it {how_it_ended(status)}\n{printable(text[-2000:], True)}")
+        for canary in CANARIES:
+            if canary not in map(case_of, listed):
+                raise CannotRun(f"the runner does not have {canary}: without it a run proves nothing")
+        return listed
+
+    def tasks(self, tests: Dict[Pairing, List[str]], filtered: bool) -> List[Task]:
+        """The tasks for these pairings and tests: as few shards each as keep every worker busy to the end.
+
+        The tests are in the runner's own order and hold the canaries: shards are dealt by that order.
+        """
+        wanted = -(-2 * self.jobs // max(1, len(tests))) if self.jobs > 1 else 1
+        return [
+            Task(next(self._numbers), pairing, names, filtered, shard, shards)
+            for pairing, names in tests.items()
+            for shards in [max(1, min(wanted, len(names) // 4))]
+            for shard in range(shards)
+        ]
+
+    def _directory(self, task: Task) -> Path:
+        directory = self.work / str(task.number)
+        (directory / "work").mkdir(mode=0o700, parents=True, exist_ok=True)
+        return directory
+
+    def _argv(self, task: Task) -> List[str]:
+        directory = self._directory(task)
+        plan = {
+            "run_id": self.run_id,
+            "work_dir": str(directory / "work"),
+            "os": self.system,
+            "server": task.pairing.server.plan(),
+            "client": task.pairing.client.plan(),
+            "records": str(directory / "records.jsonl"),
+            "trace": str(directory / "trace.jsonl"),
+            "deadline_ms": DEADLINE_MS,
+            "seed": self.seed,
+        }
+        file = directory / "plan.json"
+        file.write_text(json.dumps(plan), encoding="utf-8")
+        argv = [str(self.artifacts.runner), f"--cts_plan={file}", "--gtest_color=no"]
+        if task.filtered:
+            argv.append("--gtest_filter=" + filter_of(task.tests))
+        return argv
+
+    # ------------------------------------------------------------------------------------------------------- running
+
+    def execute(self, task: Task) -> Outcome:
+        """Run one task to its end, in the calling thread."""
+        directory = self._directory(task)
+        env = runner_environment()
+        if task.shards > 1:
+            env.update(GTEST_TOTAL_SHARDS=str(task.shards), GTEST_SHARD_INDEX=str(task.shard))
+        output = directory / "output"
+        files = (output, directory / "records.jsonl", directory / "trace.jsonl")
+
+        def moved() -> Tuple[int, ...]:
+            return tuple(f.stat().st_size if f.exists() else 0 for f in files)
+
+        try:
+            process = self.group.start(self._argv(task), env, directory, output)
+        except OSError as error:
+            return Outcome(task, error=f"{self.artifacts.runner}: {error.strerror}")
+        if process is None:
+            return Outcome(task, interrupted=True)
+        status = processes.wait_while_it_moves(process, moved, IDLE_S, self.group)
+        return self._collect(task, status, directory)
+
+    def _collect(self, task: Task, status: Optional[int], directory: Path) -> Outcome:
+        lines, _ = read_lines(directory / "records.jsonl")
+        outcome = Outcome(task, [self._completed(task, r) for r in lines if usable(r)], directory / "trace.jsonl")
+        text = (directory / "output").read_text(encoding="utf-8", errors="replace")
+        if self.group.ended:
+            outcome.interrupted = True
+        elif status == 2:
+            said = printable(text.strip()[-1500:], lines=True)
+            outcome.error = f"{task.pairing.id}: the runner cannot carry out its plan: {said}"
+        else:
+            self._account(outcome, status, text)
+        return outcome
+
+    def _account(self, outcome: Outcome, status: Optional[int], text: str) -> None:
+        """Give every test that should have run and left no record one that says so, or have it run again."""
+        task = outcome.task
+        recorded = {test_of(r) for r in outcome.records}
+        missing = [t for t in task.mine if t not in recorded]
+        if status in (0, 1):
+            outcome.records += [self._crashed(task, t, "the runner left no record of this case") for t in missing]
+            return
+        how = how_it_ended(status)
+        culprit = last_begun(text)
+        if culprit not in missing:
+            culprit = missing[0] if missing else ""
+        if culprit:
+            outcome.records.append(self._crashed(task, culprit, f"the runner {how} in this case"))
+        rest = [t for t in missing if t != culprit]
+        if task.again:
+            why = f"the runner {how} before this case, a second time"
+            outcome.records += [self._crashed(task, t, why) for t in rest]
+        else:
+            outcome.rerun = rest
+
+    def _crashed(self, task: Task, test: str, message: str) -> Record:
+        case, _, shape = test.partition("/")
+        record: Record = {"case": case, "shape": shape, "outcome": "crashed", "message": message, "blame": ""}
+        requirement = self.requirements.get(case)
+        if requirement is not None and requirement.alone:
+            record.update(peer=task.pairing.server.name, mode=task.pairing.server.mode)
+        return self._completed(task, record)
+
+    def _completed(self, task: Task, record: Record) -> Record:
+        """The record with every key: what the runner left out is filled in from the pairing and the requirement."""
+        requirement = self.requirements.get(record["case"])
+        server, client = task.pairing.server, task.pairing.client
+        if "peer" in record:
+            record.setdefault("mode", server.mode)
+        else:
+            for role, side in (("server", server), ("client", client)):
+                record.setdefault(role, side.name)
+                record.setdefault(f"{role}_mode", side.mode)
+        defaults: Record = {
+            "requirement": requirement.level if requirement else "MUST",
+            "os": self.system,
+            "proof": "none",
+            "blame": "",
+            "duration_ms": 0,
+            "message": "",
+            "operations": 0,
+            "gates": requirement.gates(self.system) if requirement else False,
+        }
+        for key, value in defaults.items():
+            record.setdefault(key, value)
+        record["pairing"] = task.pairing.id
+        return record
+
+    def run(self, tasks: Iterable[Task], finished: "queue.Queue[Optional[Outcome]]") -> "Pool":
+        """Start the tasks on the workers; each outcome goes to `finished`, and None when all are done."""
+        return Pool(self, list(tasks), finished)
+
+    def records_so_far(self) -> int:
+        """How many records the runners under way have written, for the progress line."""
+        count = 0
+        for path in self.work.glob("*/records.jsonl"):
+            try:
+                count += path.read_bytes().count(b"\n")
+            except OSError:
+                continue
+        return count
+
+    def rerun_task(self, outcome: Outcome) -> Optional[Task]:
+        """The task that runs once more what a crash kept from running; None if nothing is left."""
+        if not outcome.rerun:
+            return None
+        task = outcome.task
+        tests = [t for t in task.tests if t in set(outcome.rerun) or is_canary(t)]
+        return Task(next(self._numbers), task.pairing, tests, True, again=True)
+
+    def repeat_tasks(self, tests: Dict[Pairing, List[str]]) -> List[Task]:
+        """The tasks that repeat failed tests (and the canaries), to tell what is flaky."""
+        return [Task(next(self._numbers), pairing, names, True) for pairing, names in tests.items()]
+
+
+class Pool:
+    """Worker threads, each with a core of its own, that take tasks until there are none."""
+
+    def __init__(self, runner: Runner, tasks: List[Task], finished: "queue.Queue[Optional[Outcome]]") -> None:
+        self._runner = runner
+        self._finished = finished
+        self._tasks: "queue.SimpleQueue[Task]" = queue.SimpleQueue()
+        for task in tasks:
+            self._tasks.put(task)
+        usable_cores = cores()
+        count = max(1, min(runner.jobs, len(tasks)))
+        self._left = count
+        self._lock = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._work, args=(usable_cores[i % len(usable_cores)],), daemon=True)
+            for i in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _work(self, core: int) -> None:
+        if hasattr(os, "sched_setaffinity"):
+            try:
+                os.sched_setaffinity(0, {core})  # of this thread, and of what it starts
+            except OSError:
+                pass  # a container may forbid it; it is a matter of speed alone
+        try:
+            while True:
+                try:
+                    task = self._tasks.get_nowait()
+                except queue.Empty:
+                    return
+                self._do(task)
+        finally:
+            with self._lock:
+                self._left -= 1
+                last = self._left == 0
+            if last:
+                self._finished.put(None)
+
+    def _do(self, task: Task) -> None:
+        try:
+            outcome = self._runner.execute(task)
+            self._finished.put(outcome)
+            again = self._runner.rerun_task(outcome)
+            if again is not None:
+                self._finished.put(self._runner.execute(again))
+        except Exception as error:  # a defect of the harness must not leave the main thread waiting
+            self._finished.put(Outcome(task, error=f"{task.pairing.id}: {type(error).__name__}: {printable(error)}"))
+
+    def join(self) -> None:
+        """Wait until every worker has returned."""
+        for thread in self._threads:
+            thread.join()

@@ -1,0 +1,147 @@
+"""The terminal: a progress line while a run goes on, and the matrix with its summary at the end.
+
+What peers said is escaped, and never read as rich's markup. On something that is no terminal the output is plain.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Dict, List, Optional, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cts import results, summary
+from cts.common import FAILING, clip, printable
+
+_STYLES = {"bad": "bold red", "finding": "yellow", "good": "green", "none": "dim"}
+_SHOWN_MAX = 20
+
+
+class Progress:
+    """One line that is rewritten in place; on something that is no terminal, each new step is a line of its own."""
+
+    def __init__(self, stream: Optional[TextIO] = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._last = ""
+
+    def step(self, text: str) -> None:
+        """What goes on now."""
+        text = clip(printable(text), 100)
+        if text == self._last:
+            return
+        self._last = text
+        self._stream.write(f"\r\x1b[2K{text}" if self._live else f"{text}\n")
+        self._stream.flush()
+
+    def count(self, done: int, total: int, unexpected: int) -> None:
+        """How far the cases are; shown on a terminal only, where it replaces itself."""
+        if self._live:
+            bad = f", {unexpected} unexpected" if unexpected else ""
+            self.step(f"{done} of about {total} results{bad}")
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._live and self._last:
+            self._stream.write("\r\x1b[2K")
+            self._stream.flush()
+        self._last = ""
+
+
+def _matrix(document: Dict[str, Any]) -> Table:
+    pairings, families, cells = summary.matrix(document["results"])
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("server ← client")
+    for family in families:
+        table.add_column(printable(family), justify="right")
+    for pairing in pairings:
+        row = [Text(printable(summary.pairing_title(pairing)))]
+        row += [Text(cells[pairing, f].text, style=_STYLES[cells[pairing, f].state]) for f in families]
+        table.add_row(*row)
+    return table
+
+
+def _place(record: Dict[str, Any]) -> str:
+    shape = f" [{record['shape']}]" if record["shape"] else ""
+    return f"{record['case']}{shape}, {summary.pairing_title(record.get('pairing', ''))}"
+
+
+def _unexpected(records: List[Dict[str, Any]], arguments: Dict[str, List[str]]) -> List[Text]:
+    lines: List[Text] = []
+    for record in records[:_SHOWN_MAX]:
+        lines.append(Text(printable(f"{record['outcome']}: {_place(record)}"), style="bold red"))
+        if record["message"]:
+            lines.append(Text("  " + clip(printable(record["message"]), 600)))
+        lines.append(Text("  " + printable(summary.reproduce(record, arguments)), style="dim"))
+    if len(records) > _SHOWN_MAX:
+        lines.append(Text(f"… and {len(records) - _SHOWN_MAX} more; the report has them all"))
+    return lines
+
+
+def _findings(records: List[Dict[str, Any]]) -> List[Text]:
+    """Expected failures, one line a case and reason."""
+    by_reason: Dict[Any, List[Dict[str, Any]]] = {}
+    for record in records:
+        if record["outcome"] == "expected_failure":
+            by_reason.setdefault((record["case"], record.get("expected", "")), []).append(record)
+    lines = [Text(f"{len(by_reason)} findings, as expected", style="bold")] if by_reason else []
+    for (case, reason), found in by_reason.items():
+        names = sorted({summary.pairing_title(r.get("pairing", "")) for r in found})
+        where = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+        lines.append(Text(f"  {printable(case)} ({printable(where)}): {clip(printable(reason), 160)}", style="yellow"))
+    return lines
+
+
+def _run_wide(run: Dict[str, Any]) -> List[Text]:
+    lines = [Text(f"could not run: {printable(e, lines=True)}", style="bold red") for e in run.get("errors", [])]
+    for u in run["unmatched_expectations"]:
+        lines.append(
+            Text(printable(f"expectation without effect: {u['case']} in {u['file']}: {u['why']}"), style="bold red")
+        )
+    for s in run["offers_shrunk"]:
+        gone = ", ".join([*s["operations"], *s["features"]]) or "the mode"
+        lines.append(Text(printable(f"offer shrank: {s['implementation']} ({s['mode']}): {gone}"), style="bold red"))
+    if not results.canaries_right(run["canary"]):
+        told = ", ".join(f"{k} is {v}" for k, v in run["canary"].items())
+        lines.append(
+            Text(f"The suite cannot be trusted: its canary cases came out wrong ({printable(told)}).", style="bold red")
+        )
+    lines += [Text(printable(n), style="yellow") for n in run.get("notes", [])]
+    for peer in run["peers"]:
+        if not peer["available"]:
+            lines.append(Text(printable(f"unavailable: {peer['name']}: {clip(peer['why'], 300)}"), style="dim"))
+    return lines
+
+
+def show(
+    document: Dict[str, Any], arguments: Dict[str, List[str]], report: str, stream: Optional[TextIO] = None
+) -> None:
+    """Print the matrix, what was found, and the counts."""
+    stream = stream or sys.stdout
+    console = Console(file=stream, highlight=False, markup=False, soft_wrap=True, emoji=False)
+    if not stream.isatty():
+        console = Console(
+            file=stream, highlight=False, markup=False, soft_wrap=True, emoji=False, width=200, no_color=True
+        )
+    run, records = document["run"], document["results"]
+    if records:
+        console.print(_matrix(document))
+        console.print()
+    unexpected = [r for r in records if results.gates(r)]
+    ungated = [r for r in records if r["outcome"] in (*FAILING, "flaky", "unexpected_pass") and not results.gates(r)]
+    for line in [*_findings(records), *_unexpected(unexpected, arguments), *_run_wide(run)]:
+        console.print(line)
+    if ungated:
+        console.print(
+            Text(f"{len(ungated)} results that do not hold and do not gate (SHOULD, MAY, or without evidence here):")
+        )
+        for record in ungated[:_SHOWN_MAX]:
+            text = f"  {record['outcome']}: {_place(record)}: {record['message']}"
+            console.print(Text(clip(printable(text), 300), style="yellow"))
+    console.print(
+        Text(f"{summary.counts_line(run['outcomes'])} ({run['cases']} cases) in {run['wall_ms'] / 1000:.1f} s")
+    )
+    if report:
+        console.print(Text(f"report: {printable(report)}", style="dim"))

@@ -1,0 +1,267 @@
+"""`cts test`: everything that must hold before a change goes in, a line a step, and the sum at the very end.
+
+A step is a function that returns what it counted. To add one, append it to STEPS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from urllib.parse import unquote, urlparse
+
+from cts import build, generate, report, results, spec_command
+from cts.common import CannotRun, printable
+from cts.project import Project
+
+_C_SUFFIXES = {".c", ".cc", ".h"}
+_NOT_OURS = {"target", "node_modules", ".git", "__pycache__", "report"}
+
+
+@dataclass
+class Count:
+    """What a step found. `detail` is shown if it failed; `skipped` says why it did not run at all."""
+
+    passed: int = 0
+    failed: int = 0
+    detail: str = ""
+    skipped: str = ""
+    could_not_run: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step. `thorough` ones run with --all only."""
+
+    name: str
+    run: Callable[[Project], Count]
+    thorough: bool = False
+
+
+def _call(argv: Sequence[str], cwd: Path, env: Optional[Dict[str, str]] = None) -> Tuple[int, str]:
+    """Run a program; returns its status and both its outputs. A program that cannot be started is status 2."""
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        return 2, f"{argv[0]}: {error.strerror}"
+    return done.returncode, done.stdout
+
+
+def _tool(name: str) -> str:
+    """A program of the harness's own environment, so that its version is the pinned one."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.exists() else shutil.which(name) or name
+
+
+def _one(status: int, output: str) -> Count:
+    return Count(passed=1) if status == 0 else Count(failed=1, detail=output)
+
+
+def _files(root: Path, suffixes: Sequence[str]) -> List[str]:
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [f for f in folders if f not in _NOT_OURS and not f.startswith("bazel-")]
+        found += [os.path.join(folder, n) for n in names if Path(n).suffix in suffixes]
+    return sorted(found)
+
+
+def ruff_check(project: Project) -> Count:
+    """Python is free of what ruff knows as mistakes."""
+    return _one(*_call([_tool("ruff"), "check", "--no-cache", "--quiet", "."], project.root))
+
+
+def ruff_format(project: Project) -> Count:
+    """Python is formatted."""
+    return _one(*_call([_tool("ruff"), "format", "--no-cache", "--check", "--quiet", "--diff", "."], project.root))
+
+
+def clang_format(project: Project) -> Count:
+    """C and C++ are formatted."""
+    files = _files(project.root, sorted(_C_SUFFIXES))
+    if not files:
+        return Count(skipped="there are no C or C++ files")
+    # Called through its package: the script beside python names the directory in which the environment was made.
+    program = [sys.executable, "-c", "import sys, clang_format; sys.exit(clang_format.clang_format())"]
+    return _one(*_call([*program, "--dry-run", "-Werror", *files], project.root))
+
+
+def spec_check(project: Project) -> Count:
+    """Every requirement has its case, every case its requirement."""
+    problems = [p for p in spec_command.problems(project) if " is stale: " not in p]
+    return Count(failed=1, detail="\n".join(problems)) if problems else Count(passed=1)
+
+
+def generated_fresh(project: Project) -> Count:
+    """What is made from the spec is what the spec makes."""
+    stale = [str(p.relative_to(project.root)) for p in generate.stale(project.root)]
+    return Count(failed=1, detail="stale: " + ", ".join(stale)) if stale else Count(passed=1)
+
+
+def harness_tests(project: Project) -> Count:
+    """The harness's own tests, with the harness's own environment."""
+    argv = [sys.executable, "-m", "unittest", "discover", "-s", "harness/tests", "-t", "harness"]
+    status, output = _call(
+        argv, project.root, {"PYTHONPATH": str(project.root / "harness"), "PYTHONDONTWRITEBYTECODE": "1"}
+    )
+    return unittest_count(status, output)
+
+
+def unittest_count(status: int, output: str) -> Count:
+    """What unittest's last lines say."""
+    ran = re.search(r"^Ran (\d+) tests?", output, re.MULTILINE)
+    if not ran:
+        return Count(failed=1, detail=output)
+    bad = sum(int(n) for n in re.findall(r"(?:failures|errors|unexpected successes)=(\d+)", output.splitlines()[-1]))
+    skipped = sum(int(n) for n in re.findall(r"skipped=(\d+)", output.splitlines()[-1]))
+    bad = max(bad, 1) if status != 0 else bad
+    return Count(passed=max(0, int(ran.group(1)) - bad - skipped), failed=bad, detail=output if bad else "")
+
+
+def junit_count(file: Path) -> Tuple[int, int]:
+    """(passed, failed) test cases in a test.xml."""
+    passed = failed = 0
+    for case in ET.parse(file).getroot().iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif (
+            case.find("skipped") is None
+            and case.get("status") != "notrun"
+            and case.get("result") not in ("suppressed", "skipped")
+        ):
+            passed += 1
+    return passed, failed
+
+
+def bep_count(lines: Sequence[str]) -> Tuple[int, int, List[str]]:
+    """(passed, failed, targets that failed) from Bazel's build events: the cases in each test.xml, else the targets."""
+    passed = failed = 0
+    bad: List[str] = []
+    for line in lines:
+        event = json.loads(line)
+        label = event.get("id", {}).get("testResult", {}).get("label")
+        if label is None:
+            continue
+        result = event.get("testResult", {})
+        good = result.get("status") in ("PASSED", "FLAKY")
+        here = (0, 0)
+        for output in result.get("testActionOutput", []):
+            path = Path(unquote(urlparse(output.get("uri", "")).path))
+            if output.get("name") == "test.xml" and path.is_file():
+                here = junit_count(path)
+        if here == (0, 0) or (not good and not here[1]):
+            here = (here[0] + 1, 0) if good else (here[0], 1)
+        passed, failed = passed + here[0], failed + here[1]
+        bad += [] if good else [label]
+    return passed, failed, bad
+
+
+def bazel_tests(project: Project) -> Count:
+    """Every test that Bazel knows."""
+    with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
+        events = Path(directory) / "events.json"
+        argv = [build.bazel(), "test", "--noshow_progress", "--color=no", "--keep_going"]
+        status, output = _call([*argv, f"--build_event_json_file={events}", "//..."], project.root)
+        lines = events.read_text(encoding="utf-8").splitlines() if events.exists() else []
+        passed, failed, bad = bep_count(lines)
+    if status != 0 and not failed:
+        return Count(passed=passed, failed=1, detail=output)
+    return Count(passed, failed, f"failed: {', '.join(bad)}\n{output}" if bad else "")
+
+
+def gate(project: Project) -> Count:
+    """`cts run`: the reference and every third party that can run here, with nothing unexpected."""
+    with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
+        target = Path(directory) / "report"
+        argv = [sys.executable, "-m", "cts", "run", "--report", str(target)]
+        status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
+        if not (target / "results.json").exists():
+            return Count(failed=1, detail=output, could_not_run=status == 2)
+        document = report.load(target)
+    passed, failed = results.case_counts(document["results"])
+    run = document["run"]
+    failed += len(run["unmatched_expectations"]) + len(run["offers_shrunk"]) + len(run["errors"])
+    failed = max(failed, 1) if status != 0 else failed
+    return Count(passed, failed, output if failed else "", could_not_run=status == 2)
+
+
+def _kit(language: str, program: str, argv: List[str], counted: str) -> Step:
+    """A step that runs a kit's own tests in conformance/kits/LANGUAGE, if the language's program is there.
+
+    `counted` is a regular expression for one passed test in its output; without a match the step counts 1.
+    """
+
+    def test(project: Project) -> Count:
+        directory = project.root / "conformance/kits" / language
+        if not directory.is_dir():
+            return Count(skipped="there is no such kit")
+        if shutil.which(program) is None:
+            return Count(skipped=f"{program} is not installed")
+        status, output = _call(argv, directory)
+        passed = len(re.findall(counted, output, re.MULTILINE))
+        return Count(max(passed, 1)) if status == 0 else Count(passed, 1, output)
+
+    return Step(f"{language} kit", test)
+
+
+STEPS: List[Step] = [
+    Step("ruff check", ruff_check),
+    Step("ruff format", ruff_format),
+    Step("clang-format", clang_format),
+    Step("spec check", spec_check),
+    Step("generated files", generated_fresh),
+    Step("harness tests", harness_tests),
+    Step("bazel test //...", bazel_tests),
+    _kit("python", "python3", ["python3", "-m", "unittest", "discover", "-v"], r"\.\.\. ok$"),
+    _kit("node", "node", ["node", "--test", "--test-reporter=tap"], r"^ok \d+"),
+    _kit("go", "go", ["go", "test", "-v", "./..."], r"^--- PASS"),
+    _kit("rust", "cargo", ["cargo", "test", "--quiet"], r"^test .* ok$"),
+    Step("cts run", gate),
+]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cts test`."""
+    parser.add_argument("--all", action="store_true", help="also the steps that take long")
+
+
+def _perform(step: Step, project: Project) -> Count:
+    started = time.monotonic()
+    print(f"{step.name:<20} ", end="", flush=True)
+    try:
+        count = step.run(project)
+    except CannotRun as error:
+        count = Count(failed=1, detail=str(error), could_not_run=True)
+    if count.skipped:
+        print(f"skipped: {count.skipped}")
+        return count
+    print(f"{count.passed} passed, {count.failed} failed ({time.monotonic() - started:.1f} s)", flush=True)
+    if count.failed:
+        print("\n".join("    " + printable(line) for line in count.detail.strip().splitlines()[-80:]), flush=True)
+    return count
+
+
+def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
+    """Perform the steps; the last line is the sum of what they counted."""
+    counts = [_perform(step, project) for step in STEPS if options.all or not step.thorough]
+    passed, failed = sum(c.passed for c in counts), sum(c.failed for c in counts)
+    print(f"{passed} passed, {failed} failed")
+    return 2 if any(c.could_not_run for c in counts) else 1 if failed or not passed else 0

@@ -1,0 +1,89 @@
+"""The directory that a run works in, and the sweep of those whose run is dead.
+
+A directory is named `cts-<8 digits of the run id>-<random>`, has mode 0700 and holds a file `lock` that its run keeps
+locked (flock) as long as it lives, so the system tells the living from the dead and no process id is trusted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import List, Optional, Type
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is swept there
+    fcntl = None  # type: ignore[assignment]
+
+_NAME = re.compile(r"cts-[0-9a-f]{8}-[A-Za-z0-9_]{8}$")
+_LOCK = "lock"
+
+
+def _stale(directory: Path) -> Optional[int]:
+    """A descriptor of the directory's lock, now ours, if its run is dead; None if it lives or is none of ours."""
+    assert fcntl is not None
+    try:
+        dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(dir_fd)
+        if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:
+            return None
+        lock_fd = os.open(_LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=dir_fd)
+    except OSError:
+        return None
+    finally:
+        os.close(dir_fd)
+    try:
+        if os.fstat(lock_fd).st_uid != os.getuid():
+            raise OSError("not ours")
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return lock_fd
+    except OSError:
+        os.close(lock_fd)
+        return None
+
+
+def sweep() -> List[Path]:
+    """Remove the work directories of dead runs of this user; returns those removed."""
+    removed: List[Path] = []
+    if fcntl is None:
+        return removed
+    parent = Path(tempfile.gettempdir())
+    for name in os.listdir(parent):
+        lock_fd = _stale(parent / name) if _NAME.match(name) else None
+        if lock_fd is None:
+            continue
+        try:
+            shutil.rmtree(parent / name, ignore_errors=True)
+            removed.append(parent / name)
+        finally:
+            os.close(lock_fd)
+    return removed
+
+
+class WorkDir:
+    """A context manager that makes the directory of run `run_id`, keeps it locked, and removes it at the end."""
+
+    def __init__(self, run_id: str) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=f"cts-{run_id[:8]}-"))
+        # Locked before it gets the name that a sweep looks for: there is no moment in which it looks dead.
+        self._fd = os.open(self.path / "lock.new", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        if fcntl is not None:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            os.rename(self.path / "lock.new", self.path / _LOCK)
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._fd)

@@ -1,0 +1,190 @@
+"""Expectations: each rule of matching, what is left over, offers that shrink, and rewriting the file."""
+
+from __future__ import annotations
+
+import json
+import unittest
+from typing import Any, Dict
+
+from cts import expectations, schemas
+from cts.common import repository_root
+from cts.expect_command import generalise
+from tests.support import Checkout
+
+HEAD = '[[expectation]]\ncase = "Alpha.One"\nrole = "{role}"\noutcome = "{outcome}"\nreason = "It never does."\n'
+
+
+class Matching(Checkout):
+    """A third party whose Alpha.One fails as server against ref."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.third_party("other", {"modes": ["async"], "version": "v2.3.1"})
+        self.behaviour["Alpha.One"] = {"outcome": "failed", "only": "other:async>ref:blocking", "message": "no"}
+
+    def outcome(
+        self, extra: str = "", role: str = "server", outcome: str = "failed", status: int = 0
+    ) -> Dict[str, Any]:
+        self.expectation("other", HEAD.format(role=role, outcome=outcome) + extra)
+        document = self.run_cts("--peer", "other", "--with", "ref", status=status)
+        return next(
+            r for r in document["results"] if r["case"] == "Alpha.One" and r["pairing"] == "other:async>ref:blocking"
+        )
+
+    def test_foreseen(self) -> None:
+        record = self.outcome('with = "ref"\n')
+        self.assertEqual(
+            (record["outcome"], record["expected"], record["observed"]),
+            ("expected_failure", "It never does.", "failed"),
+        )
+        self.assertIn("1 findings, as expected", self.out)
+
+    def test_all_that_may_be_named(self) -> None:
+        extra = 'shape = ""\nmode = "async"\nwith = "ref"\nversion = ">=2,<3"\nlink = "https://example.org/x"\n'
+        self.assertEqual(self.outcome(extra)["link"], "https://example.org/x")
+
+    def test_without_the_other_every_pairing_must_fail(self) -> None:
+        self.outcome(status=1)  # alone it passes
+        self.assertEqual(self.results()["run"]["outcomes"]["unexpected_pass"], 1)
+
+    def test_other_role(self) -> None:
+        self.assertEqual(self.outcome('with = "ref"\n', role="client", status=1)["outcome"], "failed")
+
+    def test_other_mode(self) -> None:
+        self.assertEqual(self.outcome('with = "ref"\nmode = "blocking"\n', status=1)["outcome"], "failed")
+
+    def test_other_partner(self) -> None:
+        self.assertEqual(self.outcome('with = "somebody"\n', status=1)["outcome"], "failed")
+
+    def test_other_version_is_neither_matched_nor_left_over(self) -> None:
+        self.assertEqual(self.outcome('with = "ref"\nversion = ">=3"\n', status=1)["outcome"], "failed")
+        self.assertEqual(self.results()["run"]["unmatched_expectations"], [])
+
+    def test_other_shape_is_left_over(self) -> None:
+        self.assertEqual(self.outcome('with = "ref"\nshape = "pathh"\n', status=1)["outcome"], "failed")
+        self.assertEqual(self.results()["run"]["unmatched_expectations"][0]["shape"], "pathh")
+
+    def test_other_outcome_is_told(self) -> None:
+        record = self.outcome('with = "ref"\n', outcome="hung", status=1)
+        self.assertEqual(record["outcome"], "failed")
+        self.assertIn("foresee 'hung'", record["message"])
+        self.assertEqual(len(self.results()["run"]["unmatched_expectations"]), 1)
+
+    def test_unexpected_pass(self) -> None:
+        self.behaviour["Alpha.One"] = {}
+        record = self.outcome('with = "ref"\n', status=1)
+        self.assertEqual(record["outcome"], "unexpected_pass")
+        self.assertEqual(self.results()["run"]["unmatched_expectations"], [])
+
+    def test_not_applicable_is_neither(self) -> None:
+        self.behaviour["Alpha.One"] = {"outcome": "not_applicable"}
+        self.assertEqual(self.outcome('with = "ref"\n')["outcome"], "not_applicable")
+
+    def test_case_without_requirement_is_left_over(self) -> None:
+        self.expectation("other", HEAD.format(role="server", outcome="failed").replace("Alpha.One", "Alpha.Gone"))
+        self.behaviour["Alpha.One"] = {}
+        document = self.run_cts("--peer", "other", status=1)
+        self.assertEqual(document["run"]["unmatched_expectations"][0]["why"], "no requirement has this name")
+
+    def test_what_a_filter_left_out_is_not_left_over(self) -> None:
+        self.expectation("other", HEAD.format(role="server", outcome="failed"))
+        self.run_cts("--peer", "other", "--cases", "Alpha.Two")
+
+    def test_flaky_may_come_or_go(self) -> None:
+        self.behaviour["Alpha.One"]["passes_at"] = 2
+        self.assertEqual(self.outcome('with = "ref"\n', outcome="flaky")["outcome"], "expected_failure")
+        self.behaviour["Alpha.One"] = {}
+        self.assertEqual(self.outcome('with = "ref"\n', outcome="flaky")["outcome"], "passed")
+
+    def test_unverifiable(self) -> None:
+        self.behaviour["Alpha.One"]["outcome"] = "unverifiable"
+        self.assertEqual(self.outcome('with = "ref"\n', outcome="unverifiable")["outcome"], "expected_failure")
+
+    def test_option_replaces_the_file(self) -> None:
+        path = self.base / "mine.toml"
+        path.write_text(
+            'schema = 1\nimplementation = "other"\nos = "linux"\n'
+            + HEAD.format(role="server", outcome="failed")
+            + 'with = "ref"\n'
+        )
+        self.expectation("other", HEAD.format(role="client", outcome="hung"))
+        self.run_cts("--peer", "other", "--expect", str(path))
+
+    def test_file_of_a_wrong_shape(self) -> None:
+        self.expectation("other", HEAD.format(role="waiter", outcome="failed"))
+        status, _, err = self.cts("run", "--peer", "other", "--report", str(self.report), "--os", "linux")
+        self.assertEqual((status, "expectation.0.role" in err), (2, True))
+
+    def test_offer_that_shrank(self) -> None:
+        offer = '[[offer]]\nmode = "async"\noperations = ["local.listen", "stream.split"]\nfeatures = ["lanes"]\n'
+        self.behaviour["Alpha.One"] = {}
+        self.expectation("other", offer)
+        shrunk = self.run_cts("--peer", "other", status=1)["run"]["offers_shrunk"]
+        self.assertEqual([(s["operations"], s["features"]) for s in shrunk], [(["stream.split"], ["lanes"])])
+
+    def test_mode_that_is_not_offered_any_more(self) -> None:
+        self.behaviour["Alpha.One"] = {}
+        self.expectation("other", '[[offer]]\nmode = "blocking"\noperations = []\nfeatures = []\n')
+        self.assertTrue(self.run_cts("--peer", "other", status=1)["run"]["offers_shrunk"][0]["mode_missing"])
+
+    def test_rewriting_makes_the_next_run_pass_and_keeps_reasons(self) -> None:
+        self.run_cts("--peer", "other", status=1)
+        path = self.root / "conformance/expectations/other.linux.toml"
+        self.assertEqual(self.cts("expect", str(self.report))[0], 0)
+        file = expectations.load(path, self.root)
+        self.assertEqual(
+            [(e.case, e.role, e.other, e.outcome) for e in file.expectations],
+            [("Alpha.One", "server", "ref", "failed")],
+        )
+        self.assertEqual(file.offers[0]["mode"], "async")
+        path.write_text(path.read_text().replace("Observed: no", "Because it is so."))
+        self.run_cts("--peer", "other")
+        self.assertEqual(self.cts("expect", str(self.report), "--implementation", "other")[0], 0)
+        self.assertEqual(expectations.load(path, self.root).expectations[0].reason, "Because it is so.")
+        self.behaviour["Alpha.One"] = {}
+        self.run_cts("--peer", "other", status=1)
+        self.cts("expect", str(self.report))
+        self.assertEqual(expectations.load(path, self.root).expectations, [])
+
+    def test_several_machines(self) -> None:
+        self.run_cts("--peer", "other", status=1)
+        elsewhere = self.base / "elsewhere.json"
+        document = self.results()
+        for record in document["results"]:
+            if record["outcome"] == "failed":
+                record.update(outcome="passed", observed="passed")
+        document["run"]["peers"][1]["version"] = "v3.0"
+        elsewhere.write_text(json.dumps(document))
+        self.assertEqual(self.cts("expect", str(self.report), str(elsewhere))[0], 0)
+        made = expectations.load(self.root / "conformance/expectations/other.linux.toml", self.root).expectations
+        self.assertEqual([e.version for e in made], ["==2.3.1"])
+
+
+class Parts(unittest.TestCase):
+    def test_versions(self) -> None:
+        for text, wanted in (
+            ("v22.1.0", "22.1.0"),
+            ("go1.26", "1.26"),
+            ("1.2.1 (abi 1.1)", "1.2.1"),
+            ("3.13rc1", "3.13rc1"),
+        ):
+            self.assertEqual(str(expectations.parse_version(text)), wanted)
+        self.assertIsNone(expectations.parse_version("unknown"))
+
+    def test_generalise(self) -> None:
+        ran = {(s, m, w) for s in ("p", "n") for m in ("b", "a") for w in ("ref", "x")}
+        self.assertEqual(generalise(ran, ran), [{}])
+        self.assertEqual(generalise({p for p in ran if p[0] == "p"}, ran), [{"shape": "p"}])
+        only = {("p", "b", "ref"), ("n", "a", "x")}
+        self.assertEqual(len(generalise(only, ran)), 2)
+
+    def test_schema_refuses(self) -> None:
+        good = {"schema": 1, "implementation": "x", "os": "linux"}
+        root = repository_root()
+        self.assertEqual(schemas.problems(root, "expectations", good), [])
+        for bad in ({**good, "schema": 2}, {**good, "expectation": [{"case": "A.B"}]}, {**good, "surprise": 1}):
+            self.assertTrue(schemas.problems(root, "expectations", bad))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,137 @@
+/* system.c - what ref/posix/ needs of Linux: flags that come with the call, eventfd, SO_PEERCRED, waiting connects. */
+#define _GNU_SOURCE
+
+#include "ref/posix/system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "ref/common/platform.h"
+
+const uint32_t ipc_platform_os = IPC_OS_LINUX;
+
+const char *const ipc_platform_features[] = {
+    "lanes",
+    "close_while_in_use",
+#ifndef IPC_WITHOUT_NONBLOCKING
+    "wait",
+#endif
+    "name.path",
+    "name.namespaced",
+    "name.all_os",
+    "local.listen.reclaim",
+    "local.listen.mode",
+    "local.listen.backlog",
+    "local.connect.timeout",
+    "listener.accept.timeout",
+    "stream.read.timeout",
+    "stream.write.timeout",
+    "stream.peer_credentials.pid",
+    "stream.peer_credentials.uid",
+    "stream.peer_credentials.gid",
+    NULL,
+};
+
+const int ipc_system_send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+const int ipc_system_receive_flags = MSG_DONTWAIT;
+
+/* For kernels and sandboxes that do not know the flags of a call: sets close-on-exec behind it, and closes |fd| if that
+ * fails. Another thread's fork and exec in between inherits the descriptor; there is no way to prevent that then. */
+static int with_cloexec(int fd) {
+  if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) == 0) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+static bool set_nonblocking(int fd, bool nonblocking) {
+  int on = nonblocking ? 1 : 0;
+  return ioctl(fd, FIONBIO, &on) == 0;
+}
+
+int ipc_system_socket(int type, bool nonblocking) {
+  int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), 0);
+  if (fd >= 0 || errno != EINVAL) return fd;
+  fd = with_cloexec(socket(AF_UNIX, type, 0));
+  if (fd < 0 || !nonblocking || set_nonblocking(fd, true)) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+int ipc_system_accept(int listener) {
+  int fd;
+  do {
+    fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0 && (errno == ENOSYS || errno == EINVAL)) fd = with_cloexec(accept(listener, NULL, NULL));
+  } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+  return fd;
+}
+
+/* Waits in connect(2) for room in the backlog. SO_SNDTIMEO bounds that wait; the kernel counts it in ticks and may come
+ * back a part of one early, so the deadline and not EAGAIN says when it is over. Interrupted, the kernel has done
+ * nothing, and the next attempt gets what is left. */
+static int connect_waiting(int fd, const struct sockaddr *address, socklen_t address_len, ipc_deadline *deadline) {
+  for (;;) {
+    int64_t left_ns = ipc_deadline_left(deadline);
+    if (left_ns == 0) return ETIMEDOUT;
+    if (left_ns != INT64_MAX) {
+      int64_t left_us = left_ns / 1000 + 1; /* 0 would be for ever */
+      struct timeval timeout = {.tv_sec = (time_t)(left_us / 1000000), .tv_usec = (suseconds_t)(left_us % 1000000)};
+      if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) != 0) return errno;
+    }
+    if (connect(fd, address, address_len) == 0) return 0;
+    if (errno != EAGAIN && errno != EINTR) return errno;
+  }
+}
+
+int ipc_system_connect(int fd, const struct sockaddr *address, socklen_t address_len, ipc_deadline *deadline) {
+  if (deadline->timeout_ms < 0) return connect_waiting(fd, address, address_len, deadline);
+  int error;
+  do {
+    error = connect(fd, address, address_len) == 0 ? 0 : errno;
+  } while (error == EINTR);
+  if (error != 0 && error != EAGAIN) return error;
+  if (!set_nonblocking(fd, false)) return errno;
+  if (error == 0) return 0;
+
+  error = connect_waiting(fd, address, address_len, deadline);
+  if (error != 0) return error;
+  /* The stream's own timeouts are another matter. */
+  struct timeval none = {0, 0};
+  return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none) == 0 ? 0 : errno;
+}
+
+int ipc_system_wake_open(ipc_wake *out_wake) {
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  out_wake->wait = fd;
+  out_wake->signal = fd;
+  return fd < 0 ? errno : 0;
+}
+
+void ipc_system_wake_signal(const ipc_wake *wake) {
+  /* Once in the life of the descriptor: the counter cannot overflow. */
+  (void)eventfd_write(wake->signal, 1);
+}
+
+void ipc_system_wake_close(const ipc_wake *wake) { (void)close(wake->wait); }
+
+int ipc_system_peer_credentials(int fd, ipc_credentials *out_credentials) {
+  struct ucred peer;
+  socklen_t len = sizeof peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) return errno;
+  *out_credentials =
+      (ipc_credentials){.fields = IPC_CREDENTIALS_UID | IPC_CREDENTIALS_GID, .uid = peer.uid, .gid = peer.gid};
+  /* 0: the process lives in a PID namespace that this one cannot see. */
+  if (peer.pid > 0) {
+    out_credentials->fields |= IPC_CREDENTIALS_PID;
+    out_credentials->pid = (uint64_t)peer.pid;
+  }
+  return 0;
+}

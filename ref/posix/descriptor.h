@@ -1,0 +1,22 @@
+/* descriptor.h - small services around descriptors that cross the boundary of the library. */
+#ifndef REF_POSIX_DESCRIPTOR_H
+#define REF_POSIX_DESCRIPTOR_H
+
+#include <stdbool.h>
+
+#include "ipc/base.h"
+
+/* What ipc_descriptor_check is asked for. */
+typedef enum ipc_descriptor_use { IPC_USE_LISTENER, IPC_USE_STREAM } ipc_descriptor_use;
+
+/* ipc_descriptor_check says whether |raw| is an open stream socket of the local family that listens, or is connected,
+ * and changes nothing about it. IPC_OK with the descriptor in |*out_fd|, or IPC_INVALID_ARGUMENT. */
+ipc_status ipc_descriptor_check(const ipc_raw *raw, ipc_descriptor_use use, int *out_fd);
+
+/* ipc_descriptor_set_cloexec keeps |fd| from being inherited. errno. */
+int ipc_descriptor_set_cloexec(int fd);
+
+/* ipc_descriptor_raw is |fd| as the ABI passes it. */
+ipc_raw ipc_descriptor_raw(int fd);
+
+#endif /* REF_POSIX_DESCRIPTOR_H */

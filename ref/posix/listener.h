@@ -1,0 +1,19 @@
+/* listener.h - how ref/posix/local.c makes listeners. */
+#ifndef REF_POSIX_LISTENER_H
+#define REF_POSIX_LISTENER_H
+
+#include "ipc/local.h"
+#include "ref/posix/socket_file.h"
+
+/* ipc_listener_prepare allocates a listener that has no descriptor yet. IPC_OK or IPC_OUT_OF_RESOURCES. Exactly one of
+ * the two below must follow. */
+ipc_status ipc_listener_prepare(ipc_listener **out_listener);
+
+/* ipc_listener_own gives |listener| its descriptor, made by this library with O_NONBLOCK, and the file it made, which
+ * the listener owns from then on. */
+void ipc_listener_own(ipc_listener *listener, int fd, const ipc_socket_file *file);
+
+/* ipc_listener_discard releases a listener that was never given one. */
+void ipc_listener_discard(ipc_listener *listener);
+
+#endif /* REF_POSIX_LISTENER_H */

@@ -1,0 +1,173 @@
+/* socket_file.c - remembering, removing and replacing the files of bound paths. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "ref/posix/socket_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "ref/common/platform.h"
+#include "ref/posix/system.h"
+
+#ifndef PATH_MAX
+#define PATH_MAX 4096
+#endif
+
+enum { MODE_BITS = 0777 };
+
+static ipc_status from_errno(void) { return ipc_platform_status((uint32_t)errno); }
+
+/* -------------------------------------------------------------------------------- the file of a listener */
+
+/* The directory that |path| is relative to: "" if it is absolute, or nobody can say. */
+static void base_directory(const char *path, char *out, size_t out_max) {
+  out[0] = '\0';
+  if (path[0] != '/' && getcwd(out, out_max) == NULL) out[0] = '\0';
+}
+
+ipc_status ipc_socket_file_init(ipc_socket_file *file, const char *path) {
+  char base[PATH_MAX];
+  base_directory(path, base, sizeof base);
+  size_t base_len = strlen(base);
+  size_t path_len = strlen(path);
+  *file = (ipc_socket_file){.path = malloc(base_len + 1 + path_len + 1)};
+  if (file->path == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
+  char *end = file->path;
+  if (base_len != 0) {
+    memcpy(end, base, base_len);
+    end[base_len] = '/';
+    end += base_len + 1;
+  }
+  memcpy(end, path, path_len + 1);
+  return ipc_status_of(IPC_OK);
+}
+
+void ipc_socket_file_forget(ipc_socket_file *file) {
+  free(file->path);
+  file->path = NULL;
+}
+
+ipc_status ipc_socket_file_identify(ipc_socket_file *file) {
+  struct stat found;
+  if (lstat(file->path, &found) != 0) return from_errno();
+  file->device = found.st_dev;
+  file->inode = found.st_ino;
+  return ipc_status_of(IPC_OK);
+}
+
+ipc_status ipc_socket_file_set_mode(const ipc_socket_file *file, mode_t mode) {
+  struct stat found;
+  if (lstat(file->path, &found) != 0) return from_errno();
+  if ((found.st_mode & MODE_BITS) == mode) return ipc_status_of(IPC_OK);
+  return fchmodat(AT_FDCWD, file->path, mode, AT_SYMLINK_NOFOLLOW) == 0 ? ipc_status_of(IPC_OK) : from_errno();
+}
+
+void ipc_socket_file_remove(ipc_socket_file *file) {
+  struct stat found;
+  if (file->path == NULL) return;
+  if (lstat(file->path, &found) == 0 && S_ISSOCK(found.st_mode) && found.st_dev == file->device &&
+      found.st_ino == file->inode) {
+    (void)unlink(file->path);
+  }
+  ipc_socket_file_forget(file);
+}
+
+/* ------------------------------------------------------------------------------------ a name that is taken */
+
+static ipc_status look_at(int directory, const char *path, struct stat *out_found) {
+  if (fstatat(directory, path, out_found, AT_SYMLINK_NOFOLLOW) != 0) return from_errno();
+  return ipc_status_of(S_ISSOCK(out_found->st_mode) ? IPC_OK : IPC_ALREADY_EXISTS);
+}
+
+ipc_status ipc_socket_file_occupied(const char *path) {
+  struct stat found;
+  ipc_status status = look_at(AT_FDCWD, path, &found);
+  if (status.code == IPC_OK) status = (ipc_status){IPC_IN_USE, EADDRINUSE};
+  return status;
+}
+
+/* Finds out whether a process has a socket bound to |address| without its noticing: a datagram socket can be connected
+ * to none but a datagram socket, and connecting those sends nothing. A stream socket answers EPROTOTYPE, whether it
+ * listens already or is only bound; a file without a socket answers ECONNREFUSED. IPC_OK: nobody. */
+static ipc_status probe(const ipc_address *address) {
+  int fd = ipc_system_socket(SOCK_DGRAM, true);
+  if (fd < 0) return from_errno();
+  int error = connect(fd, &address->socket.any, address->len) == 0 ? 0 : errno;
+  (void)close(fd);
+  switch (error) {
+    case ECONNREFUSED:
+      return ipc_status_of(IPC_OK);
+    case 0:
+    case EPROTOTYPE:
+    case EPERM: /* a datagram socket that talks to another one alone */
+      return (ipc_status){IPC_IN_USE, EADDRINUSE};
+    default:
+      return ipc_platform_status((uint32_t)error);
+  }
+}
+
+/* The name of |path| within its directory. */
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
+/* Opens the directory of |path| and locks it. Symbolic links to the directory are followed, as bind(2) follows them:
+ * what matters is that all who reclaim this name lock one directory, and that the name is then looked up in it. */
+static ipc_status lock_directory(const char *path, int *out_lock) {
+  char directory[sizeof(struct sockaddr_un)];
+  size_t len = (size_t)(base_name(path) - path);
+  memcpy(directory, path, len);
+  memcpy(directory + len, ".", 2); /* "/tmp/" becomes "/tmp/.", "" becomes "." */
+  int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock < 0) return from_errno();
+  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    int error = errno;
+    (void)close(lock);
+    return error == EWOULDBLOCK ? (ipc_status){IPC_BUSY, (uint32_t)error} : (ipc_status){IPC_FAILED, (uint32_t)error};
+  }
+  *out_lock = lock;
+  return ipc_status_of(IPC_OK);
+}
+
+void ipc_socket_file_unlock(int lock) {
+  /* Closing is not enough: a child that another thread is about to start may hold a copy until its exec. */
+  (void)flock(lock, LOCK_UN);
+  (void)close(lock);
+}
+
+/* Inode numbers are reused; the time of the last change tells a reused one. */
+static bool same_file(const struct stat *a, const struct stat *b) {
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+         a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* With the lock held: removes the file that |before| describes if it is still there and nobody is behind it. */
+static ipc_status remove_stale(const ipc_address *address, int lock, const struct stat *before) {
+  const char *name = base_name(ipc_address_path(address));
+  struct stat now;
+  ipc_status status = probe(address);
+  if (status.code == IPC_OK) status = look_at(lock, name, &now);
+  if (status.code != IPC_OK) return status;
+  if (!same_file(before, &now)) return ipc_status_of(IPC_BUSY);
+  return unlinkat(lock, name, 0) == 0 ? status : from_errno();
+}
+
+ipc_status ipc_socket_file_reclaim(const ipc_address *address, int *out_lock) {
+  const char *path = ipc_address_path(address);
+  struct stat before;
+  /* Most names that are taken are taken by the living: no lock for them. */
+  ipc_status status = look_at(AT_FDCWD, path, &before);
+  if (status.code == IPC_OK) status = probe(address);
+  if (status.code == IPC_OK) status = lock_directory(path, out_lock);
+  if (status.code != IPC_OK) return status;
+  status = remove_stale(address, *out_lock, &before);
+  if (status.code != IPC_OK) ipc_socket_file_unlock(*out_lock);
+  return status;
+}

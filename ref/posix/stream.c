@@ -1,0 +1,358 @@
+/* stream.c - byte streams over a connected socket.
+ *
+ * Every transfer is an attempt that does not wait, and only if that finds nothing to do a wait for the descriptor or
+ * for close. So what need not wait is one system call, and the descriptor's own blocking mode does not matter and is
+ * never changed. Nothing is allocated on the way.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "ref/posix/stream.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "ref/common/platform.h"
+#include "ref/posix/descriptor.h"
+#include "ref/posix/gate.h"
+#include "ref/posix/system.h"
+
+enum { VECTOR_MAX = 64 };
+
+enum { DIRECTION_READ = 1, DIRECTION_WRITE = 2, DIRECTION_BOTH = 3 };
+
+/* A descriptor and the handles that use it: one, or the two halves of a split. The last one closes it. */
+typedef struct shared_socket {
+  int fd;
+  _Atomic uint32_t handles;
+} shared_socket;
+
+struct ipc_stream {
+  ipc_gate gate;
+  shared_socket *socket;
+  uint32_t directions; /* DIRECTION_* */
+};
+
+/* ------------------------------------------------------------------------------------------------- life */
+
+static ipc_stream *stream_alloc(uint32_t directions) {
+  ipc_stream *stream = malloc(sizeof *stream);
+  if (stream == NULL) return NULL;
+  if (ipc_gate_init(&stream->gate) != 0) {
+    free(stream);
+    return NULL;
+  }
+  stream->socket = NULL;
+  stream->directions = directions;
+  return stream;
+}
+
+/* Releases a stream whose socket is already gone, or was never there. */
+static void stream_dispose(ipc_stream *stream) {
+  (void)ipc_gate_shut(&stream->gate);
+  ipc_gate_destroy(&stream->gate);
+  free(stream);
+}
+
+ipc_status ipc_stream_prepare(ipc_stream **out_stream) {
+  *out_stream = NULL;
+  ipc_stream *stream = stream_alloc(DIRECTION_BOTH);
+  if (stream == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
+  stream->socket = malloc(sizeof *stream->socket);
+  if (stream->socket == NULL) {
+    stream_dispose(stream);
+    return ipc_status_of(IPC_OUT_OF_RESOURCES);
+  }
+  stream->socket->fd = -1;
+  atomic_init(&stream->socket->handles, 1);
+  *out_stream = stream;
+  return ipc_status_of(IPC_OK);
+}
+
+void ipc_stream_own(ipc_stream *stream, int fd) { stream->socket->fd = fd; }
+
+void ipc_stream_discard(ipc_stream *stream) {
+  free(stream->socket);
+  stream_dispose(stream);
+}
+
+ipc_status ipc_stream_adopt(const ipc_raw *raw, ipc_stream **out_stream) {
+  if (out_stream == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  *out_stream = NULL;
+  int fd;
+  ipc_stream *stream;
+  ipc_status status = ipc_descriptor_check(raw, IPC_USE_STREAM, &fd);
+  if (status.code == IPC_OK) status = ipc_stream_prepare(&stream);
+  if (status.code != IPC_OK) return status;
+  int error = ipc_descriptor_set_cloexec(fd);
+  if (error != 0) {
+    ipc_stream_discard(stream);
+    return ipc_platform_status((uint32_t)error);
+  }
+  ipc_stream_own(stream, fd);
+  *out_stream = stream;
+  return status;
+}
+
+ipc_status ipc_stream_close(ipc_stream *stream) {
+  if (stream == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (!ipc_gate_shut(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  if (atomic_fetch_sub(&stream->socket->handles, 1) == 1) {
+    (void)close(stream->socket->fd);
+    free(stream->socket);
+  }
+  stream->socket = NULL;
+  return ipc_status_of(IPC_OK);
+}
+
+ipc_status ipc_stream_free(ipc_stream *stream) {
+  if (stream == NULL) return ipc_status_of(IPC_OK);
+  (void)ipc_stream_close(stream);
+  stream_dispose(stream);
+  return ipc_status_of(IPC_OK);
+}
+
+ipc_status ipc_stream_release(ipc_stream *stream, ipc_raw *out_raw) {
+  if (stream == NULL || out_raw == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (ipc_gate_is_shut(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  if (stream->directions != DIRECTION_BOTH) return ipc_status_of(IPC_UNSUPPORTED);
+  if (!ipc_gate_shut(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  *out_raw = ipc_descriptor_raw(stream->socket->fd);
+  free(stream->socket);
+  stream->socket = NULL;
+  return ipc_status_of(IPC_OK);
+}
+
+/* Moves the socket of |stream|, which nobody uses any more, to the two halves. */
+static void share_socket(ipc_stream *stream, ipc_stream *reader, ipc_stream *writer) {
+  bool nonblocking = atomic_load(&stream->gate.nonblocking);
+  atomic_store(&reader->gate.nonblocking, nonblocking);
+  atomic_store(&writer->gate.nonblocking, nonblocking);
+  atomic_store(&stream->socket->handles, 2);
+  reader->socket = stream->socket;
+  writer->socket = stream->socket;
+  stream->socket = NULL;
+}
+
+ipc_status ipc_stream_split(ipc_stream *stream, ipc_stream **out_reader, ipc_stream **out_writer) {
+  if (out_reader != NULL) *out_reader = NULL;
+  if (out_writer != NULL) *out_writer = NULL;
+  if (stream == NULL || out_reader == NULL || out_writer == NULL || out_reader == out_writer) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  if (ipc_gate_is_shut(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  if (stream->directions != DIRECTION_BOTH) return ipc_status_of(IPC_UNSUPPORTED);
+  ipc_stream *reader = stream_alloc(DIRECTION_READ);
+  ipc_stream *writer = stream_alloc(DIRECTION_WRITE);
+  int32_t code = reader == NULL || writer == NULL ? IPC_OUT_OF_RESOURCES : ipc_gate_shut_if_empty(&stream->gate);
+  if (code != IPC_OK) {
+    if (reader != NULL) stream_dispose(reader);
+    if (writer != NULL) stream_dispose(writer);
+    return ipc_status_of(code);
+  }
+  share_socket(stream, reader, writer);
+  *out_reader = reader;
+  *out_writer = writer;
+  return ipc_status_of(IPC_OK);
+}
+
+/* -------------------------------------------------------------------------------------------- transfers */
+
+/* What both directions go through: where the bytes are, and what may end the wait for them. */
+typedef struct transfer {
+  ipc_stream *stream;
+  struct iovec *buffers;
+  size_t num_buffers;
+  bool nonblocking; /* as it was when the call began */
+  ipc_deadline deadline;
+} transfer;
+
+/* One attempt each that does not wait. A single buffer spares the kernel a structure to copy. */
+static ssize_t receive(const transfer *t) {
+  int fd = t->stream->socket->fd;
+  if (t->num_buffers == 1) return recv(fd, t->buffers->iov_base, t->buffers->iov_len, ipc_system_receive_flags);
+  struct msghdr message = {.msg_iov = t->buffers, .msg_iovlen = t->num_buffers};
+  return recvmsg(fd, &message, ipc_system_receive_flags);
+}
+
+static ssize_t send_some(const transfer *t) {
+  int fd = t->stream->socket->fd;
+  if (t->num_buffers == 1) return send(fd, t->buffers->iov_base, t->buffers->iov_len, ipc_system_send_flags);
+  struct msghdr message = {.msg_iov = t->buffers, .msg_iovlen = t->num_buffers};
+  return sendmsg(fd, &message, ipc_system_send_flags);
+}
+
+/* Decides, after an attempt failed with |error|, whether another one makes sense: IPC_OK, perhaps after a wait. */
+static ipc_status before_retry(transfer *t, int error, short events) {
+  if (error == EINTR) return ipc_status_of(IPC_OK);
+  if (error != EAGAIN && error != EWOULDBLOCK) return ipc_platform_status((uint32_t)error);
+  if (t->nonblocking) return ipc_platform_status((uint32_t)error);
+  return ipc_status_of(ipc_gate_wait(&t->stream->gate, t->stream->socket->fd, events, &t->deadline));
+}
+
+static ipc_status read_transfer(transfer *t, size_t *out_len) {
+  for (;;) {
+    ssize_t n = receive(t);
+    if (n >= 0) {
+      *out_len = (size_t)n;
+      return ipc_status_of(n > 0 ? IPC_OK : IPC_END);
+    }
+    ipc_status status = before_retry(t, errno, POLLIN);
+    if (status.code != IPC_OK) return status;
+  }
+}
+
+/* Steps over the first |len| bytes of the buffers: over the library's copy, the caller's array stays as it was. */
+static void advance(transfer *t, size_t len) {
+  while (t->num_buffers != 0 && len >= t->buffers->iov_len) {
+    len -= t->buffers->iov_len;
+    t->buffers++;
+    t->num_buffers--;
+  }
+  if (len == 0) return;
+  t->buffers->iov_base = (unsigned char *)t->buffers->iov_base + len;
+  t->buffers->iov_len -= len;
+}
+
+static ipc_status write_transfer(transfer *t, size_t *out_len) {
+  for (;;) {
+    ssize_t n = send_some(t);
+    int error = n < 0 ? errno : EAGAIN; /* after a part the next attempt would find no room */
+    if (n > 0) {
+      *out_len += (size_t)n;
+      advance(t, (size_t)n);
+      if (t->num_buffers == 0 || t->nonblocking) return ipc_status_of(IPC_OK);
+    }
+    ipc_status status = before_retry(t, error, POLLOUT);
+    if (status.code != IPC_OK) return status;
+  }
+}
+
+/* Does the transfer inside the gate. */
+static ipc_status run_transfer(transfer *t, uint32_t direction, size_t *out_len) {
+  ipc_stream *stream = t->stream;
+  if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  ipc_status status = ipc_status_of(IPC_OK);
+  if ((stream->directions & direction) == 0) {
+    status = ipc_status_of(IPC_UNSUPPORTED);
+  } else if (t->num_buffers != 0) {
+    t->nonblocking = atomic_load_explicit(&stream->gate.nonblocking, memory_order_relaxed);
+    status = direction == DIRECTION_READ ? read_transfer(t, out_len) : write_transfer(t, out_len);
+  }
+  ipc_gate_leave(&stream->gate);
+  return status;
+}
+
+/* Copies one buffer to the end of |t|'s array; empty ones are left out. False if it is none, or the sum too large. */
+static bool append_buffer(transfer *t, size_t *total, void *data, size_t len) {
+  if (len == 0) return true;
+  if (data == NULL || len > (size_t)SSIZE_MAX - *total) return false;
+  *total += len;
+  t->buffers[t->num_buffers++] = (struct iovec){data, len};
+  return true;
+}
+
+ipc_status ipc_stream_read(ipc_stream *stream, void *out_data, size_t data_max, int64_t timeout_ms, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
+  if (stream == NULL || out_data == NULL || out_len == NULL || timeout_ms < IPC_NO_TIMEOUT || data_max > SSIZE_MAX) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  struct iovec buffer = {out_data, data_max};
+  transfer t = {
+      .stream = stream, .buffers = &buffer, .num_buffers = data_max != 0, .deadline = {.timeout_ms = timeout_ms}};
+  return run_transfer(&t, DIRECTION_READ, out_len);
+}
+
+/* An iovec has no const: a send does not write through it. */
+static void *without_const(const void *data) {
+  union {
+    const void *given;
+    void *taken;
+  } pointer = {data};
+  return pointer.taken;
+}
+
+ipc_status ipc_stream_write(ipc_stream *stream, const void *data, size_t data_len, int64_t timeout_ms,
+                            size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
+  if (stream == NULL || (data == NULL && data_len != 0) || out_len == NULL || timeout_ms < IPC_NO_TIMEOUT ||
+      data_len > SSIZE_MAX) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  struct iovec buffer = {without_const(data), data_len};
+  transfer t = {
+      .stream = stream, .buffers = &buffer, .num_buffers = data_len != 0, .deadline = {.timeout_ms = timeout_ms}};
+  return run_transfer(&t, DIRECTION_WRITE, out_len);
+}
+
+ipc_status ipc_stream_read_vectored(ipc_stream *stream, const ipc_buffer *buffers, size_t num_buffers,
+                                    int64_t timeout_ms, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
+  if (stream == NULL || (buffers == NULL && num_buffers != 0) || num_buffers > VECTOR_MAX || out_len == NULL ||
+      timeout_ms < IPC_NO_TIMEOUT) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  struct iovec copy[VECTOR_MAX];
+  transfer t = {.stream = stream, .buffers = copy, .deadline = {.timeout_ms = timeout_ms}};
+  size_t total = 0;
+  for (size_t i = 0; i < num_buffers; i++) {
+    if (!append_buffer(&t, &total, buffers[i].data, buffers[i].len)) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  return run_transfer(&t, DIRECTION_READ, out_len);
+}
+
+ipc_status ipc_stream_write_vectored(ipc_stream *stream, const ipc_const_buffer *buffers, size_t num_buffers,
+                                     int64_t timeout_ms, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
+  if (stream == NULL || (buffers == NULL && num_buffers != 0) || num_buffers > VECTOR_MAX || out_len == NULL ||
+      timeout_ms < IPC_NO_TIMEOUT) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  struct iovec copy[VECTOR_MAX];
+  transfer t = {.stream = stream, .buffers = copy, .deadline = {.timeout_ms = timeout_ms}};
+  size_t total = 0;
+  for (size_t i = 0; i < num_buffers; i++) {
+    void *data = without_const(buffers[i].data);
+    if (!append_buffer(&t, &total, data, buffers[i].len)) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  return run_transfer(&t, DIRECTION_WRITE, out_len);
+}
+
+/* ------------------------------------------------------------------------------------------------- rest */
+
+/* Nothing is held back: every write ends in the system. */
+ipc_status ipc_stream_flush(ipc_stream *stream) {
+  if (stream == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (ipc_gate_is_shut(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  return ipc_status_of((stream->directions & DIRECTION_WRITE) != 0 ? IPC_OK : IPC_UNSUPPORTED);
+}
+
+ipc_status ipc_stream_peer_credentials(ipc_stream *stream, ipc_credentials *out_credentials) {
+  if (stream == NULL || out_credentials == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  int error = ipc_system_peer_credentials(stream->socket->fd, out_credentials);
+  ipc_gate_leave(&stream->gate);
+  return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
+}
+
+#ifndef IPC_WITHOUT_NONBLOCKING
+ipc_status ipc_stream_set_nonblocking(ipc_stream *stream, bool nonblocking) {
+  if (stream == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  atomic_store(&stream->gate.nonblocking, nonblocking);
+  ipc_gate_leave(&stream->gate);
+  return ipc_status_of(IPC_OK);
+}
+#endif
+
+ipc_status ipc_stream_raw(ipc_stream *stream, ipc_raw *out_raw) {
+  if (stream == NULL || out_raw == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  *out_raw = ipc_descriptor_raw(stream->socket->fd);
+  ipc_gate_leave(&stream->gate);
+  return ipc_status_of(IPC_OK);
+}

@@ -1,0 +1,60 @@
+/* system.h - what each Unix provides to the code that all of them share (ref/posix/), each in files of its own folder.
+ *
+ * Everything here answers an errno, 0 for success, where it says "errno"; descriptors are -1 on failure with errno
+ * set. Every descriptor made is closed on exec and is the caller's.
+ */
+#ifndef REF_POSIX_SYSTEM_H
+#define REF_POSIX_SYSTEM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "ipc/stream.h"
+#include "ref/posix/deadline.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Flags with which a send raises no SIGPIPE and does not wait, and a receive does not wait. */
+extern const int ipc_system_send_flags;
+extern const int ipc_system_receive_flags;
+
+/* ipc_system_socket makes a socket of the local family, |type| SOCK_STREAM or SOCK_DGRAM, that raises no SIGPIPE; with
+ * |nonblocking| O_NONBLOCK is set. */
+int ipc_system_socket(int type, bool nonblocking);
+
+/* ipc_system_accept takes a connection from |listener|. The new descriptor waits, whatever the listener's mode. Fails
+ * with EAGAIN if nobody waits and the listener has O_NONBLOCK, and is never EINTR or ECONNABORTED. */
+int ipc_system_accept(int listener);
+
+/* ipc_system_connect connects the fresh stream socket |fd|, which nobody shares yet, waiting at most until |deadline|
+ * for room in the listener's backlog, where the system can wait for that. If |deadline| can pass, |fd| was made
+ * nonblocking, so that the first attempt does not wait; afterwards it waits. errno:
+ * ETIMEDOUT when the deadline passed, EAGAIN when there is no room and the system cannot wait; never EINTR. */
+int ipc_system_connect(int fd, const struct sockaddr *address, socklen_t address_len, ipc_deadline *deadline);
+
+/* A pair of descriptors that wakes: after ipc_system_wake_signal, |wait| is readable and stays so. They may be one. */
+typedef struct ipc_wake {
+  int32_t wait;
+  int32_t signal;
+} ipc_wake;
+
+/* ipc_system_wake_open makes one. errno. */
+int ipc_system_wake_open(ipc_wake *out_wake);
+
+/* ipc_system_wake_signal makes |wake->wait| readable. It cannot fail and does not wait. */
+void ipc_system_wake_signal(const ipc_wake *wake);
+
+/* ipc_system_wake_close closes what ipc_system_wake_open made. */
+void ipc_system_wake_close(const ipc_wake *wake);
+
+/* ipc_system_peer_credentials asks who made the other end of |fd|. errno, EOPNOTSUPP if the system cannot tell. */
+int ipc_system_peer_credentials(int fd, ipc_credentials *out_credentials);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* REF_POSIX_SYSTEM_H */
