@@ -149,7 +149,8 @@ def missing_tool(peer: Peer) -> str:
         if minimum:
             said = re.search(r"\d+(?:\.\d+)*", done.stdout + done.stderr)
             if done.returncode != 0 or not said:
-                return f"needs {wanted}, but {program} did not tell its version"
+                words = printable(clip((done.stderr + done.stdout).strip(), 120)) or "nothing"
+                return f"needs {wanted}, but {program} did not tell its version: it said {words}"
             if Version(said.group()) < Version(minimum):
                 return f"needs {wanted}, found {said.group()}"
     return ""

@@ -109,6 +109,7 @@ class Run:
         self.peers: Dict[str, Peer] = {}
         self.arguments: Dict[str, List[str]] = {}
         self.pairings: List[Pairing] = []
+        self.order: Dict[Tuple[str, str], int] = {}  # (pairing, test) -> place among the results
         self.outcomes: List[Outcome] = []
         self.repeats: List[List[Outcome]] = []
         self.notes: List[str] = []
@@ -276,6 +277,8 @@ class Run:
         try:
             tests = self._tests(runner, cases)
             self.pairings = list(tests)
+            places = ((p.id, name) for p, names in tests.items() for name in names)
+            self.order = {place: number for number, place in enumerate(places)}
             total = sum(map(len, tests.values()))
             ids = {case_of(t) for names in tests.values() for t in names if not is_canary(t)}
             self.progress.step(f"running {len(ids)} cases in {len(tests)} pairings")
@@ -304,6 +307,7 @@ class Run:
         canaries = results.Canaries()
         records, twice = results.unique(canaries.take(self._records(self.outcomes)))
         records = results.fold_repeats(records, [canaries.take(self._records(r)) for r in self.repeats])
+        records.sort(key=lambda r: self.order.get((r["pairing"], test_of(r)), len(self.order)))
         for record in records:
             matcher.apply(record)
         self._note_what_happened(twice)

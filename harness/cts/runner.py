@@ -216,7 +216,9 @@ class Runner:
     def _argv(self, task: Task) -> List[str]:
         directory = self._directory(task)
         plan = {
-            "run_id": self.run_id,
+            # Runners side by side share the abstract namespace, so each needs names of its own: the run's digits first,
+            # then the task's.
+            "run_id": f"{self.run_id[:20]}{task.number:012x}",
             "work_dir": str(directory / "work"),
             "os": self.system,
             "server": task.pairing.server.plan(),

@@ -63,20 +63,29 @@ def _matrix(document: Dict[str, Any]) -> Table:
     return table
 
 
-def _place(record: Dict[str, Any]) -> str:
-    shape = f" [{record['shape']}]" if record["shape"] else ""
-    return f"{record['case']}{shape}, {summary.pairing_title(record.get('pairing', ''))}"
+def _grouped(records: List[Dict[str, Any]]) -> List[List[Dict[str, Any]]]:
+    """Records that differ in their shape alone, together."""
+    groups: Dict[Any, List[Dict[str, Any]]] = {}
+    for record in records:
+        groups.setdefault((record.get("pairing", ""), record["case"], record["outcome"]), []).append(record)
+    return list(groups.values())
+
+
+def _place(group: List[Dict[str, Any]]) -> str:
+    shapes = ", ".join(r["shape"] for r in group if r["shape"])
+    return f"{group[0]['case']}{f' [{shapes}]' if shapes else ''}, {summary.pairing_title(group[0].get('pairing', ''))}"
 
 
 def _unexpected(records: List[Dict[str, Any]], arguments: Dict[str, List[str]]) -> List[Text]:
+    groups = _grouped(records)
     lines: List[Text] = []
-    for record in records[:_SHOWN_MAX]:
-        lines.append(Text(printable(f"{record['outcome']}: {_place(record)}"), style="bold red"))
-        if record["message"]:
-            lines.append(Text("  " + clip(printable(record["message"]), 600)))
-        lines.append(Text("  " + printable(summary.reproduce(record, arguments)), style="dim"))
-    if len(records) > _SHOWN_MAX:
-        lines.append(Text(f"… and {len(records) - _SHOWN_MAX} more; the report has them all"))
+    for group in groups[:_SHOWN_MAX]:
+        lines.append(Text(printable(f"{group[0]['outcome']}: {_place(group)}"), style="bold red"))
+        for message in list(dict.fromkeys(r["message"] for r in group if r["message"]))[:2]:
+            lines.append(Text("  " + clip(printable(message), 400)))
+        lines.append(Text("  " + printable(summary.reproduce(group[0], arguments)), style="dim"))
+    if len(groups) > _SHOWN_MAX:
+        lines.append(Text(f"… and {len(groups) - _SHOWN_MAX} more; the report has them all"))
     return lines
 
 
@@ -137,9 +146,12 @@ def show(
         console.print(
             Text(f"{len(ungated)} results that do not hold and do not gate (SHOULD, MAY, or without evidence here):")
         )
-        for record in ungated[:_SHOWN_MAX]:
-            text = f"  {record['outcome']}: {_place(record)}: {record['message']}"
-            console.print(Text(clip(printable(text), 300), style="yellow"))
+        groups = _grouped(ungated)
+        for group in groups[:_SHOWN_MAX]:
+            text = f"  {group[0]['outcome']}: {_place(group)}: {group[0]['message']}"
+            console.print(Text(clip(printable(text), 200), style="yellow"))
+        if len(groups) > _SHOWN_MAX:
+            console.print(Text(f"  … and {len(groups) - _SHOWN_MAX} more; the report has them all"))
     console.print(
         Text(f"{summary.counts_line(run['outcomes'])} ({run['cases']} cases) in {run['wall_ms'] / 1000:.1f} s")
     )

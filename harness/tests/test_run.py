@@ -134,6 +134,15 @@ class Runs(Checkout):
         document = self.run_cts("--peer", "other", "--cases", "Beta.Alone")
         self.assertEqual([(r["peer"], r["mode"]) for r in document["results"]], [("other", "async")])
 
+    def test_runners_side_by_side_have_names_of_their_own(self) -> None:
+        self.run_cts()
+        names = set()
+        for line in (self.report / "trace.jsonl").read_text().splitlines():
+            event = json.loads(line)
+            names.add((event["pairing"], event.get("request", {}).get("name", "").rpartition("/")[2]))
+        names = {(p, n) for p, n in names if n}
+        self.assertEqual(len({n for _, n in names}), len(names))
+
     def test_failure_gates_and_is_reproducible(self) -> None:
         self.behaviour["Alpha.Two"] = {"outcome": "failed", "message": "expected end, got ok", "blame": "client"}
         document = self.run_cts(status=1)
@@ -218,7 +227,7 @@ class Runs(Checkout):
 
     # ------------------------------------------------------------------------------------------------- interruption
 
-    def start(self, target: Path) -> "subprocess.Popen[bytes]":
+    def start(self, target: Path, *more: str) -> "subprocess.Popen[bytes]":
         """Start `cts run` as a process of its own."""
         a = self.artifacts
         program = (
@@ -227,7 +236,7 @@ class Runs(Checkout):
             f"sys.exit(main(sys.argv[1:], Project(Path({str(self.root)!r}), Artifacts(Path({str(a.runner)!r}),"
             f" Path({str(a.peer)!r}), Path({str(a.reference)!r})))))"
         )
-        argv = [sys.executable, "-c", program, "run", "--report", str(target), "--os", "linux"]
+        argv = [sys.executable, "-c", program, "run", "--report", str(target), "--os", "linux", *more]
         process = subprocess.Popen(
             argv, env={**os.environ, "PYTHONPATH": HARNESS}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -242,7 +251,7 @@ class Runs(Checkout):
             "child": str(child),
         }
         (self.base / "behaviour.json").write_text(json.dumps(self.behaviour))
-        process = self.start(self.report)
+        process = self.start(self.report, "--jobs", "1")  # in order: what is before Beta.Last has been recorded
         while not started.exists():
             self.assertIsNone(process.poll())
             time.sleep(0.01)

@@ -41,8 +41,9 @@ typedef struct ipc_local_listen_options {
  *   IPC_OK
  *   IPC_IN_USE             a live holder has the name; without reclaim also a socket file left behind
  *   IPC_ALREADY_EXISTS     something that is no socket has the name
- *   IPC_BUSY               another process reclaims in the same directory right now: try again
- *   IPC_INVALID_NAME, IPC_NAME_TOO_LONG, IPC_UNSUPPORTED   as ipc_name_native
+ *   IPC_BUSY               another process reclaims in the same directory right now, or holds a flock on it: try again
+ *   IPC_INVALID_NAME, IPC_NAME_TOO_LONG, IPC_UNSUPPORTED   as ipc_name_native; IPC_UNSUPPORTED also for IPC_LISTEN_MODE
+ *                          on a name without a file (bits that protect nothing must not be promised)
  *   IPC_NOT_FOUND          the directory does not exist
  *   IPC_PERMISSION_DENIED  the directory may not be written to, or the file system holds no sockets
  *   IPC_OUT_OF_RESOURCES   descriptors, memory or disk space
