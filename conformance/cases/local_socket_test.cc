@@ -249,7 +249,8 @@ CTS_CASE(LocalSocket, EachClientHasItsOwnStream) {
     EXPECT_THAT(pairs[i].server.read_exact(8), Reads("client " + std::to_string(i)));
     require_ok(pairs[i].server.write("server " + std::to_string(i)));
   }
-  for (size_t i = 0; i < pairs.size(); i++) EXPECT_THAT(pairs[i].client.read_exact(8), Reads("server " + std::to_string(i)));
+  for (size_t i = 0; i < pairs.size(); i++)
+    EXPECT_THAT(pairs[i].client.read_exact(8), Reads("server " + std::to_string(i)));
 }
 
 CTS_CASE(LocalSocket, ManyConnectionsInTurn) {

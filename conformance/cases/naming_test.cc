@@ -24,10 +24,37 @@ op::name_native Native(const std::string &system, const std::string &kind, const
 }
 
 /// Names that are easily mistaken for one another.
-const std::vector<std::string> kTricky = {
-    "a",   "A",    "b",     "a.",   "a ",    "a/",     "a//b", "a/b",    "/a",        "./a",       "@a",
-    "@@a", "./@a", "a@",    " a",   "a\n",   "a\t",    "aa",   "\x80",   "\xff",      "\xc3\xa9",  "\xe2\x82\xac",
-    "pipe", "\\\\.\\pipe\\a", "~a", "%61", "a%00", "\xf0\x9f\x98\x80", "\xed\xa0\x80", std::string(107, 'x'), std::string(106, 'x')};
+const std::vector<std::string> kTricky = {"a",
+                                          "A",
+                                          "b",
+                                          "a.",
+                                          "a ",
+                                          "a/",
+                                          "a//b",
+                                          "a/b",
+                                          "/a",
+                                          "./a",
+                                          "@a",
+                                          "@@a",
+                                          "./@a",
+                                          "a@",
+                                          " a",
+                                          "a\n",
+                                          "a\t",
+                                          "aa",
+                                          "\x80",
+                                          "\xff",
+                                          "\xc3\xa9",
+                                          "\xe2\x82\xac",
+                                          "pipe",
+                                          "\\\\.\\pipe\\a",
+                                          "~a",
+                                          "%61",
+                                          "a%00",
+                                          "\xf0\x9f\x98\x80",
+                                          "\xed\xa0\x80",
+                                          std::string(107, 'x'),
+                                          std::string(106, 'x')};
 
 }  // namespace
 
@@ -55,8 +82,8 @@ CTS_CASE(Naming, EmptyTextIsInvalid) {
 }
 
 CTS_CASE(Naming, NulInTextIsInvalid) {
-  for (const std::string &text : {std::string("a\0b", 3), std::string("\0a", 2), std::string("a\0", 2), std::string("@a\0b", 4),
-                                  std::string("@\0", 2), std::string("\0", 1)}) {
+  for (const std::string &text : {std::string("a\0b", 3), std::string("\0a", 2), std::string("a\0", 2),
+                                  std::string("@a\0b", 4), std::string("@\0", 2), std::string("\0", 1)}) {
     EXPECT_THAT(peer().call(op::name_parse().text(text)), StatusIs("invalid_name")) << Printable(text);
   }
 }
@@ -117,7 +144,8 @@ CTS_CASE(Naming, UnixPathLimitIsExact) {
     ASSERT_THAT(limit, IsOk());
     EXPECT_EQ(limit.number("max"), entry.second) << entry.first;
     EXPECT_THAT(peer().call(Native(entry.first, "path", std::string(entry.second, 'p'))), IsOk()) << entry.first;
-    EXPECT_THAT(peer().call(Native(entry.first, "path", std::string(entry.second + 1, 'p'))), StatusIs("name_too_long")) << entry.first;
+    EXPECT_THAT(peer().call(Native(entry.first, "path", std::string(entry.second + 1, 'p'))), StatusIs("name_too_long"))
+        << entry.first;
   }
 }
 
@@ -158,7 +186,8 @@ CTS_CASE(Naming, WindowsLimitCountsUtf16Units) {
   };
   for (const char *unit : {"n", "\xc3\xa9", "\xe2\x82\xac"}) {
     EXPECT_THAT(peer().call(Native("windows", "namespaced", repeated(unit, 247))), IsOk()) << Printable(unit);
-    EXPECT_THAT(peer().call(Native("windows", "namespaced", repeated(unit, 248))), StatusIs("name_too_long")) << Printable(unit);
+    EXPECT_THAT(peer().call(Native("windows", "namespaced", repeated(unit, 248))), StatusIs("name_too_long"))
+        << Printable(unit);
   }
   const std::string pairs = repeated("\xf0\x9f\x98\x80", 123);  // 246 units
   EXPECT_THAT(peer().call(Native("windows", "namespaced", pairs + "n")), IsOk());
@@ -180,11 +209,12 @@ CTS_CASE(Naming, WindowsRefusesNamesItWouldRewrite) {
 }
 
 CTS_CASE(Naming, WindowsNameMustBeWtf8) {
-  for (const char *bad : {"\x80", "a\xff", "\xc0\xaf", "\xe0\x80\xaf", "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xc3", "\xe2\x82",
-                          "\xed\xa0\xbd\xed\xb8\x80"}) {
+  for (const char *bad : {"\x80", "a\xff", "\xc0\xaf", "\xe0\x80\xaf", "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xc3",
+                          "\xe2\x82", "\xed\xa0\xbd\xed\xb8\x80"}) {
     EXPECT_THAT(peer().call(Native("windows", "namespaced", bad)), StatusIs("invalid_name")) << Printable(bad);
   }
-  for (const char *good : {"\xed\xa0\x80", "\xed\xb0\x80", "\xed\xb0\x80\xed\xa0\x80", "\xf4\x8f\xbf\xbf", "\xef\xbf\xbf"}) {
+  for (const char *good :
+       {"\xed\xa0\x80", "\xed\xb0\x80", "\xed\xb0\x80\xed\xa0\x80", "\xf4\x8f\xbf\xbf", "\xef\xbf\xbf"}) {
     EXPECT_THAT(peer().call(Native("windows", "namespaced", good)), IsOk()) << Printable(good);
   }
 }
@@ -194,7 +224,8 @@ CTS_CASE(Naming, KindTheSystemLacksIsUnsupported) {
     for (const char *kind : {"path", "namespaced"}) {
       if (Has(system, kind)) continue;
       EXPECT_THAT(peer().call(Native(system, kind, "x")), StatusIs("unsupported")) << system << " " << kind;
-      EXPECT_THAT(peer().call(op::name_limit().os(system).kind(kind)), StatusIs("unsupported")) << system << " " << kind;
+      EXPECT_THAT(peer().call(op::name_limit().os(system).kind(kind)), StatusIs("unsupported"))
+          << system << " " << kind;
     }
   }
 }
@@ -203,8 +234,10 @@ CTS_CASE(Naming, NulInANameIsInvalid) {
   for (const std::string &system : kSystems) {
     for (const char *kind : {"path", "namespaced"}) {
       if (!Has(system, kind)) continue;
-      for (const std::string &name : {std::string("\0", 1), std::string("\0a", 2), std::string("a\0b", 3), std::string("a\0", 2)}) {
-        EXPECT_THAT(peer().call(Native(system, kind, name)), StatusIs("invalid_name")) << system << " " << kind << " " << Printable(name);
+      for (const std::string &name :
+           {std::string("\0", 1), std::string("\0a", 2), std::string("a\0b", 3), std::string("a\0", 2)}) {
+        EXPECT_THAT(peer().call(Native(system, kind, name)), StatusIs("invalid_name"))
+            << system << " " << kind << " " << Printable(name);
       }
     }
   }

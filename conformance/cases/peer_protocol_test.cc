@@ -33,7 +33,8 @@ CTS_CASE(PeerProtocol, UnknownOperationIsUnsupported) {
 }
 
 CTS_CASE(PeerProtocol, GarbageLineIsAnswered) {
-  for (const char *line : {"garbage\n", "[1,2]\n", "{\"id\":1.5,\"op\":\"reset\"}\n", "{\"id\":7\n", "{}\n", "\xff\xfe\n"}) {
+  for (const char *line :
+       {"garbage\n", "[1,2]\n", "{\"id\":1.5,\"op\":\"reset\"}\n", "{\"id\":7\n", "{}\n", "\xff\xfe\n"}) {
     EXPECT_THAT(peer().send_line(line, 0).wait(), StatusIs("invalid_argument")) << Printable(line);
   }
   EXPECT_TRUE(peer().Reset());

@@ -99,8 +99,8 @@ bool RegisterCases(const Plan &plan, std::string *error) {
       std::string name = requirement->rule(), suffix = ShapeName(*requirement, shape);
       if (!suffix.empty()) name += "/" + suffix;
       CaseMaker maker = entry.maker;
-      testing::RegisterTest(requirement->family().c_str(), name.c_str(), nullptr, nullptr, entry.file.c_str(), entry.line,
-                            [=]() -> Case * { return maker(requirement, shape); });
+      testing::RegisterTest(requirement->family().c_str(), name.c_str(), nullptr, nullptr, entry.file.c_str(),
+                            entry.line, [=]() -> Case * { return maker(requirement, shape); });
     }
   }
   return true;
@@ -122,7 +122,8 @@ Peer &Case::Role(const std::string &role, int number) {
   Session &session = TheSession();
   std::string name = number == 1 ? role : role + std::to_string(number);
   std::unique_ptr<Peer> &peer = session.peers[name];
-  if (!peer) peer = std::make_unique<Peer>(name, role == "client" ? session.plan.client : session.plan.server, session.plan);
+  if (!peer)
+    peer = std::make_unique<Peer>(name, role == "client" ? session.plan.client : session.plan.server, session.plan);
   if (touched_.insert(name).second) {
     peers_.push_back(peer.get());
     peer->BeginCase();
@@ -217,7 +218,8 @@ Pair Case::connected_pair(const Listener &listener, Peer &client) {
 
 StatusMatcher Case::Allowed(const std::string &row) const {
   auto found = requirement_->outcomes.find(row);
-  if (found == requirement_->outcomes.end()) throw Abort{"failed", "", "the requirement has no outcome row \"" + row + "\""};
+  if (found == requirement_->outcomes.end())
+    throw Abort{"failed", "", "the requirement has no outcome row \"" + row + "\""};
   auto column = found->second.find(SystemOf(TheSession().plan.os));
   if (column == found->second.end()) throw Abort{"failed", "", "row \"" + row + "\" has no column for this system"};
   return StatusMatcher(column->second);
@@ -225,15 +227,18 @@ StatusMatcher Case::Allowed(const std::string &row) const {
 
 void Case::OnRequest(const Peer &peer, const Request &request) {
   const std::string role = RoleOf(peer);
-  if (canary_ || request.operation() == "hello" || request.operation() == "reset" || request.operation() == "pending") return;
+  if (canary_ || request.operation() == "hello" || request.operation() == "reset" || request.operation() == "pending")
+    return;
   std::vector<std::string> needs = NeedsOf(*requirement_, shape_, role);
   auto declared = [&](const std::string &what) { return std::find(needs.begin(), needs.end(), what) != needs.end(); };
   if (!declared(request.operation())) {
-    throw Abort{"failed", "", "the case uses " + request.operation() + " at the " + role + ", which its requirement does not name"};
+    throw Abort{"failed", "",
+                "the case uses " + request.operation() + " at the " + role + ", which its requirement does not name"};
   }
   for (const std::string &feature : request.features()) {
     if (!declared(feature)) {
-      throw Abort{"failed", "", "the case uses " + feature + " at the " + role + ", which its requirement does not name"};
+      throw Abort{"failed", "",
+                  "the case uses " + feature + " at the " + role + ", which its requirement does not name"};
     }
   }
   used_[role].insert(request.operation());
@@ -257,7 +262,9 @@ void Case::OnTrace(const Peer &peer, const char *kind, const Json &detail) {
 
 void Case::OnProof(const char *proof) {
   static const std::vector<std::string> weakest_first = {"none", "pending", "thread"};
-  auto rank = [](const std::string &p) { return std::find(weakest_first.begin(), weakest_first.end(), p) - weakest_first.begin(); };
+  auto rank = [](const std::string &p) {
+    return std::find(weakest_first.begin(), weakest_first.end(), p) - weakest_first.begin();
+  };
   const bool first = used_["(proof)"].insert("used").second;
   if (first || rank(proof) < rank(proof_)) proof_ = proof;
 }
@@ -284,17 +291,20 @@ void Case::CheckUse() {
   if (canary_) return;
   for (const char *role : {"server", "client", "peer"}) {
     for (const std::string &need : NeedsOf(*requirement_, shape_, role)) {
-      const bool operation = need[0] != '!' && need.find('.') != std::string::npos && used_[role].count(need) == 0 &&
-                             std::any_of(peers_.begin(), peers_.end(), [&](Peer *p) { return p->offer().operations.count(need) != 0; });
+      const bool operation =
+          need[0] != '!' && need.find('.') != std::string::npos && used_[role].count(need) == 0 &&
+          std::any_of(peers_.begin(), peers_.end(), [&](Peer *p) { return p->offer().operations.count(need) != 0; });
       if (operation) {
-        throw Abort{"failed", "", std::string("the requirement names ") + need + " for the " + role + ", which the case never used"};
+        throw Abort{"failed", "",
+                    std::string("the requirement names ") + need + " for the " + role + ", which the case never used"};
       }
     }
   }
   for (Peer *peer : peers_) {
     std::vector<std::string> needs = NeedsOf(*requirement_, shape_, RoleOf(*peer));
     if (peer->concurrent_lanes_used() && std::find(needs.begin(), needs.end(), "lanes") == needs.end()) {
-      throw Abort{"failed", "", "the case uses two lanes of the " + peer->role() + " at once; its requirement does not name lanes"};
+      throw Abort{"failed", "",
+                  "the case uses two lanes of the " + peer->role() + " at once; its requirement does not name lanes"};
     }
   }
 }

@@ -188,28 +188,29 @@ class Case : public testing::Test, public PeerObserver {
 using CaseMaker = Case *(*)(const Requirement *, Shape);
 /// Called by CTS_CASE before main: the registry of cases.
 bool AddCase(const char *family, const char *rule, const char *file, int line, CaseMaker maker, bool canary);
-/// Makes GoogleTest tests of the cases for this plan; false with a sentence in `error` if case and requirement disagree.
+/// Makes GoogleTest tests of the cases for this plan; false with a sentence in `error` if case and requirement
+/// disagree.
 bool RegisterCases(const Plan &plan, std::string *error);
 /// Ends every peer; call after the tests.
 void EndPeers();
 
 }  // namespace cts
 
-#define CTS_CASE_(family, rule, canary)                                                                         \
-  namespace {                                                                                                   \
-  class family##_##rule : public ::cts::Case {                                                                  \
-   public:                                                                                                      \
-    using Case::Case;                                                                                           \
-                                                                                                                \
-   private:                                                                                                     \
-    void Body() override;                                                                                       \
-    static ::cts::Case *Make(const ::cts::Requirement *requirement, ::cts::Shape shape) {                       \
-      return new family##_##rule(requirement, std::move(shape), canary);                                        \
-    }                                                                                                           \
-    static const bool added_;                                                                                   \
-  };                                                                                                            \
-  const bool family##_##rule::added_ = ::cts::AddCase(#family, #rule, __FILE__, __LINE__, &Make, canary);       \
-  }                                                                                                             \
+#define CTS_CASE_(family, rule, canary)                                                                   \
+  namespace {                                                                                             \
+  class family##_##rule : public ::cts::Case {                                                            \
+   public:                                                                                                \
+    using Case::Case;                                                                                     \
+                                                                                                          \
+   private:                                                                                               \
+    void Body() override;                                                                                 \
+    static ::cts::Case *Make(const ::cts::Requirement *requirement, ::cts::Shape shape) {                 \
+      return new family##_##rule(requirement, std::move(shape), canary);                                  \
+    }                                                                                                     \
+    static const bool added_;                                                                             \
+  };                                                                                                      \
+  const bool family##_##rule::added_ = ::cts::AddCase(#family, #rule, __FILE__, __LINE__, &Make, canary); \
+  }                                                                                                       \
   void family##_##rule::Body()
 
 /// Defines the case of the requirement `family.rule`.

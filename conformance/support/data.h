@@ -5,10 +5,9 @@
 #define CONFORMANCE_SUPPORT_DATA_H
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 namespace cts {
 

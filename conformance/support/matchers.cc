@@ -34,8 +34,10 @@ testing::Matcher<const Reply &> MakeReplyMatcher(const std::string &what, ReplyM
 std::string JudgeRead(const Reply &reply, const Data &data, const std::string &status) {
   if (reply.status() != status) return "the status is " + reply.status();
   if (reply.length() != data.length()) return "the length is " + std::to_string(reply.length());
-  if (reply.number("crc32") != data.crc32()) return "the bytes differ: their digest is " + std::to_string(reply.number("crc32"));
-  if (reply.has("data") && reply.bytes("data") != data.slice(0, data.length())) return "the bytes differ, not their digest";
+  if (reply.number("crc32") != data.crc32())
+    return "the bytes differ: their digest is " + std::to_string(reply.number("crc32"));
+  if (reply.has("data") && reply.bytes("data") != data.slice(0, data.length()))
+    return "the bytes differ, not their digest";
   return "";
 }
 

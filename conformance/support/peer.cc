@@ -89,7 +89,10 @@ bool Offer::covers(const std::string &need) const {
 }
 
 Reply::Reply(std::string role, std::string operation, Json json)
-    : role_(std::move(role)), operation_(std::move(operation)), status_(json.value("status", "")), json_(std::move(json)) {}
+    : role_(std::move(role)),
+      operation_(std::move(operation)),
+      status_(json.value("status", "")),
+      json_(std::move(json)) {}
 
 void Reply::Missing(const std::string &key, const char *type) const {
   throw Abort{"failed", role_,
@@ -134,7 +137,8 @@ std::string Reply::describe() const {
   if (json_.contains("native") && json_["native"].is_number()) text += " (native " + json_["native"].dump() + ")";
   if (json_.contains("length") && json_["length"].is_number()) text += ", length " + json_["length"].dump();
   std::string data;
-  if (json_.contains("data") && BytesFromJson(json_["data"], &data) && data.size() <= 64) text += " \"" + Printable(data) + "\"";
+  if (json_.contains("data") && BytesFromJson(json_["data"], &data) && data.size() <= 64)
+    text += " \"" + Printable(data) + "\"";
   if (json_.contains("why") && json_["why"].is_string()) text += ": " + Printable(json_["why"].get<std::string>());
   return text;
 }
@@ -244,7 +248,8 @@ Pending Peer::start(const Request &request) {
 }
 
 Pending Peer::Send(Json body, const std::string &operation, const std::string &lane) {
-  if (outstanding_.size() >= kOutstandingMax) Fail("failed", "the case has 64 requests outstanding: it may not send more");
+  if (outstanding_.size() >= kOutstandingMax)
+    Fail("failed", "the case has 64 requests outstanding: it may not send more");
   uint64_t id = g_next_id++;
   for (const auto &other : outstanding_) concurrent_ = concurrent_ || (other.second.lane != lane && lane != "control");
   body["id"] = id;
@@ -347,7 +352,8 @@ void Peer::ExpectBlocked(uint64_t id, const std::string &operation) {
     auto found = replies_.find(id);
     if (found != replies_.end()) Fail("failed", "it should wait now, but " + found->second.describe());
     if (!process_ || process_->ended() || process_->exited()) FailDead();
-    if (NowMs() >= deadline) Fail("unverifiable", operation + " neither answered nor was seen to wait within the deadline");
+    if (NowMs() >= deadline)
+      Fail("unverifiable", operation + " neither answered nor was seen to wait within the deadline");
     Yield();
   }
   if (g_observer) g_observer->OnProof(proof);

@@ -1,7 +1,6 @@
 #include "conformance/support/plan.h"
 
 #include <fstream>
-
 #include <nlohmann/json.hpp>
 
 namespace cts {

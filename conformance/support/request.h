@@ -22,7 +22,9 @@ class Request {
   const std::vector<std::string> &features() const { return features_; }
 
  protected:
-  void set(const char *key, const Bytes &value, const std::string &feature) { put(key, BytesJson(value.value), feature); }
+  void set(const char *key, const Bytes &value, const std::string &feature) {
+    put(key, BytesJson(value.value), feature);
+  }
   void set(const char *key, const Data &value, const std::string &feature) { put(key, value.json(), feature); }
   void set(const char *key, const Raw &value, const std::string &feature) {
     put(key, Json{{"kind", value.kind}, {"value", value.value}}, feature);

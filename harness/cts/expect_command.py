@@ -137,8 +137,10 @@ def keep_reasons(made: List[Dict[str, Any]], old: List[Expectation], ran: Set[st
 
 
 def _offers(peer: Dict[str, Any]) -> List[Dict[str, Any]]:
-    offered = {k: sorted(set(peer[k])) for k in ("operations", "features")}
-    return [{"mode": mode, **offered} for mode in peer["modes"]]
+    return [
+        {"mode": mode, **{k: sorted(set(offer[k])) for k in ("operations", "features")}}
+        for mode, offer in peer["by_mode"].items()
+    ]
 
 
 def _write(path: Path, document: Dict[str, Any]) -> None:

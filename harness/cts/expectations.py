@@ -206,11 +206,11 @@ class Matcher:
                 found.append(_described(e, why))
         return found
 
-    def shrunk(self, offers: Dict[str, Dict[str, Any]]) -> List[Dict[str, Any]]:
-        """What the files say was offered and is not any more. `offers`: name -> hello."""
+    def shrunk(self, offers: Dict[str, Dict[str, Dict[str, Any]]]) -> List[Dict[str, Any]]:
+        """What the files say was offered and is not any more. `offers`: name -> mode -> hello in that mode."""
         found = []
         for file in self.files:
-            names = [n for n in offers if file.implementation in (n, offers[n].get("implementation"))]
+            names = [n for n in offers if file.implementation in (n, self.peers.get(n, ("", ""))[0])]
             exact = [n for n in names if n == file.implementation]
             for name in exact or names:
                 found += [s for s in (_shrunk(file, o, name, offers[name]) for o in file.offers) if s]
@@ -223,10 +223,13 @@ def _described(e: Expectation, why: str) -> Dict[str, Any]:
     return {"file": e.file, "implementation": e.implementation, **entry, "outcome": e.outcome, "why": why}
 
 
-def _shrunk(file: File, offer: Dict[str, Any], name: str, hello: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+def _shrunk(
+    file: File, offer: Dict[str, Any], name: str, hellos: Dict[str, Dict[str, Any]]
+) -> Optional[Dict[str, Any]]:
+    mode_missing = offer["mode"] not in hellos
+    hello = hellos.get(offer["mode"], {})
     operations = sorted(set(offer["operations"]) - set(hello.get("operations", [])))
     features = sorted(set(offer["features"]) - set(hello.get("features", [])))
-    mode_missing = offer["mode"] not in hello.get("modes", [])
     if not (operations or features or mode_missing):
         return None
     return {

@@ -291,7 +291,8 @@ def operations_page(d: Definition) -> str:
         "",
         MADE,
         "",
-        f"Protocol version {d.protocol['version']}; C ABI {d.abi['major']}.{d.abi['minor']}. `peer_protocol.md` and `abi.md` say how they are carried.",
+        f"Protocol version {d.protocol['version']}; C ABI {d.abi['major']}.{d.abi['minor']}. "
+        "`peer_protocol.md` and `abi.md` say how they are carried.",
         "",
         "## Statuses",
         "",

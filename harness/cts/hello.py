@@ -1,4 +1,4 @@
-"""Asks a peer who it is and what it offers, with one `hello` (spec/peer_protocol.md)."""
+"""Asks a peer who it is and what it offers in each of its modes (spec/peer_protocol.md, 5.1 and 7)."""
 
 from __future__ import annotations
 
@@ -29,20 +29,23 @@ def peer_environment(extra: Dict[str, str]) -> Dict[str, str]:
     return kept
 
 
-def _read_line(fd: int, deadline_s: float) -> bytes:
-    """The first line from `fd`; raises PeerError at the end of output, past the deadline, or when it is too long."""
+def _read_line(fd: int, deadline_s: float, operation: str) -> bytes:
+    """The next line from `fd`; raises PeerError at the end of output, past the deadline, or when it is too long.
+
+    Nothing behind the line is taken, because nothing may be there: no other request is outstanding.
+    """
     until = time.monotonic() + deadline_s
     data = b""
     while b"\n" not in data:
         left = until - time.monotonic()
         if left <= 0 or not select.select([fd], [], [], left)[0]:
-            raise PeerError(f"no answer to hello within {deadline_s:g} s")
+            raise PeerError(f"no answer to {operation} within {deadline_s:g} s")
         part = os.read(fd, LINE_BYTES_MAX)
         if not part:
-            raise PeerError("it ended without an answer to hello")
+            raise PeerError(f"it ended without an answer to {operation}")
         data += part
         if len(data) > LINE_BYTES_MAX:
-            raise PeerError(f"its answer to hello exceeds {LINE_BYTES_MAX} bytes")
+            raise PeerError(f"its answer to {operation} exceeds {LINE_BYTES_MAX} bytes")
     return data.split(b"\n", 1)[0]
 
 
@@ -53,14 +56,20 @@ def _texts(reply: Dict[str, Any], key: str) -> List[str]:
     return value
 
 
-def parse(line: bytes) -> Dict[str, Any]:
-    """The offer in the reply `line`; raises PeerError if it is none."""
+def _ok(line: bytes, number: int, operation: str) -> Dict[str, Any]:
+    """The reply in `line`, which must be `ok` to request `number`; raises PeerError if it is not."""
     try:
         reply = json.loads(line.decode("utf-8"))
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise PeerError(f"its answer to hello is no JSON: {printable(clip(repr(line), 200))}") from error
-    if not isinstance(reply, dict) or reply.get("id") != 1 or reply.get("status") != "ok":
-        raise PeerError(f"it did not answer hello with ok: {printable(clip(repr(line), 200))}")
+        raise PeerError(f"its answer to {operation} is no JSON: {printable(clip(repr(line), 200))}") from error
+    if not isinstance(reply, dict) or reply.get("id") != number or reply.get("status") != "ok":
+        raise PeerError(f"it did not answer {operation} with ok: {printable(clip(repr(line), 200))}")
+    return reply
+
+
+def parse(line: bytes, number: int = 1) -> Dict[str, Any]:
+    """The offer in the reply `line` to request `number`; raises PeerError if it is none."""
+    reply = _ok(line, number, "hello")
     offer: Dict[str, Any] = {}
     for key in ("implementation", "version", "os", "lanes"):
         if not isinstance(reply.get(key, ""), str):
@@ -96,8 +105,33 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.stdout.close()
 
 
-def probe(command: List[str], env: Optional[Dict[str, str]] = None, deadline_s: float = DEADLINE_S) -> Dict[str, Any]:
-    """Start the peer, ask `hello`, end it; returns what it offers. Raises PeerError, which quotes its last words."""
+def _ask(process: "subprocess.Popen[bytes]", mode: str, deadline_s: float) -> Dict[str, Any]:
+    """Ask a fresh peer for its offer; with a mode, choose that first."""
+    assert process.stdin is not None and process.stdout is not None
+    requests: List[Dict[str, Any]] = [{"op": "hello", "protocol": 1}]
+    if mode:
+        requests += [{"op": "configure", "mode": mode}, {"op": "hello", "protocol": 1}]
+    offer: Dict[str, Any] = {}
+    for number, request in enumerate(requests, 1):
+        try:
+            process.stdin.write(json.dumps({"id": number, **request}).encode() + b"\n")
+        except BrokenPipeError:
+            pass  # it is gone; reading says so
+        line = _read_line(process.stdout.fileno(), deadline_s, request["op"])
+        if request["op"] == "hello":
+            offer = parse(line, number)
+        else:
+            _ok(line, number, f"configure ({mode})")
+    return offer
+
+
+def probe(
+    command: List[str], env: Optional[Dict[str, str]] = None, deadline_s: float = DEADLINE_S, mode: str = ""
+) -> Dict[str, Any]:
+    """Start the peer, ask what it offers (in `mode`, or in its first), end it; returns the offer.
+
+    Raises PeerError, which quotes the peer's last words.
+    """
     with tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(
@@ -111,13 +145,8 @@ def probe(command: List[str], env: Optional[Dict[str, str]] = None, deadline_s: 
             )
         except (OSError, ValueError) as error:
             raise PeerError(f"{command[0]} does not start: {error}") from error
-        assert process.stdin is not None and process.stdout is not None
         try:
-            try:
-                process.stdin.write(b'{"id":1,"op":"hello","protocol":1}\n')
-            except BrokenPipeError:
-                pass  # it is gone; reading says so
-            return parse(_read_line(process.stdout.fileno(), deadline_s))
+            return _ask(process, mode, deadline_s)
         except PeerError as error:
             _end(process)
             errors.seek(0, os.SEEK_END)

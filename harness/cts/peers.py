@@ -56,6 +56,7 @@ class Peer:
     available: bool = False
     why: str = ""
     offer: Dict[str, Any] = field(default_factory=dict)
+    offers: Dict[str, Dict[str, Any]] = field(default_factory=dict)  # mode -> its hello in that mode
 
     @property
     def offered_modes(self) -> List[str]:
@@ -71,6 +72,8 @@ class Peer:
         entry["implementation"] = self.implementation
         entry.update({k: self.offer[k] for k in keys if k in self.offer})
         entry.update({k: getattr(self, k) for k in ("title", "homepage", "language")})
+        parts = ("lanes", "operations", "features", "traits")
+        entry["by_mode"] = {mode: {k: offer[k] for k in parts} for mode, offer in self.offers.items()}
         return entry
 
 
@@ -243,6 +246,9 @@ def greet(peer: Peer) -> None:
     """Ask `hello` and note the answer in the peer."""
     try:
         peer.offer = hello.probe(peer.command, peer.env)
+        for mode in peer.offered_modes:
+            first = mode == peer.offer["modes"][0]
+            peer.offers[mode] = peer.offer if first else hello.probe(peer.command, peer.env, mode=mode)
     except hello.PeerError as error:
         peer.why = str(error)
         return

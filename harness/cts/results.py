@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Set, Tuple
 
 from cts.common import FAILING, GATING, OUTCOMES
+from cts.peers import Peer
+from cts.requirements import Requirement
 from cts.runner import CANARIES
 
 Record = Dict[str, Any]
@@ -65,6 +67,29 @@ def fold_repeats(records: List[Record], repeats: List[List[Record]]) -> List[Rec
                 first = f"{record['outcome']}: {record['message']}" if record["message"] else record["outcome"]
                 record.update(outcome="flaky", message=f"passed at repetition {number}; before: {first}")
     return folded
+
+
+def unavailable(requirement: Requirement, peer: Peer, system: str) -> Record:
+    """The record of a case that could not run because its implementation cannot run here; it says what is missing."""
+    mode = peer.modes[0] if peer.modes else "blocking"
+    record: Record = {
+        "case": requirement.id,
+        "requirement": requirement.level,
+        "shape": "",
+        "os": system,
+        "outcome": "unavailable",
+        "observed": "unavailable",
+        "pairing": f"{peer.name}:{mode}>{peer.name}:{mode}",
+        "proof": "none",
+        "blame": "",
+        "duration_ms": 0,
+        "message": f"{peer.name} is unavailable: {peer.why}",
+        "operations": 0,
+        "gates": False,
+    }
+    if requirement.alone:
+        return {**record, "peer": peer.name, "mode": mode}
+    return {**record, "server": peer.name, "server_mode": mode, "client": peer.name, "client_mode": mode}
 
 
 def unique(records: Iterable[Record]) -> Tuple[List[Record], int]:

@@ -106,6 +106,7 @@ class Run:
         self.run_id = secrets.token_hex(16)
         self.progress = terminal.Progress()
         self.requirements: Dict[str, Requirement] = {}
+        self.wanted: List[str] = []  # ids that --cases chose; empty: all
         self.peers: Dict[str, Peer] = {}
         self.arguments: Dict[str, List[str]] = {}
         self.pairings: List[Pairing] = []
@@ -122,7 +123,7 @@ class Run:
         """Everything that can be refused without building: returns the cases that are wanted and the known peers."""
         o = self.options
         self.requirements = self.project.requirements()
-        cases = select_cases(o.cases, list(self.requirements)) if o.cases else []
+        self.wanted = cases = select_cases(o.cases, list(self.requirements)) if o.cases else []
         known = self.project.peers()
         names = [REFERENCE, *known]
         for text in [*o.peer, *o.others]:
@@ -302,6 +303,16 @@ class Run:
             name = signal.Signals(self.interrupted).name
             self.notes.append(f"The run was interrupted by {name}: what is here is what had been recorded by then.")
 
+    def _unavailable(self) -> List[Record]:
+        """A record for each wanted case of each peer that cannot run here, so that what is missing is counted."""
+        wanted = [r for r in self.requirements.values() if not self.wanted or r.id in self.wanted]
+        return [
+            results.unavailable(requirement, peer, self.options.os)
+            for peer in self.peers.values()
+            if not peer.available
+            for requirement in wanted
+        ]
+
     def document(self, started: float, matcher: expectations.Matcher) -> Dict[str, Any]:
         """results.json, with the expectations applied."""
         canaries = results.Canaries()
@@ -310,6 +321,7 @@ class Run:
         records.sort(key=lambda r: self.order.get((r["pairing"], test_of(r)), len(self.order)))
         for record in records:
             matcher.apply(record)
+        records += self._unavailable()
         self._note_what_happened(twice)
         complete = self.interrupted is None and not self.errors
         broken = {o.task.pairing.id for o in self.outcomes if o.error}
@@ -324,7 +336,7 @@ class Run:
             "outcomes": results.counts(records),
             "cases": results.headings_that_ran(records),
             "peers": [p.described() for p in self.peers.values()],
-            "offers_shrunk": matcher.shrunk({p.name: p.offer for p in self.peers.values() if p.available}),
+            "offers_shrunk": matcher.shrunk({p.name: p.offers for p in self.peers.values() if p.available}),
             "unmatched_expectations": matcher.unmatched(records, self.requirements) if complete else [],
             "canary": canaries.verdict(due),
             "notes": self.notes,

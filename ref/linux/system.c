@@ -30,6 +30,7 @@ const char *const ipc_platform_features[] = {
     "listener.accept.timeout",
     "stream.read.timeout",
     "stream.write.timeout",
+    "stream.duplex",
     "stream.peer_credentials.pid",
     "stream.peer_credentials.uid",
     "stream.peer_credentials.gid",

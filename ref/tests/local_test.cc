@@ -13,13 +13,13 @@ namespace {
 using namespace std::string_literals;
 
 struct stat stat_of(const std::string &path) {
-  struct stat found {};
+  struct stat found{};
   EXPECT_EQ(0, lstat(path.c_str(), &found)) << path;
   return found;
 }
 
 bool exists(const std::string &path) {
-  struct stat found {};
+  struct stat found{};
   return lstat(path.c_str(), &found) == 0;
 }
 
@@ -371,8 +371,7 @@ TEST_F(LocalTest, SignalsDoNotProlongAConnect) {
   std::vector<ipc_stream *> queued;
   ipc_stream *stream = nullptr;
   while (connect(path, 0, &stream).code == IPC_OK) queued.push_back(stream);
-  struct sigaction action {
-  }, saved{};
+  struct sigaction action{}, saved{};
   action.sa_handler = [](int) {};
   sigaction(SIGUSR2, &action, &saved);
   const auto start = Clock::now();

@@ -151,8 +151,7 @@ TEST_F(StreamTest, WriteThatTimesOutSaysWhatWasTaken) {
 }
 
 TEST_F(StreamTest, SignalsNeitherEndNorProlongAWait) {
-  struct sigaction action {
-  }, saved{};
+  struct sigaction action{}, saved{};
   action.sa_handler = [](int) {};
   sigaction(SIGUSR2, &action, &saved);
   const auto start = Clock::now();

@@ -205,6 +205,7 @@ run({
   features: [
     'close_while_in_use',
     'local.listen.backlog',
+    'stream.duplex',
     ...(process.platform === 'win32' ? [] : ['name.path']),
     ...(hasNamespaced() ? ['name.namespaced'] : []),
   ],

@@ -106,7 +106,7 @@ class SocketPeer(cts_peer.Peer):
 
     implementation = "python-socket"
     version = platform.python_version()
-    features = ["wait", "local.listen.backlog"] + NAME_FEATURES + CREDENTIAL_FEATURES
+    features = ["wait", "local.listen.backlog", "stream.duplex"] + NAME_FEATURES + CREDENTIAL_FEATURES
     traits = ["keeps_name"]
 
     def attempt(self, call: Call, handle: Handle, event: str, function: Callable[[], Any]) -> Any:
@@ -324,7 +324,13 @@ class AsyncioStreams(cts_peer.Peer):
     mode = "async"
     lanes = "task"
     features = (
-        ["local.listen.backlog", "local.connect.timeout", "stream.read.timeout", "stream.write.timeout"]
+        [
+            "local.listen.backlog",
+            "local.connect.timeout",
+            "stream.read.timeout",
+            "stream.write.timeout",
+            "stream.duplex",
+        ]
         + NAME_FEATURES
         + CREDENTIAL_FEATURES
     )

@@ -1,4 +1,5 @@
-// What Linux shows of processes: /proc/PID/task/TID (proc(5)), the child subreaper and the parent-death signal (prctl(2)).
+// What Linux shows of processes: /proc/PID/task/TID (proc(5)), the child subreaper and the parent-death signal
+// (prctl(2)).
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -121,7 +122,8 @@ std::vector<int64_t> Children() {
 bool host::IsCloseOnExec(int64_t pid, const std::string &fd) {
   std::string info = ReadProc("/proc/" + std::to_string(pid) + "/fdinfo/" + fd);
   size_t at = info.find("flags:");
-  if (at == std::string::npos) throw Abort{"failed", "", "descriptor " + fd + " of process " + std::to_string(pid) + " cannot be seen"};
+  if (at == std::string::npos)
+    throw Abort{"failed", "", "descriptor " + fd + " of process " + std::to_string(pid) + " cannot be seen"};
   return (strtol(info.c_str() + at + 6, nullptr, 8) & O_CLOEXEC) != 0;
 }
 

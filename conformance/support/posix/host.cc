@@ -124,7 +124,8 @@ BareClient::BareClient(const std::string &native) : fd_(Socket()) {
 BareClient::~BareClient() { close(fd_); }
 
 void BareClient::Write(const std::string &bytes) {
-  if (send(fd_, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) Give("write to the listener's stream");
+  if (send(fd_, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    Give("write to the listener's stream");
 }
 
 std::string BareClient::Read(size_t length) {

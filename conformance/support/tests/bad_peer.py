@@ -15,6 +15,17 @@ import subprocess
 import sys
 from typing import Any, Dict
 
+OFFER: Dict[str, Any] = {
+    "protocol": 1,
+    "implementation": "bad",
+    "version": "1",
+    "os": "linux",
+    "lanes": "single",
+    "modes": ["blocking"],
+    "operations": ["hello", "reset", "local.connect"],
+    "features": ["name.path"],
+    "traits": [],
+}
 STATUS = {"FileNotFoundError": "not_found", "ConnectionRefusedError": "refused"}
 
 
@@ -61,7 +72,9 @@ def misbehave(kind: str, request: Dict[str, Any]) -> None:
     elif kind == "repeated_key":
         write('{"id":%d,"status":"refused","status":"ok"}\n' % request["id"])
     elif kind == "orphan":
-        subprocess.Popen([sys.executable, __file__, "orphan_child", sys.argv[2]], start_new_session=True, stdin=subprocess.DEVNULL)
+        subprocess.Popen(
+            [sys.executable, __file__, "orphan_child", sys.argv[2]], start_new_session=True, stdin=subprocess.DEVNULL
+        )
         os._exit(1)
     elif kind == "hostile_text":
         answer(request, status="failed", why="\x1b[2J<script>alert(1)</script>]]>&\u202e")
@@ -87,8 +100,7 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if request["op"] == "hello":
-            answer(request, protocol=1, implementation="bad", version="1", os="linux", pid=os.getpid(), lanes="single",
-                   modes=["blocking"], operations=["local.connect", "hello", "reset"], features=["name.path"], traits=[])  # fmt: skip
+            answer(request, **OFFER, pid=os.getpid())
         elif request["op"] == "reset":
             answer(request)
         elif request["op"] != "local.connect":

@@ -1,5 +1,7 @@
-"""The runner against peers that break the protocol: the case at hand fails with a sentence that says so, the others run,
-and nothing stays behind."""
+"""The runner against peers that break the protocol.
+
+The case at hand fails with a sentence that says so, the others run, and nothing stays behind.
+"""
 
 from __future__ import annotations
 
@@ -185,10 +187,12 @@ class Runs(unittest.TestCase):
         self.assertIn(b"is not usable", process.stderr)
 
     def test_two_runs_at_once_do_not_meet(self) -> None:
-        command = [sys.executable, "-c", "import runner_test as t; r = t.Run(t.REFERENCE, t.REFERENCE, ['LocalSocket.*']);"
-                   "import sys; sys.exit(r.status)"]  # fmt: skip
-        environment = {**os.environ, "PYTHONPATH": str(HERE), "CTS_CASES": CASES,
-                       "CTS_PEER": REFERENCE[0], "CTS_LIBRARY": REFERENCE[2]}  # fmt: skip
+        program = (
+            "import runner_test as t, sys; r = t.Run(t.REFERENCE, t.REFERENCE, ['LocalSocket.*']); sys.exit(r.status)"
+        )
+        command = [sys.executable, "-c", program]
+        paths = {"CTS_CASES": CASES, "CTS_PEER": REFERENCE[0], "CTS_LIBRARY": REFERENCE[2], "PYTHONPATH": str(HERE)}
+        environment = {**os.environ, **paths}
         runs = [subprocess.Popen(command, env=environment, cwd=HERE) for _ in range(2)]
         self.assertEqual([run.wait(timeout=120) for run in runs], [0, 0])
 

@@ -39,7 +39,8 @@ typedef struct ipc_name {
  *   IPC_MESSAGE_TRUNCATED  |name_max| is smaller than the name: nothing is written but |*out_len|, the room needed
  *   IPC_INVALID_ARGUMENT   a NULL pointer
  */
-ipc_status ipc_name_parse(const void *text, size_t text_len, uint32_t *out_kind, void *out_name, size_t name_max, size_t *out_len);
+ipc_status ipc_name_parse(const void *text, size_t text_len, uint32_t *out_kind, void *out_name, size_t name_max,
+                          size_t *out_len);
 
 /* ipc_name_format writes the canonical text of |name|: what ipc_name_parse takes apart into the same kind and a name
  * of the same meaning. A namespaced name gets its `@`; a path that begins with `@` gets `./` in front, so that no two

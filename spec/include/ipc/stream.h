@@ -48,13 +48,13 @@ ipc_status ipc_stream_write(ipc_stream *stream, const void *data, size_t data_le
 
 /* ipc_stream_read_vectored is ipc_stream_read into |num_buffers| (at most 64) buffers, each filled before the next is
  * begun. More buffers than 64 are IPC_INVALID_ARGUMENT. */
-ipc_status ipc_stream_read_vectored(ipc_stream *stream, const ipc_buffer *buffers, size_t num_buffers, int64_t timeout_ms,
-                                    size_t *out_len);
+ipc_status ipc_stream_read_vectored(ipc_stream *stream, const ipc_buffer *buffers, size_t num_buffers,
+                                    int64_t timeout_ms, size_t *out_len);
 
 /* ipc_stream_write_vectored is ipc_stream_write from |num_buffers| (at most 64) buffers in order. More buffers than 64
  * are IPC_INVALID_ARGUMENT. */
-ipc_status ipc_stream_write_vectored(ipc_stream *stream, const ipc_const_buffer *buffers, size_t num_buffers, int64_t timeout_ms,
-                                     size_t *out_len);
+ipc_status ipc_stream_write_vectored(ipc_stream *stream, const ipc_const_buffer *buffers, size_t num_buffers,
+                                     int64_t timeout_ms, size_t *out_len);
 
 /* ipc_stream_flush hands to the system what the library still holds back; it does not wait for the reader. A library
  * that holds nothing back has nothing to do. IPC_OK, IPC_CLOSED, IPC_UNSUPPORTED (reading half), IPC_INVALID_ARGUMENT,

@@ -164,6 +164,7 @@ impl Library for Interprocess2 {
             "name.namespaced",
             "local.listen.mode",
             "local.connect.timeout",
+            "stream.duplex",
             "stream.peer_credentials.pid",
             "stream.peer_credentials.uid",
             "stream.peer_credentials.gid",

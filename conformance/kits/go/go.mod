@@ -1,0 +1,3 @@
+module ctspeer
+
+go 1.21
