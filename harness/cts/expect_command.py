@@ -18,6 +18,7 @@ import tomli_w
 from cts import expectations, report
 from cts.common import FAILING, CannotRun, clip, printable
 from cts.expectations import Expectation
+from cts.peers import REFERENCE
 from cts.project import Project
 
 Record = Dict[str, Any]
@@ -44,9 +45,11 @@ def failing_role(record: Record, name: str) -> Optional[str]:
     if record.get("peer") == name:
         return "peer"
     roles = [r for r in ("server", "client") if record.get(r) == name]
-    if record.get("blame") in ("server", "client"):
-        return record["blame"] if record["blame"] in roles else None
-    return roles[0] if roles else None
+    blame = record.get("blame")
+    if blame in ("server", "client") and blame not in roles and record[blame] != REFERENCE:
+        return None
+    # The reference is the measure: what fails between it and another one is the other one's.
+    return blame if blame in roles else roles[0] if roles else None
 
 
 def _point(record: Record, role: str) -> Point:

@@ -12,7 +12,9 @@ in that line: unpacking SO_PEERCRED, putting NUL before an abstract name. What t
   under way goes on waiting: not offered either.
 - The socket file stays after a close (trait keeps_name; asyncio removes it since Python 3.13), and
   `start_unix_server` removes an old socket file before it binds, even one with a listener (unlinks_before_listen).
-- asyncio accepts by itself and hands over connections by callback (accepts_eagerly).
+- asyncio accepts by itself and hands over connections by callback (accepts_eagerly). `StreamWriter.write` keeps
+  whatever it is given until the system takes it (writes_to_user_queue); `drain`, which every write here is followed by,
+  waits until little of it is left.
 - Names too long raise an OSError without a number: `failed`, since no class can be told from it.
 - A timeout of 0 is the module's nonblocking mode: what cannot be done at once is `would_block`, not `timed_out`.
 - connect(2) answers EAGAIN while the backlog of a local socket is full, with a timeout or in nonblocking mode; nothing
@@ -291,29 +293,25 @@ class AsyncListener:
 
 
 class AsyncStream:
-    """A reader and a writer, or one of them after a split."""
+    """A reader and a writer. They are no halves: closing the writer closes the connection."""
 
-    def __init__(self, reader: Optional[asyncio.StreamReader], writer: Optional[asyncio.StreamWriter]) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
     @property
     def sock(self) -> Any:
-        if self.writer is None:
-            raise Outcome("unsupported", "a StreamReader has no transport")
         return self.writer.get_extra_info("socket")
 
     async def close(self) -> None:
-        """As the documentation has it. A reader has no close: that half is just dropped."""
-        if self.writer is not None:
-            self.writer.close()
-            try:
-                await self.writer.wait_closed()
-            except OSError:
-                pass  # how the connection broke has been said to the reads and writes that met it
+        """As the documentation has it."""
+        self.writer.close()
+        try:
+            await self.writer.wait_closed()
+        except OSError:
+            pass  # how the connection broke has been said to the reads and writes that met it
 
     def abort(self) -> None:
-        if self.writer is not None:
-            self.writer.transport.abort()
+        self.writer.transport.abort()
 
 
 class AsyncioStreams(cts_peer.Peer):
@@ -334,7 +332,8 @@ class AsyncioStreams(cts_peer.Peer):
         + NAME_FEATURES
         + CREDENTIAL_FEATURES
     )
-    traits = ["accepts_eagerly", "unlinks_before_listen"] + (["keeps_name"] if sys.version_info < (3, 13) else [])
+    traits = ["accepts_eagerly", "unlinks_before_listen", "writes_to_user_queue"]
+    traits += ["keeps_name"] if sys.version_info < (3, 13) else []
 
     async def discard(self, value: Any) -> None:
         if isinstance(value, AsyncStream):
@@ -376,8 +375,6 @@ class AsyncioStreams(cts_peer.Peer):
 
     async def stream_read(self, call: Call) -> Dict[str, Any]:
         reader = call.handle.reader
-        if reader is None:
-            raise Outcome("unsupported", "the writing half")
         return await call.read_async(lambda size: asyncio.wait_for(reader.read(size), call.timeout))
 
     async def stream_write(self, call: Call) -> Dict[str, Any]:
@@ -390,8 +387,6 @@ class AsyncioStreams(cts_peer.Peer):
     async def _write(self, call: Call, pieces: Optional[List[memoryview]]) -> Dict[str, Any]:
         """write, or writelines if `pieces` is None, and then drain: what write took it keeps, so it all counts."""
         writer, length = call.handle.writer, 0
-        if writer is None:
-            raise Outcome("unsupported", "the reading half")
         try:
             if pieces is None:
                 writer.writelines(views_of(call["data"], call["lengths"]))
@@ -406,12 +401,6 @@ class AsyncioStreams(cts_peer.Peer):
             outcome.results["length"] = length
             raise outcome from error
         return {"length": length}
-
-    def stream_split(self, call: Call) -> None:
-        if call.handle.reader is None or call.handle.writer is None:
-            raise Outcome("unsupported", "a half already")
-        call.make(AsyncStream(call.handle.reader, None), "read_as")
-        call.make(AsyncStream(None, call.handle.writer), "write_as")
 
     def stream_raw(self, call: Call) -> Dict[str, Any]:
         return {"raw": raw_fd(call.handle.sock.fileno())}
