@@ -323,9 +323,11 @@ CTS_CASE(Naming, PortablePathLengthIsUsable) {
 CTS_CASE(Naming, OverlongPathIsRefused) {
   for (size_t length : {109u, 300u}) {
     const std::string path = Padded(fresh_path(), length);
-    EXPECT_THAT(server().call(op::local_listen().kind("path").name(path).as("l1")), Fails()) << length;
+    EXPECT_THAT(server().call(op::local_listen().kind("path").name(path).as(server().fresh_handle("l"))), Fails())
+        << length;
     EXPECT_EQ(host::List(directory()), std::vector<std::string>()) << "a file appeared";
-    EXPECT_THAT(client().call(op::local_connect().kind("path").name(path).as("s1")), Fails()) << length;
+    EXPECT_THAT(client().call(op::local_connect().kind("path").name(path).as(client().fresh_handle("s"))), Fails())
+        << length;
   }
 }
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kLineMax = 65536;
 constexpr size_t kOutstandingMax = 64;
+constexpr int kSliceMs = 100;
 constexpr int kGreetFailuresMax = 3;  // then a peer is given up: its other cases need not wait for it again
 
 PeerObserver *g_observer = nullptr;
@@ -275,6 +276,7 @@ Reply Peer::Control(const Request &request) { return Send(request.body(), reques
 
 Reply Peer::WaitFor(uint64_t id, const std::string &operation) {
   const int64_t deadline = NowMs() + plan_.deadline_ms;
+  int64_t next_check = NowMs() + kSliceMs;
   for (;;) {
     auto found = replies_.find(id);
     if (found != replies_.end()) {
@@ -295,9 +297,20 @@ Reply Peer::WaitFor(uint64_t id, const std::string &operation) {
       Fail("hung", "no reply to " + operation + " within " + std::to_string(plan_.deadline_ms) + " ms" +
                        (half.empty() ? "" : "; half a line is there: " + half));
     }
-    // In slices, because an orphan that holds the output would hide the end of the process.
-    PumpOnce(static_cast<int>(std::min<int64_t>(left, 100)));
+    // In slices, because an orphan that holds the output would hide the end of the process, and to watch its memory.
+    PumpOnce(static_cast<int>(std::min<int64_t>(left, kSliceMs)));
+    if (NowMs() < next_check) continue;
+    CheckMemory();
+    next_check = NowMs() + kSliceMs;
   }
+}
+
+void Peer::CheckMemory() {
+  // Watched rather than limited: limits on address space break runtimes that reserve much and use little.
+  const uint64_t limit = static_cast<uint64_t>(plan_.memory_max_mib) << 20;
+  if (ResidentBytes(pid()) <= limit) return;
+  Kill();
+  Fail("failed", "it holds more than " + std::to_string(plan_.memory_max_mib) + " MiB of memory");
 }
 
 void Peer::PumpOnce(int timeout_ms) {

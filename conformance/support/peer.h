@@ -151,6 +151,7 @@ class Peer {
   void ExpectBlocked(uint64_t id, const std::string &operation);
   bool BlockedNow(uint64_t id, const char **proof);
   bool ListedPending(uint64_t id);
+  void CheckMemory();
   void PumpOnce(int timeout_ms);
   void Consume();
   void OnLine(const std::string &line);

@@ -36,6 +36,7 @@ bool LoadPlan(const std::string &file, Plan *plan, std::string *error) {
     plan->records = json.value("records", std::string());
     plan->trace = json.value("trace", std::string());
     plan->deadline_ms = json.value("deadline_ms", plan->deadline_ms);
+    plan->memory_max_mib = json.value("memory_max_mib", plan->memory_max_mib);
     plan->seed = json.value("seed", plan->seed);
     if (plan->run_id.size() != 32) throw std::runtime_error("`run_id` must be 32 hexadecimal digits");
     if (plan->deadline_ms < 1) throw std::runtime_error("`deadline_ms` must be at least 1");

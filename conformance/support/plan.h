@@ -27,6 +27,7 @@ struct Plan {
   std::string records;
   std::string trace;
   int deadline_ms = 10000;
+  int memory_max_mib = 1024;
   unsigned seed = 1;
 
   /// Both roles are played by one implementation in one mode.

@@ -81,6 +81,9 @@ ThreadState InspectThread(int64_t pid, int64_t tid);
 /// All threads as one: sleeping if every one sleeps; futex does not count here.
 ThreadState InspectProcess(int64_t pid);
 
+/// Memory that a process holds in fact, in bytes; 0 if this system does not show it.
+uint64_t ResidentBytes(int64_t pid);
+
 /// Lets the other processes of this core run, at most a millisecond.
 void Yield();
 

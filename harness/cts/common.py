@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Tuple
 
-VERSION = "1.0.0"
+VERSION = "0.1.0"
 
 OUTCOMES: Tuple[str, ...] = (
     "passed",

@@ -180,17 +180,26 @@ def bep_count(lines: Sequence[str]) -> Tuple[int, int, List[str]]:
     return passed, failed, bad
 
 
-def bazel_tests(project: Project) -> Count:
+def bazel_tests(project: Project, *flags: str) -> Count:
     """Every test that Bazel knows."""
     with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
         events = Path(directory) / "events.json"
-        argv = [build.bazel(), "test", "--noshow_progress", "--color=no", "--keep_going"]
+        argv = [build.bazel(), "test", "--noshow_progress", "--color=no", "--keep_going", *flags]
         status, output = _call([*argv, f"--build_event_json_file={events}", "//..."], project.root)
         lines = events.read_text(encoding="utf-8").splitlines() if events.exists() else []
         passed, failed, bad = bep_count(lines)
     if status != 0 and not failed:
         return Count(passed=passed, failed=1, detail=output)
     return Count(passed, failed, f"failed: {', '.join(bad)}\n{output}" if bad else "")
+
+
+def _sanitizer(config: str) -> Step:
+    """Every test that Bazel knows, built with a sanitizer of .bazelrc; its build goes to a directory of its own."""
+
+    def test(project: Project) -> Count:
+        return bazel_tests(project, f"--config={config}", f"--platform_suffix=-{config}")
+
+    return Step(f"bazel test, {config}", test, thorough=True)
 
 
 def gate(project: Project) -> Count:
@@ -244,6 +253,9 @@ STEPS: List[Step] = [
     _kit("go", "go", "**/*_test.go", ["go", "test", "-v", "./..."], r"^--- PASS"),
     _kit("rust", "cargo", "Cargo.toml", ["cargo", "test"], r"^test .* ok$"),
     Step("cts run", gate),
+    _sanitizer("asan"),
+    _sanitizer("ubsan"),
+    _sanitizer("tsan"),
 ]
 
 

@@ -154,7 +154,7 @@ func (c *call[L, S]) take() (*handle, error) {
 		return nil, invalid("the handle is gone")
 	}
 	if c.peer.inside(target) && !c.peer.closesInUse() {
-		return nil, Unsupported("another lane is inside of the handle, and the library cannot close it then")
+		return nil, &Failure{"busy", "another lane is inside of the handle, and the library cannot close it then"}
 	}
 	delete(c.peer.names, name)
 	return target, nil

@@ -84,8 +84,15 @@ class PeerProcess:
     """A peer: requests go in, replies and events come out; nothing is waited for longer than the deadline."""
 
     def __init__(self, command: List[str]) -> None:
+        # What Bazel tells its own Python (PYTHONSAFEPATH) is not for a peer.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+            env=environment,
         )
         self.replies: Dict[int, List[Dict[str, Any]]] = {}
         self.events: List[Dict[str, Any]] = []

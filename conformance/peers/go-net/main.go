@@ -28,7 +28,7 @@ func main() {
 		Implementation: "go-net",
 		Version:        runtime.Version(),
 		Features: []string{
-			"lanes", "close_while_in_use", "name.path", "name.namespaced",
+			"lanes", "close_while_in_use", "stream.duplex", "name.path", "name.namespaced",
 			"local.connect.timeout", "listener.accept.timeout", "stream.read.timeout", "stream.write.timeout",
 			"stream.peer_credentials.pid", "stream.peer_credentials.uid", "stream.peer_credentials.gid",
 		},

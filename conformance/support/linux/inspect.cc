@@ -96,6 +96,14 @@ ThreadState InspectProcess(int64_t pid) {
   return all;
 }
 
+uint64_t ResidentBytes(int64_t pid) {
+  // statm: total and resident size, in pages.
+  std::string statm = ReadProc("/proc/" + std::to_string(pid) + "/statm");
+  size_t second = statm.find(' ');
+  if (second == std::string::npos) return 0;
+  return strtoull(statm.c_str() + second, nullptr, 10) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
 void AdoptOrphans() { prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
 void DieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }

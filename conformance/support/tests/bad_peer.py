@@ -76,6 +76,10 @@ def misbehave(kind: str, request: Dict[str, Any]) -> None:
             [sys.executable, __file__, "orphan_child", sys.argv[2]], start_new_session=True, stdin=subprocess.DEVNULL
         )
         os._exit(1)
+    elif kind == "hoards":
+        memory = []
+        while True:
+            memory.append(bytearray(os.urandom(1 << 20)) * 16)
     elif kind == "hostile_text":
         answer(request, status="failed", why="\x1b[2J<script>alert(1)</script>]]>&\u202e")
     elif kind != "nothing":

@@ -42,6 +42,7 @@ class Run:
                 "records": records,
                 "trace": os.path.join(directory, "trace.jsonl"),
                 "deadline_ms": deadline_ms,
+                "memory_max_mib": 64,
             }
             Path(directory, "plan.json").write_text(json.dumps(plan))
             process = subprocess.run(
@@ -138,6 +139,9 @@ class BadPeers(unittest.TestCase):
 
     def test_orphan(self) -> None:
         self.broken("orphan", "crashed", "ended with exit status 1")
+
+    def test_memory(self) -> None:
+        self.broken("hoards", "failed", "it holds more than 64 MiB of memory")
 
     def test_hostile_text(self) -> None:
         record = self.broken("hostile_text", "failed", "local.connect answered failed")

@@ -1,6 +1,6 @@
 //! A whole peer, for the local sockets of Rust's standard library: an example, and what the kit's tests talk to.
 
-use cts_peer::{Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, StreamOptions};
+use cts_peer::{Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, StreamOptions};
 use std::ffi::OsStr;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
@@ -52,8 +52,8 @@ impl Library for StdUnix {
 
     fn features(&self, mode: Mode) -> Vec<&'static str> {
         match mode {
-            Mode::Blocking => vec!["lanes", "name.path"],
-            Mode::Nonblocking => vec!["lanes", "name.path", "close_while_in_use"],
+            Mode::Blocking => vec!["lanes", "stream.duplex", "name.path"],
+            Mode::Nonblocking => vec!["lanes", "stream.duplex", "name.path", "close_while_in_use"],
         }
     }
 
@@ -116,7 +116,7 @@ impl Library for StdUnix {
         Ok(stream.as_raw_fd())
     }
 
-    fn stream_release(&self, stream: UnixStream) -> Result<RawFd, (UnixStream, Failure)> {
+    fn stream_release(&self, stream: UnixStream) -> OrBack<RawFd, UnixStream> {
         Ok(stream.into_raw_fd())
     }
 

@@ -24,7 +24,10 @@ fn pattern_table() -> &'static [u8] {
 pub enum Data {
     Bytes(Vec<u8>),
     /// Byte i is `T[(seed + i) mod 65521]`.
-    Pattern { seed: usize, length: usize },
+    Pattern {
+        seed: usize,
+        length: usize,
+    },
 }
 
 impl Data {

@@ -23,7 +23,7 @@
 //! `examples/std_unix.rs` is a whole peer, for the standard library's `UnixStream`.
 //!
 //! In blocking mode the kit never wakes an operation that the library leaves waiting: a `reset` then answers `busy`,
-//! and a close from another lane `unsupported`. In nonblocking mode the kit waits with `poll` and ends its own waiting.
+//! and a close from another lane too. In nonblocking mode the kit waits with `poll` and ends its own waiting.
 
 mod arguments;
 mod bytes;
@@ -38,7 +38,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use library::{Credentials, Identity, Library, ListenOptions, Mode, Name, NameKind, StreamOptions};
+pub use library::{Credentials, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, StreamOptions};
 pub use status::Failure;
 
 /// Serves requests on standard input until it ends, and then ends the process with status 0. The calling thread, which

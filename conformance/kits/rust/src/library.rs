@@ -81,6 +81,9 @@ pub struct Credentials {
     pub gid: Option<u32>,
 }
 
+/// A result of what consumes a stream: a library that cannot, gives it back beside the reason.
+pub type OrBack<T, S> = Result<T, (S, Failure)>;
+
 fn not_offered<T>() -> Result<T, Failure> {
     Err(Failure::unsupported("not offered"))
 }
@@ -210,8 +213,8 @@ pub trait Library: Send + Sync + 'static {
         not_offered()
     }
 
-    /// A reading and a writing half. A library that cannot, gives the stream back beside the reason.
-    fn split(&self, stream: Self::Stream) -> Result<(Self::Stream, Self::Stream), (Self::Stream, Failure)> {
+    /// A reading and a writing half.
+    fn split(&self, stream: Self::Stream) -> OrBack<(Self::Stream, Self::Stream), Self::Stream> {
         Err((stream, Failure::unsupported("not offered")))
     }
 
@@ -236,7 +239,7 @@ pub trait Library: Send + Sync + 'static {
     }
 
     /// The descriptor, given away. A stream that cannot (a half) is given back beside the reason.
-    fn stream_release(&self, stream: Self::Stream) -> Result<RawFd, (Self::Stream, Failure)> {
+    fn stream_release(&self, stream: Self::Stream) -> OrBack<RawFd, Self::Stream> {
         Err((stream, Failure::unsupported("not offered")))
     }
 

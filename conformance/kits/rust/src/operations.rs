@@ -125,7 +125,9 @@ impl<L: Library> Call<'_, L> {
         let Some(Slot::Stream(handle)) = state.names.get(self.text("on")) else { return Err(gone()) };
         let handle = Arc::clone(handle);
         if !L::SHARED_STREAMS && state.running.values().any(|running| running.handle == handle.id) {
-            return Err(Failure::unsupported("another lane is inside of the stream, which the library lends to one only"));
+            return Err(Failure::unsupported(
+                "another lane is inside of the stream, which the library lends to one only",
+            ));
         }
         state.running.entry(self.request.id).or_default().handle = handle.id;
         Ok(handle)
@@ -144,7 +146,7 @@ impl<L: Library> Call<'_, L> {
         let handle = state.names.get(name).and_then(find).ok_or_else(gone)?;
         let inside = |running: &crate::peer::Running| running.handle == handle.id;
         if state.running.values().any(|running| inside(running) && running.waits_in_library) {
-            return Err(Failure::unsupported("another lane waits inside the library, which cannot be ended from here"));
+            return Err(Failure::new("busy", "another lane waits inside the library, which cannot be ended from here"));
         }
         state.names.remove(name);
         handle.cancel.cancel();
@@ -320,10 +322,7 @@ fn stream_set_nonblocking<L: Library>(call: &Call<L>) -> Result<Results, Failure
 }
 
 fn raw_results(fd: RawFd) -> Results {
-    let raw = BTreeMap::from([
-        ("kind".to_owned(), Json::from("fd")),
-        ("value".to_owned(), Json::Text(fd.to_string())),
-    ]);
+    let raw = BTreeMap::from([("kind".to_owned(), Json::from("fd")), ("value".to_owned(), Json::Text(fd.to_string()))]);
     vec![("raw", Json::Object(raw))]
 }
 
@@ -527,7 +526,8 @@ fn end() -> Failure {
 
 fn read<L: Library>(call: &Call<L>) -> Outcome {
     let mut consumed = Consumed::new(call.arguments.unsigned("chunk"));
-    let result = call.stream().and_then(|handle| call.with(&handle, |stream| read_until(call, &handle, stream, &mut consumed)));
+    let result =
+        call.stream().and_then(|handle| call.with(&handle, |stream| read_until(call, &handle, stream, &mut consumed)));
     Outcome { failure: result.err(), results: consumed.results() }
 }
 
@@ -561,9 +561,9 @@ fn read_until<L: Library>(
 
 fn read_vectored<L: Library>(call: &Call<L>) -> Outcome {
     let mut consumed = Consumed::new(None);
-    let result = call.stream().and_then(|handle| {
-        call.with(&handle, |stream| read_buffers(call, &handle, stream, &mut consumed))
-    });
+    let result = call
+        .stream()
+        .and_then(|handle| call.with(&handle, |stream| read_buffers(call, &handle, stream, &mut consumed)));
     Outcome { failure: result.err(), results: consumed.results() }
 }
 

@@ -45,7 +45,10 @@ impl Request {
 enum Job {
     Perform(Request),
     /// Answer what is no request that could be performed.
-    Refuse { id: u64, why: String },
+    Refuse {
+        id: u64,
+        why: String,
+    },
 }
 
 /// What a name stands for.
@@ -175,7 +178,8 @@ impl<L: Library> Peer<L> {
         let name = request.text("op")?.ok_or_else(|| Failure::invalid_argument("op is missing"))?;
         let offered = self.identity.operations.contains(&name);
         let operation = Table::get().operation(name).filter(|_| offered);
-        let operation = operation.ok_or_else(|| Failure::unsupported(format!("the operation {name:?} is not offered")))?;
+        let operation =
+            operation.ok_or_else(|| Failure::unsupported(format!("the operation {name:?} is not offered")))?;
         if !matches!(request.fields.get("watch"), None | Some(Json::Bool(_))) {
             return Err(Failure::invalid_argument("watch is not a bool"));
         }
@@ -269,8 +273,12 @@ impl<L: Library> Peer<L> {
         }
         let busy: HashSet<u64> = state.running.values().map(|running| running.handle).collect();
         let stuck = state.running.len();
-        let idle: Vec<String> =
-            state.names.iter().filter(|(_, slot)| !busy.contains(&slot.handle_id())).map(|(name, _)| name.clone()).collect();
+        let idle: Vec<String> = state
+            .names
+            .iter()
+            .filter(|(_, slot)| !busy.contains(&slot.handle_id()))
+            .map(|(name, _)| name.clone())
+            .collect();
         let closing: Vec<Slot<L>> = idle.iter().filter_map(|name| state.names.remove(name)).collect();
         let released = std::mem::take(&mut state.released);
         drop(state);
@@ -282,7 +290,10 @@ impl<L: Library> Peer<L> {
             unsafe { libc::close(fd) };
         }
         if stuck > 0 {
-            return Err(Failure::new("busy", format!("{stuck} operations wait inside the library, which cannot end them")));
+            return Err(Failure::new(
+                "busy",
+                format!("{stuck} operations wait inside the library, which cannot end them"),
+            ));
         }
         Ok(Vec::new())
     }
@@ -300,7 +311,9 @@ impl<L: Library> Peer<L> {
         for job in jobs {
             match job {
                 Job::Perform(request) => self.perform(&request),
-                Job::Refuse { id, why } => self.output.write_line(reply(id, Err(Failure::invalid_argument(why)).into())),
+                Job::Refuse { id, why } => {
+                    self.output.write_line(reply(id, Err(Failure::invalid_argument(why)).into()))
+                }
             }
         }
     }
@@ -309,7 +322,9 @@ impl<L: Library> Peer<L> {
         for job in jobs {
             match job {
                 Job::Perform(request) => self.output.write_line(reply(request.id, self.control(&request))),
-                Job::Refuse { id, why } => self.output.write_line(reply(id, Err(Failure::invalid_argument(why)).into())),
+                Job::Refuse { id, why } => {
+                    self.output.write_line(reply(id, Err(Failure::invalid_argument(why)).into()))
+                }
             }
         }
     }
@@ -477,8 +492,7 @@ pub fn serve<L: Library>(library: L, input: impl Read + Send + 'static, output: 
     let peer = Arc::new(Peer::new(library, output));
     let (main, main_jobs) = mpsc::channel();
     let (control, control_jobs) = mpsc::channel();
-    let mut dispatcher =
-        Dispatcher { peer: Arc::clone(&peer), control, main, lanes: HashMap::new(), epoch: 0 };
+    let mut dispatcher = Dispatcher { peer: Arc::clone(&peer), control, main, lanes: HashMap::new(), epoch: 0 };
     let controlled = Arc::clone(&peer);
     thread::Builder::new().name("control".to_owned()).spawn(move || controlled.work_control(&control_jobs))?;
     thread::Builder::new().name("channel".to_owned()).spawn(move || {

@@ -2,13 +2,14 @@
 //!
 //! What the crate has not got is not offered, and nothing here makes up for it:
 //!
-//! * Reading and writing take `&mut`, and there is no split, so that one lane at a time uses a stream.
+//! * Reading and writing take `&mut`, and there is no split, so that one lane at a time uses a stream: no
+//!   `stream.duplex`.
 //! * A call that waits cannot be ended from another thread: no `close_while_in_use`.
 //! * The listener shows no descriptor and no address. So the mode nonblocking means nonblocking streams, which do show
 //!   theirs and can be waited for; `accept` waits by itself in both modes, as there is nothing else to wait with.
 //! * `connect` and `accept` have no single attempt, so that `wait: false` is not offered; `set_nonblocking` is.
 
-use cts_peer::{Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, StreamOptions};
+use cts_peer::{Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, StreamOptions};
 use interprocess::local_socket::{LocalSocketListener, LocalSocketStream, ToLocalSocketName};
 use std::ffi::{OsStr, OsString};
 use std::io::{IoSlice, IoSliceMut, Read, Write};
@@ -166,12 +167,7 @@ impl Library for Interprocess1 {
         Ok(stream.lock().read_vectored(buffers)?)
     }
 
-    fn write_vectored(
-        &self,
-        stream: &Stream,
-        buffers: &[IoSlice],
-        _timeout_ms: Option<u64>,
-    ) -> Result<usize, Failure> {
+    fn write_vectored(&self, stream: &Stream, buffers: &[IoSlice], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
         Ok(stream.lock().write_vectored(buffers)?)
     }
 
@@ -196,7 +192,7 @@ impl Library for Interprocess1 {
         Ok(stream.lock().as_raw_fd())
     }
 
-    fn stream_release(&self, stream: Stream) -> Result<RawFd, (Stream, Failure)> {
+    fn stream_release(&self, stream: Stream) -> OrBack<RawFd, Stream> {
         Ok(stream.into_inner().into_raw_fd())
     }
 

@@ -12,7 +12,7 @@
 // Splitting is deprecated since 2.4.7, and is what every program written for an earlier release uses.
 #![allow(deprecated)]
 
-use cts_peer::{Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, StreamOptions};
+use cts_peer::{Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, StreamOptions};
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::traits::{RecvHalf as _, SendHalf as _};
 use interprocess::local_socket::{
@@ -270,12 +270,7 @@ impl Library for Interprocess2 {
         })
     }
 
-    fn write_vectored(
-        &self,
-        stream: &Stream,
-        buffers: &[IoSlice],
-        timeout_ms: Option<u64>,
-    ) -> Result<usize, Failure> {
+    fn write_vectored(&self, stream: &Stream, buffers: &[IoSlice], timeout_ms: Option<u64>) -> Result<usize, Failure> {
         let set = |timeout| stream.set_send_timeout(timeout);
         with_timeout(timeout_ms, set, || match stream {
             Stream::Whole(stream) => Ok((&*stream).write_vectored(buffers)?),
@@ -292,7 +287,7 @@ impl Library for Interprocess2 {
         }
     }
 
-    fn split(&self, stream: Stream) -> Result<(Stream, Stream), (Stream, Failure)> {
+    fn split(&self, stream: Stream) -> OrBack<(Stream, Stream), Stream> {
         match stream {
             Stream::Whole(stream) => {
                 let (reader, writer) = stream.split();
@@ -323,7 +318,7 @@ impl Library for Interprocess2 {
         Ok(stream.fd().as_raw_fd())
     }
 
-    fn stream_release(&self, stream: Stream) -> Result<RawFd, (Stream, Failure)> {
+    fn stream_release(&self, stream: Stream) -> OrBack<RawFd, Stream> {
         match stream {
             Stream::Whole(local_socket::Stream::UdSocket(stream)) => Ok(OwnedFd::from(stream).into_raw_fd()),
             half => Err((half, wrong_half())),
