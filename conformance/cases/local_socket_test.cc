@@ -196,7 +196,7 @@ CTS_CASE(LocalSocket, UnreadDataAtCloseIsResetOrEnd) {
   require_ok(pair.client.close());
   EXPECT_THAT(pair.server.read_exact(10), Reads("last words"));
   EXPECT_THAT(pair.server.read(16), Allowed("first read after the data"));
-  for (int i = 0; i < 2; i++) EXPECT_THAT(pair.server.read(16), Ends(""));
+  for (int i = 0; i < 2; i++) EXPECT_THAT(pair.server.read(16), Allowed("later reads"));
 }
 
 CTS_CASE(LocalSocket, TransferEndsWhenTheReaderCloses) {

@@ -139,9 +139,11 @@ def keep_reasons(made: List[Dict[str, Any]], old: List[Expectation], ran: Set[st
     )
 
 
-def _offers(peer: Dict[str, Any]) -> List[Dict[str, Any]]:
+def _offers(peer: Dict[str, Any], old: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """The offer in each mode; the version ranges that stand in the old ones are kept."""
+    versions = {o["mode"]: {"version": o["version"]} for o in old if "version" in o}
     return [
-        {"mode": mode, **{k: sorted(set(offer[k])) for k in ("operations", "features")}}
+        {"mode": mode, **versions.get(mode, {}), **{k: sorted(set(offer[k])) for k in ("operations", "features")}}
         for mode, offer in peer["by_mode"].items()
     ]
 
@@ -171,14 +173,16 @@ def rewrite(project: Project, documents: List[Dict[str, Any]], name: str, path: 
         records += [{**r, "machine": machine} for r in document["results"] if r["os"] == system]
     if newest is None:
         raise CannotRun(f"no result speaks of {printable(name)!r}")
-    old = expectations.load(path, project.root).expectations if path.exists() else []
+    file = expectations.load(path, project.root) if path.exists() else None
+    old = file.expectations if file else []
     ran = {
         r["case"]
         for r in records
         if _observed(r) in expectations.RAN and name in (r.get("server"), r.get("client"), r.get("peer"))
     }
     entries = keep_reasons(from_results(records, name, versions), old, ran)
-    document = {"schema": 1, "implementation": name, "os": system, "expectation": entries, "offer": _offers(newest)}
+    offers = _offers(newest, file.offers if file else [])
+    document = {"schema": 1, "implementation": name, "os": system, "expectation": entries, "offer": offers}
     _write(path, {k: v for k, v in document.items() if v != []})
     return len(entries)
 

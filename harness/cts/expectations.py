@@ -10,7 +10,7 @@ import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -67,15 +67,14 @@ def load(path: Path, root: Path) -> File:
     if wrong:
         raise CannotRun(f"{path}: {wrong[0]}")
     file = File(path, raw["implementation"], raw["os"], offers=raw.get("offer", []))
+    for entry in [*raw.get("expectation", []), *file.offers]:
+        try:
+            SpecifierSet(entry.get("version", ""))
+        except InvalidSpecifier as error:
+            raise CannotRun(f"{path}: {entry.get('case', 'offer')}: {error}") from error
     for entry in raw.get("expectation", []):
         entry = {("other" if k == "with" else k): v for k, v in entry.items()}
-        expectation = Expectation(**entry, implementation=file.implementation, file=str(path))
-        if expectation.version:
-            try:
-                SpecifierSet(expectation.version)
-            except InvalidSpecifier as error:
-                raise CannotRun(f"{path}: {expectation.case}: {error}") from error
-        file.expectations.append(expectation)
+        file.expectations.append(Expectation(**entry, implementation=file.implementation, file=str(path)))
     return file
 
 
@@ -136,19 +135,19 @@ class Matcher:
             n for n, (implementation, _) in self.peers.items() if implementation == e.implementation
         )
 
-    def _version_fits(self, e: Expectation, name: str) -> bool:
-        if not e.version:
+    def _version_fits(self, wanted: Optional[str], name: str) -> bool:
+        if not wanted:
             return True
         version = parse_version(self.peers[name][1])
-        return version is not None and SpecifierSet(e.version).contains(version, prereleases=True)
+        return version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
 
-    def applies(self, e: Expectation, record: Record, any_shape: bool = False) -> bool:
-        """Whether everything but the outcome (and, if so wanted, the shape) agrees."""
-        if e.case != record["case"] or (e.shape is not None and not any_shape and e.shape != record["shape"]):
+    def applies(self, e: Expectation, record: Record) -> bool:
+        """Whether everything but the outcome agrees."""
+        if e.case != record["case"] or (e.shape is not None and e.shape != record["shape"]):
             return False
         for role, mode, other in role_of(record, self._names(e)):
             fits = role == e.role and (e.mode is None or e.mode == mode) and (e.other is None or e.other == other)
-            if fits and self._version_fits(e, record[role]):
+            if fits and self._version_fits(e.version, record[role]):
                 return True
         return False
 
@@ -190,7 +189,9 @@ class Matcher:
         """The expectations that matched nothing although their case ran where they could have, or has no heading."""
         known = set(known_cases)
         ran: Dict[str, List[Record]] = {}
+        shapes: Dict[str, Set[str]] = {}
         for record in records:
+            shapes.setdefault(record["case"], set()).add(record["shape"])
             if record.get("observed", record["outcome"]) in RAN:
                 ran.setdefault(record["case"], []).append(record)
         found = []
@@ -200,8 +201,10 @@ class Matcher:
             why = ""
             if known and e.case not in known:
                 why = "no requirement has this name"
-            elif any(self.applies(e, r, any_shape=True) for r in ran.get(e.case, [])):
+            elif any(self.applies(e, r) for r in ran.get(e.case, [])):
                 why = "its case ran, and nothing was as it says"
+            elif e.shape is not None and ran.get(e.case) and e.shape not in shapes[e.case]:
+                why = "its case has no such shape"
             if why:
                 found.append(_described(e, why))
         return found
@@ -213,7 +216,8 @@ class Matcher:
             names = [n for n in offers if file.implementation in (n, self.peers.get(n, ("", ""))[0])]
             exact = [n for n in names if n == file.implementation]
             for name in exact or names:
-                found += [s for s in (_shrunk(file, o, name, offers[name]) for o in file.offers) if s]
+                meant = [o for o in file.offers if self._version_fits(o.get("version"), name)]
+                found += [s for s in (_shrunk(file, o, name, offers[name]) for o in meant) if s]
         return found
 
 
