@@ -1,4 +1,5 @@
 // Naming: spec/naming.md.
+#include <memory>
 #include <set>
 
 #include "conformance/support/case.h"
@@ -323,11 +324,15 @@ CTS_CASE(Naming, PortablePathLengthIsUsable) {
 CTS_CASE(Naming, OverlongPathIsRefused) {
   for (size_t length : {109u, 300u}) {
     const std::string path = Padded(fresh_path(), length);
-    EXPECT_THAT(server().call(op::local_listen().kind("path").name(path).as(server().fresh_handle("l"))), Fails())
-        << length;
+    const auto overlong_listen = op::local_listen().kind("path").name(path).as(server().fresh_handle("l"));
+    EXPECT_THAT(server().call(overlong_listen), Fails()) << length;
     EXPECT_EQ(host::List(directory()), std::vector<std::string>()) << "a file appeared";
-    EXPECT_THAT(client().call(op::local_connect().kind("path").name(path).as(client().fresh_handle("s"))), Fails())
-        << length;
+    // Whoever cuts the name when connecting would reach a listener on what is left of it.
+    std::vector<std::unique_ptr<host::BareListener>> shorter;
+    for (size_t cut : {103u, 107u, 108u}) shorter.push_back(host::BareListener::TryMake(path.substr(0, cut)));
+    EXPECT_NE(shorter[0], nullptr);
+    const auto overlong_connect = op::local_connect().kind("path").name(path).as(client().fresh_handle("s"));
+    EXPECT_THAT(client().call(overlong_connect), Fails()) << length;
   }
 }
 

@@ -99,6 +99,13 @@ bool endpoint_kit_waits(endpoint *e) {
   return waits;
 }
 
+bool endpoint_is_switched(endpoint *e) {
+  pthread_mutex_lock(&e->mutex);
+  bool switched = e->switched;
+  pthread_mutex_unlock(&e->mutex);
+  return switched;
+}
+
 ipc_status endpoint_set_nonblocking(endpoint *e, bool nonblocking) {
   pthread_mutex_lock(&e->mutex);
   ipc_status status = library_switch(e, nonblocking); /* asked for, so made, even if it changes nothing */

@@ -64,6 +64,9 @@ bool endpoint_kit_waits(endpoint *e);
 /* endpoint_set_nonblocking sets the runner's switch. */
 ipc_status endpoint_set_nonblocking(endpoint *e, bool nonblocking);
 
+/* endpoint_is_switched tells whether the library's switch is on, by the runner or for another request's attempt. */
+bool endpoint_is_switched(endpoint *e);
+
 /* One call of the library, and how it is to wait. */
 typedef struct endpoint_request {
   int direction;      /* WAIT_READABLE or WAIT_WRITABLE: what it waits for */

@@ -53,12 +53,21 @@ static bool table_has(size_t slot) {
   return function != NULL;
 }
 
+/* is_complete tells whether the library has what an operation cannot do without: a handle that is made must be closed
+ * and freed again, and local.listen answers the listener's native address (spec/abi.md, 7). */
+static bool is_complete(cts_handler handler) {
+  bool streams = library.stream_close != NULL && library.stream_free != NULL;
+  bool listeners = library.listener_close != NULL && library.listener_free != NULL && library.listener_native != NULL;
+  if (handler == do_local_connect || handler == do_listener_accept) return streams;
+  return handler != do_local_listen || listeners;
+}
+
 /* offer_operations offers what has a slot; the kit's own operations it offers itself. */
 static void offer_operations(void) {
   size_t num = 0;
   for (size_t i = 0; i < NUM_DISPATCHES; i++) {
     const dispatch *d = &dispatches[i];
-    if (d->handler == NULL || !table_has(d->slot)) continue;
+    if (d->handler == NULL || !table_has(d->slot) || !is_complete(d->handler)) continue;
     bool closes = d->handler == do_listener_close || d->handler == do_stream_close;
     offered_operations[num++] = (cts_operation){d->name, closes ? cts_close : d->handler};
   }
@@ -98,7 +107,7 @@ static bool library_open(const char *path) {
     return false;
   }
   const ipc_table *table = get_table(IPC_ABI_MAJOR);
-  if (table == NULL || table->size < offsetof(ipc_table, name_parse)) {
+  if (table == NULL || table->size < offsetof(ipc_table, name_parse) || table->abi_major != IPC_ABI_MAJOR) {
     fprintf(stderr, "peer: %s: the library does not speak version %u of the C ABI\n", path, IPC_ABI_MAJOR);
     return false;
   }

@@ -193,10 +193,20 @@ static uint8_t *writing_next(writing *w, size_t *out_len) {
   return w->window + (w->written - w->window_from);
 }
 
-/* writing_step adds what a call accepted; true: another call is needed. */
-static bool writing_step(writing *w, const transfer *t, cts_outcome *outcome) {
+static bool may_be_short(cts_call *call, const endpoint_request *request) {
+  return mode_nonblocking || !request->wait || endpoint_is_switched(cts_object(call));
+}
+
+/* writing_step adds what a call accepted; true: another call is needed. A handle that waits must not answer ok before
+ * everything is taken (ipc/stream.h); one that is switched to nonblocking may, and |may_be_short| says that it could
+ * be. */
+static bool writing_step(writing *w, const transfer *t, bool may_be_short, cts_outcome *outcome) {
   w->written += t->moved;
   if (!is_status(*outcome, "ok") || w->written == w->data.len) return false;
+  if (!may_be_short && t->moved < t->len) {
+    *outcome = outcome_why("failed", "the library answered ok when it had taken %zu of %zu bytes", t->moved, t->len);
+    return false;
+  }
   if (t->moved > 0) return true;
   *outcome = cts_status("failed", "the library answered ok and wrote nothing");
   return false;
@@ -221,7 +231,7 @@ cts_outcome do_stream_write(cts_call *call) {
   do {
     t.data = writing_next(&w, &t.len);
     outcome = perform(call, &request, &t);
-  } while (writing_step(&w, &t, &outcome));
+  } while (writing_step(&w, &t, may_be_short(call, &request), &outcome));
   room_put(call, w.window);
   return writing_end(call, &w, outcome);
 }
@@ -261,7 +271,7 @@ cts_outcome do_stream_write_vectored(cts_call *call) {
   bool again;
   do {
     outcome = perform(call, &request, &t);
-    again = writing_step(&w, &t, &outcome);
+    again = writing_step(&w, &t, may_be_short(call, &request), &outcome);
     skip_buffers(&t, t.moved);
   } while (again);
   room_put(call, w.window);

@@ -2,8 +2,11 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <deque>
 #include <fstream>
 #include <iostream>
@@ -51,20 +54,39 @@ std::string OneLine(std::string text) {
   return line.substr(0, 2000);
 }
 
+/// What GoogleTest says of a failed expectation, in a sentence where a reply did not match.
+std::string Sentence(const std::string &message, size_t *next_mismatch) {
+  const std::vector<Mismatch> &mismatches = Mismatches();
+  if (*next_mismatch >= mismatches.size()) return OneLine(message);
+  const Mismatch &mismatch = mismatches[*next_mismatch];
+  const size_t at = message.rfind(mismatch.wrong);
+  if (at == std::string::npos) return OneLine(message);
+  ++*next_mismatch;
+  const std::string extra = OneLine(message.substr(at + mismatch.wrong.size()));  // what the case streamed behind it
+  return mismatch.sentence + (extra.size() > 1 ? " (" + extra.substr(1) + ")" : "");
+}
+
 /// The first few failures of the test that just ran.
 std::string Failures() {
   const testing::TestResult *result = testing::UnitTest::GetInstance()->current_test_info()->result();
   std::string text;
+  size_t mismatch = 0;
   int count = 0;
   for (int i = 0; i < result->total_part_count(); i++) {
     const testing::TestPartResult &part = result->GetTestPartResult(i);
     if (!part.failed() || ++count > 3) continue;
     std::string file = part.file_name() == nullptr ? "" : part.file_name();
     size_t at = file.find("conformance/");
-    text += (text.empty() ? "" : " ; ") + (at == std::string::npos ? file : file.substr(at)) + ":" +
-            std::to_string(part.line_number()) + ": " + OneLine(part.message());
+    text += (text.empty() ? "" : " ; ") + Sentence(part.message(), &mismatch) + " [" +
+            (at == std::string::npos ? file : file.substr(at)) + ":" + std::to_string(part.line_number()) + "]";
   }
   return text;
+}
+
+/// Whether the role has something to do in that shape.
+bool NeedsOperation(const Requirement &requirement, const Shape &shape, const std::string &role) {
+  const std::vector<std::string> needs = NeedsOf(requirement, shape, role);
+  return std::any_of(needs.begin(), needs.end(), [](const std::string &need) { return IsOperation(need); });
 }
 
 /// nlohmann refuses bytes that are no UTF-8; what peers say may be anything.
@@ -87,6 +109,10 @@ bool RegisterCases(const Plan &plan, std::string *error) {
     *error = "cannot write " + (session.records.fail() ? plan.records : plan.trace);
     return false;
   }
+  if (!plan.work_dir.empty() && access(plan.work_dir.c_str(), W_OK | X_OK) != 0) {
+    *error = "`work_dir` " + plan.work_dir + " is no directory to write to: " + strerror(errno);
+    return false;
+  }
   for (const Registered &entry : Registry()) {
     if (entry.canary) session.canaries.push_back(Requirement{entry.id, "CANARY", {}, {}, {}, {}});
     const Requirement *requirement = entry.canary ? &session.canaries.back() : FindRequirement(entry.id);
@@ -96,6 +122,9 @@ bool RegisterCases(const Plan &plan, std::string *error) {
     }
     if (requirement->alone() && !plan.alone()) continue;
     for (const Shape &shape : ShapesOf(*requirement)) {
+      // A case in which one role makes no call says nothing of a pair of different implementations.
+      const bool both = NeedsOperation(*requirement, shape, "server") && NeedsOperation(*requirement, shape, "client");
+      if (!both && !plan.alone() && !entry.canary) continue;
       std::string name = requirement->rule(), suffix = ShapeName(*requirement, shape);
       if (!suffix.empty()) name += "/" + suffix;
       CaseMaker maker = entry.maker;
@@ -104,6 +133,11 @@ bool RegisterCases(const Plan &plan, std::string *error) {
     }
   }
   return true;
+}
+
+bool RecordsWritten() {
+  Session &session = TheSession();
+  return !session.records.fail() && !session.trace.fail();
 }
 
 void EndPeers() {
@@ -291,10 +325,7 @@ void Case::CheckUse() {
   if (canary_) return;
   for (const char *role : {"server", "client", "peer"}) {
     for (const std::string &need : NeedsOf(*requirement_, shape_, role)) {
-      const bool operation =
-          need[0] != '!' && need.find('.') != std::string::npos && used_[role].count(need) == 0 &&
-          std::any_of(peers_.begin(), peers_.end(), [&](Peer *p) { return p->offer().operations.count(need) != 0; });
-      if (operation) {
+      if (IsOperation(need) && used_[role].count(need) == 0) {
         throw Abort{"failed", "",
                     std::string("the requirement names ") + need + " for the " + role + ", which the case never used"};
       }

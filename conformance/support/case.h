@@ -193,6 +193,8 @@ bool AddCase(const char *family, const char *rule, const char *file, int line, C
 bool RegisterCases(const Plan &plan, std::string *error);
 /// Ends every peer; call after the tests.
 void EndPeers();
+/// Whether every record and trace line was written.
+bool RecordsWritten();
 
 }  // namespace cts
 

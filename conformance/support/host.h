@@ -6,7 +6,9 @@
 #define CONFORMANCE_SUPPORT_HOST_H
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace cts {
@@ -28,6 +30,21 @@ std::string TypeOf(const std::string &path);
 unsigned ModeOf(const std::string &path);
 /// Names in a directory, sorted.
 std::vector<std::string> List(const std::string &directory);
+
+/// A listener made of the bare system calls; its file is removed with it.
+class BareListener {
+ public:
+  /// nullptr if this system cannot bind the path.
+  static std::unique_ptr<BareListener> TryMake(const std::string &path);
+  ~BareListener();
+  BareListener(const BareListener &) = delete;
+  BareListener &operator=(const BareListener &) = delete;
+
+ private:
+  BareListener(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  int fd_;
+  std::string path_;
+};
 
 /// A client made of the bare system calls on an address as `local.listen` answers it.
 class BareClient {

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <ostream>
+#include <sstream>
 
 namespace cts {
 namespace {
 
 std::string g_blamed;
+std::vector<Mismatch> g_mismatches;
 
 /// A matcher made of a description and a function that explains what is wrong ("" if nothing is).
 class ReplyMatcher : public testing::MatcherInterface<const Reply &> {
@@ -16,8 +18,7 @@ class ReplyMatcher : public testing::MatcherInterface<const Reply &> {
   bool MatchAndExplain(const Reply &reply, testing::MatchResultListener *listener) const override {
     std::string wrong = judge_(reply);
     if (wrong.empty()) return true;
-    Blame(reply);
-    *listener << wrong;
+    Blame(reply, what_, wrong, listener);
     return false;
   }
   void DescribeTo(std::ostream *os) const override { *os << what_; }
@@ -44,9 +45,22 @@ std::string JudgeRead(const Reply &reply, const Data &data, const std::string &s
 }  // namespace
 
 const std::string &BlamedRole() { return g_blamed; }
-void ClearBlame() { g_blamed.clear(); }
-void Blame(const Reply &reply) {
+const std::vector<Mismatch> &Mismatches() { return g_mismatches; }
+
+void ClearBlame() {
+  g_blamed.clear();
+  g_mismatches.clear();
+}
+
+void Blame(const Reply &reply, const std::string &expected, const std::string &wrong,
+           testing::MatchResultListener *listener) {
   if (g_blamed.empty()) g_blamed = reply.role();
+  // GoogleTest asks twice when an expectation fails, and only the second time does it want to know why.
+  if (listener->IsInterested()) {
+    g_mismatches.push_back(
+        {wrong, "the " + reply.role() + "'s " + reply.describe() + "; expected: " + expected + "; " + wrong});
+  }
+  *listener << wrong;
 }
 
 /// GoogleTest prints a reply by its description.
@@ -54,8 +68,9 @@ void PrintTo(const Reply &reply, std::ostream *os) { *os << "[" << reply.role() 
 
 bool StatusMatcher::MatchAndExplain(const Reply &reply, testing::MatchResultListener *listener) const {
   if (std::find(statuses_.begin(), statuses_.end(), reply.status()) != statuses_.end()) return true;
-  Blame(reply);
-  *listener << "the status is " << reply.status();
+  std::ostringstream expected;
+  DescribeTo(&expected);
+  Blame(reply, expected.str(), "the status is " + reply.status(), listener);
   return false;
 }
 

@@ -17,8 +17,15 @@ void PrintTo(const Reply &reply, std::ostream *os);
 /// Role whose reply first failed a matcher in this case; "" if none did.
 const std::string &BlamedRole();
 void ClearBlame();
-/// For matchers: notes whose reply did not match.
-void Blame(const Reply &reply);
+/// A reply that did not match: why, as GoogleTest prints it, and the whole of it as a sentence.
+struct Mismatch {
+  std::string wrong, sentence;
+};
+/// The mismatches of this case, in order.
+const std::vector<Mismatch> &Mismatches();
+/// For matchers: notes that a reply did not match what is `expected`, and tells `listener` what is `wrong`.
+void Blame(const Reply &reply, const std::string &expected, const std::string &wrong,
+           testing::MatchResultListener *listener);
 
 /// A reply whose status is one of a few.
 class StatusMatcher {

@@ -1,9 +1,12 @@
 #include "conformance/support/peer.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <set>
 
 namespace cts {
@@ -78,6 +81,11 @@ std::map<std::string, std::string> ScrubbedEnvironment(const Implementation &imp
   for (const char *name : {"PATH", "HOME", "LANG", "TMPDIR", "USER"}) {
     const char *value = getenv(name);
     if (value != nullptr) environment.emplace(name, value);
+  }
+  for (char **entry = environ; *entry != nullptr; entry++) {
+    const std::string variable = *entry;
+    if (variable.compare(0, 4, "CTS_") != 0) continue;
+    environment.emplace(variable.substr(0, variable.find('=')), variable.substr(variable.find('=') + 1));
   }
   return environment;
 }
@@ -172,7 +180,9 @@ void Peer::EnsureStarted() {
   if (process_) return;
   if (greet_failures_ >= kGreetFailuresMax) throw Abort{"crashed", role_, "given up, because: " + greet_message_};
   std::string directory = plan_.work_dir + "/" + role_, error;
-  mkdir(directory.c_str(), 0700);
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    throw Abort{"crashed", "", "the runner cannot make " + directory + ": " + strerror(errno)};
+  }
   outstanding_.clear();
   replies_.clear();
   handles_ = 0;
@@ -184,6 +194,8 @@ void Peer::EnsureStarted() {
   } catch (const Abort &abort) {
     greet_failures_++;
     greet_message_ = abort.message;
+    Kill();  // a peer that is not in the mode it should be in must not be used
+    offer_ = Offer();
     throw;
   }
 }
@@ -206,6 +218,8 @@ void Peer::AskOffer() {
   } catch (const std::exception &problem) {
     Fail("failed", std::string("the answer to hello is not usable: ") + problem.what());
   }
+  // The peer may have been started by another program, which is what this process knows of it.
+  inspected_pid_ = IsDescendant(offer_.pid, pid()) ? offer_.pid : pid();
 }
 
 bool Peer::Reset() {
@@ -308,7 +322,7 @@ Reply Peer::WaitFor(uint64_t id, const std::string &operation) {
 void Peer::CheckMemory() {
   // Watched rather than limited: limits on address space break runtimes that reserve much and use little.
   const uint64_t limit = static_cast<uint64_t>(plan_.memory_max_mib) << 20;
-  if (ResidentBytes(pid()) <= limit) return;
+  if (ResidentBytes(inspected_pid_) <= limit) return;
   Kill();
   Fail("failed", "it holds more than " + std::to_string(plan_.memory_max_mib) + " MiB of memory");
 }
@@ -365,11 +379,20 @@ void Peer::ExpectBlocked(uint64_t id, const std::string &operation) {
     auto found = replies_.find(id);
     if (found != replies_.end()) Fail("failed", "it should wait now, but " + found->second.describe());
     if (!process_ || process_->ended() || process_->exited()) FailDead();
-    if (NowMs() >= deadline)
-      Fail("unverifiable", operation + " neither answered nor was seen to wait within the deadline");
+    if (NowMs() >= deadline) Fail("hung", operation + " neither answered nor waits in the system: " + DescribeRun(id));
     Yield();
   }
   if (g_observer) g_observer->OnProof(proof);
+}
+
+std::string Peer::DescribeRun(uint64_t id) const {
+  auto found = outstanding_.find(id);
+  if (found == outstanding_.end() || !found->second.begun) return "its call was not announced as begun";
+  if (found->second.tid == 0) return "a thread of the process runs, or `pending` does not list it";
+  const ThreadState state = InspectThread(inspected_pid_, found->second.tid);
+  if (!state.sleeping) return "its thread runs";
+  return state.waits_elsewhere ? "its thread sleeps, or waits for another thread of the process"
+                               : "its thread comes and goes";
 }
 
 bool Peer::BlockedNow(uint64_t id, const char **proof) {
@@ -377,16 +400,16 @@ bool Peer::BlockedNow(uint64_t id, const char **proof) {
   auto found = outstanding_.find(id);
   if (found == outstanding_.end() || !found->second.begun || !process_) return false;
   const int64_t tid = found->second.tid;
-  auto inspect = [&] { return tid != 0 ? InspectThread(pid(), tid) : InspectProcess(pid()); };
+  auto inspect = [&] { return tid != 0 ? InspectThread(inspected_pid_, tid) : InspectProcess(inspected_pid_); };
   const ThreadState first = inspect();
   if (!first.known) {
-    const ThreadState self = InspectProcess(pid());
-    if (!self.known) Fail("unverifiable", "this system shows no run counters of threads");
+    if (!InspectProcess(inspected_pid_).known) Fail("unverifiable", "this system shows no run counters of threads");
+    if (tid != 0) Fail("failed", "it announced thread " + std::to_string(tid) + ", which its process does not have");
     return false;
   }
-  if (!first.sleeping || (tid != 0 && first.in_futex)) return false;
+  if (!first.sleeping || (tid != 0 && first.waits_elsewhere)) return false;
   const ThreadState second = inspect();
-  if (!second.sleeping || (tid != 0 && second.in_futex) || first.counters != second.counters) return false;
+  if (!second.sleeping || (tid != 0 && second.waits_elsewhere) || first.counters != second.counters) return false;
   // A reply written before the first look may still be in the pipe: take everything, then believe.
   PumpOnce(0);
   if (replies_.count(id) != 0) return false;

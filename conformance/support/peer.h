@@ -149,6 +149,7 @@ class Peer {
   Reply Control(const Request &request);
   Reply WaitFor(uint64_t id, const std::string &operation);
   void ExpectBlocked(uint64_t id, const std::string &operation);
+  std::string DescribeRun(uint64_t id) const;
   bool BlockedNow(uint64_t id, const char **proof);
   bool ListedPending(uint64_t id);
   void CheckMemory();
@@ -173,6 +174,7 @@ class Peer {
   bool concurrent_ = false;
   int handles_ = 0;
   int greet_failures_ = 0;
+  int64_t inspected_pid_ = -1;  // the process that performs the operations: of `hello`, where the command is a wrapper
   std::string greet_message_;
 };
 

@@ -70,16 +70,19 @@ int64_t NowUs();
 
 /// How a thread, or every thread of a process, stands: for telling "it waits in the kernel" from "it runs".
 struct ThreadState {
-  bool known = false;     // this kernel shows it
-  bool sleeping = false;  // in an interruptible wait
-  bool in_futex = false;  // waiting for another thread, not for the system
-  std::string counters;   // grow whenever it runs
+  bool known = false;            // this kernel shows it
+  bool sleeping = false;         // in an interruptible wait
+  bool waits_elsewhere = false;  // for another thread or for time to pass, not for what the operation is about
+  std::string counters;          // grow whenever it runs
 };
 
 /// State of one thread.
 ThreadState InspectThread(int64_t pid, int64_t tid);
-/// All threads as one: sleeping if every one sleeps; futex does not count here.
+/// All threads as one: sleeping if every one sleeps, whatever for.
 ThreadState InspectProcess(int64_t pid);
+
+/// Whether `pid` is `ancestor` or was started by it, through however many others.
+bool IsDescendant(int64_t pid, int64_t ancestor);
 
 /// Memory that a process holds in fact, in bytes; 0 if this system does not show it.
 uint64_t ResidentBytes(int64_t pid);

@@ -1,5 +1,7 @@
 #include "conformance/support/requirement.h"
 
+#include <set>
+
 namespace cts {
 
 bool Requirement::gates(const std::string &os) const {
@@ -48,6 +50,21 @@ std::vector<std::string> NeedsOf(const Requirement &requirement, const Shape &sh
   auto kind = shape.find("kind");
   if (kind != shape.end() && role != "peer") needs.push_back("name." + kind->second);
   return needs;
+}
+
+bool IsOperation(const std::string &need) {
+  static const std::set<std::string> operations = {
+#define CTS_OPERATION_BEGIN(identifier, name, on, consumes) name,
+#define CTS_MAKES(key, kind)
+#define CTS_ARG(name, type, optional, feature, values)
+#define CTS_OPERATION_END
+#include "conformance/kits/c/cts_operations.inc"
+#undef CTS_OPERATION_BEGIN
+#undef CTS_MAKES
+#undef CTS_ARG
+#undef CTS_OPERATION_END
+  };
+  return operations.count(need) != 0;
 }
 
 std::string SystemOf(const std::string &os) {

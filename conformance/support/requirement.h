@@ -40,6 +40,9 @@ std::vector<std::string> NeedsOf(const Requirement &requirement, const Shape &sh
 /// The system whose column applies to a label: `windows-wine-8.0` is `windows`, `gvisor` is `linux`.
 std::string SystemOf(const std::string &os);
 
+/// Whether a need is an operation, not a feature or an excluded trait.
+bool IsOperation(const std::string &need);
+
 /// Every requirement of the specification.
 const std::vector<Requirement> &Requirements();
 /// nullptr if there is none of that id.

@@ -34,5 +34,9 @@ int main(int argc, char **argv) {
   cts::AdoptOrphans();
   const int result = RUN_ALL_TESTS();
   cts::EndPeers();
+  if (!cts::RecordsWritten()) {
+    std::cerr << "records or trace could not be written\n";
+    return 2;
+  }
   return result == 0 ? 0 : 1;
 }

@@ -56,6 +56,7 @@ void ipc_socket_file_forget(ipc_socket_file *file) {
 ipc_status ipc_socket_file_identify(ipc_socket_file *file) {
   struct stat found;
   if (lstat(file->path, &found) != 0) return from_errno();
+  file->owner = getpid();
   file->device = found.st_dev;
   file->inode = found.st_ino;
   return ipc_status_of(IPC_OK);
@@ -71,8 +72,8 @@ ipc_status ipc_socket_file_set_mode(const ipc_socket_file *file, mode_t mode) {
 void ipc_socket_file_remove(ipc_socket_file *file) {
   struct stat found;
   if (file->path == NULL) return;
-  if (lstat(file->path, &found) == 0 && S_ISSOCK(found.st_mode) && found.st_dev == file->device &&
-      found.st_ino == file->inode) {
+  if (getpid() == file->owner && lstat(file->path, &found) == 0 && S_ISSOCK(found.st_mode) &&
+      found.st_dev == file->device && found.st_ino == file->inode) {
     (void)unlink(file->path);
   }
   ipc_socket_file_forget(file);

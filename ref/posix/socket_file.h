@@ -10,7 +10,8 @@
 
 /* Which file a listener made. `path` NULL: none. */
 typedef struct ipc_socket_file {
-  char *path; /* absolute where that could be found out; owned */
+  char *path;  /* absolute where that could be found out; owned */
+  pid_t owner; /* the process that bound it: a child of fork must not remove it */
   dev_t device;
   ino_t inode;
 } ipc_socket_file;

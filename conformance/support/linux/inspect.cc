@@ -44,17 +44,23 @@ std::vector<int64_t> NumbersIn(const std::string &directory) {
   return numbers;
 }
 
-bool InFutex(const std::string &task) {
+/// Whether the call a sleeping thread is in waits for another thread (a runtime's own lock is not the library) or just
+/// for time to pass (a library that polls does not wait in the system).
+bool WaitsElsewhere(const std::string &task) {
   std::string call = ReadProc(task + "/syscall");
   if (!call.empty() && call[0] >= '0' && call[0] <= '9') {
     long number = atol(call.c_str());
-    if (number == SYS_futex) return true;
+    if (number == SYS_futex || number == SYS_clock_nanosleep) return true;
+#ifdef SYS_nanosleep
+    if (number == SYS_nanosleep) return true;
+#endif
 #ifdef SYS_futex_waitv
     if (number == SYS_futex_waitv) return true;
 #endif
     return false;
   }
-  return ReadProc(task + "/wchan").find("futex") != std::string::npos;
+  const std::string channel = ReadProc(task + "/wchan");
+  return channel.find("futex") != std::string::npos || channel.find("nanosleep") != std::string::npos;
 }
 
 /// Counters that grow whenever the thread runs.
@@ -72,7 +78,7 @@ ThreadState Inspect(const std::string &task) {
   state.counters = Counters(task);
   state.known = !after.empty() && !state.counters.empty();
   state.sleeping = !after.empty() && after[0] == 'S';
-  state.in_futex = state.sleeping && InFutex(task);
+  state.waits_elsewhere = state.sleeping && WaitsElsewhere(task);
   return state;
 }
 
@@ -94,6 +100,15 @@ ThreadState InspectProcess(int64_t pid) {
     all.counters += one.counters;
   }
   return all;
+}
+
+bool IsDescendant(int64_t pid, int64_t ancestor) {
+  for (int depth = 0; depth < 64 && pid > 1; depth++) {
+    if (pid == ancestor) return true;
+    std::string after = AfterCommand(ReadProc("/proc/" + std::to_string(pid) + "/stat"));
+    pid = after.size() > 2 ? atoll(after.c_str() + 2) : 0;
+  }
+  return false;
 }
 
 uint64_t ResidentBytes(int64_t pid) {

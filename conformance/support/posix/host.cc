@@ -108,6 +108,23 @@ std::vector<std::string> List(const std::string &directory) {
   return names;
 }
 
+std::unique_ptr<BareListener> BareListener::TryMake(const std::string &path) {
+  sockaddr_un address;
+  if (path.size() > sizeof address.sun_path) return nullptr;
+  socklen_t length = Address(path, &address);
+  int fd = Socket();
+  if (bind(fd, reinterpret_cast<sockaddr *>(&address), length) == 0 && listen(fd, 8) == 0) {
+    return std::unique_ptr<BareListener>(new BareListener(fd, path));
+  }
+  close(fd);
+  return nullptr;
+}
+
+BareListener::~BareListener() {
+  close(fd_);
+  unlink(path_.c_str());
+}
+
 BareClient::BareClient(const std::string &native) : fd_(Socket()) {
   sockaddr_un address;
   socklen_t length = Address(native, &address);
