@@ -37,8 +37,8 @@ class Run:
                 "run_id": secrets.token_hex(16),
                 "work_dir": work,
                 "os": "linux",
-                "server": {"name": "server", "command": server},
-                "client": {"name": "client", "command": client},
+                "server": {"name": "one", "command": server},
+                "client": {"name": "one" if client == server else "other", "command": client},
                 "records": records,
                 "trace": os.path.join(directory, "trace.jsonl"),
                 "deadline_ms": deadline_ms,
@@ -78,7 +78,8 @@ class BadPeers(unittest.TestCase):
 
     def broken(self, kind: str, outcome: str, sentence: str) -> Dict[str, Any]:
         token = secrets.token_hex(8)
-        run = Run(REFERENCE, [sys.executable, str(HERE / "bad_peer.py"), kind, token], CLIENT_CASES)
+        command = [sys.executable, str(HERE / "bad_peer.py"), kind, token]
+        run = Run(command, command, CLIENT_CASES)
         self.assertEqual(len(run.records), len(CLIENT_CASES), run.output)
         bad = [r for r in run.records if r["outcome"] != "passed"]
         self.assertEqual(len(bad), 1, run.records)
@@ -123,7 +124,8 @@ class BadPeers(unittest.TestCase):
     def test_two_replies(self) -> None:
         # The second reply may arrive while the next request is under way: the case that meets it fails.
         token = secrets.token_hex(8)
-        run = Run(REFERENCE, [sys.executable, str(HERE / "bad_peer.py"), "twice", token], CLIENT_CASES)
+        command = [sys.executable, str(HERE / "bad_peer.py"), "twice", token]
+        run = Run(command, command, CLIENT_CASES)
         bad = [r for r in run.records if r["outcome"] != "passed"]
         self.assertTrue(any("which is not outstanding" in r["message"] for r in bad), run.records)
         self.assertEqual(len(run.records), len(CLIENT_CASES))
@@ -155,7 +157,7 @@ class BadPeers(unittest.TestCase):
         self.assertIn("given up, because: ", run.records[-1]["message"])
 
     def test_a_command_that_does_not_exist(self) -> None:
-        run = Run(REFERENCE, ["/nonexistent/peer"], CLIENT_CASES)
+        run = Run(["/nonexistent/peer"], ["/nonexistent/peer"], CLIENT_CASES)
         self.assertEqual({r["outcome"] for r in run.records}, {"crashed"})
         self.assertIn("cannot run /nonexistent/peer: No such file or directory", run.records[0]["message"])
 
@@ -181,6 +183,26 @@ class Runs(unittest.TestCase):
         self.assertEqual(set(begun), set(ended))
         self.assertTrue(all(begun[i] < ended[i] for i in begun))
         self.assertEqual([line["seq"] for line in run.trace], sorted(line["seq"] for line in run.trace))
+
+    def test_one_role_alone_says_nothing_of_a_pair(self) -> None:
+        other = [*REFERENCE[:2], os.path.join(os.path.dirname(REFERENCE[2]), ".", os.path.basename(REFERENCE[2]))]
+        run = Run(REFERENCE, other, ["LocalSocket.ConnectToNothingFails/path", "LocalSocket.EndRepeats/server"])
+        self.assertEqual([r["case"] for r in run.records], ["LocalSocket.EndRepeats"], run.output)
+
+    def test_a_wrapped_peer_is_seen_through(self) -> None:
+        wrapped = ["/bin/sh", "-c", '"$@"; exit $?', "wrapper", *REFERENCE]
+        run = Run(wrapped, wrapped, ["LocalSocket.ReadWaitsForData/*"])
+        self.assertEqual({(r["outcome"], r["proof"]) for r in run.records}, {("passed", "thread")}, run.records)
+
+    def test_an_unwritable_record_is_no_success(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="cts-") as work:
+            side = {"name": "one", "command": REFERENCE}
+            plan = {"run_id": secrets.token_hex(16), "work_dir": work, "os": "linux", "server": side, "client": side}
+            Path(work, "plan.json").write_text(json.dumps({**plan, "records": "/dev/full"}))
+            command = [CASES, f"--cts_plan={work}/plan.json", "--gtest_filter=LocalSocket.EndRepeats/*"]
+            process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(process.returncode, 2)
+        self.assertIn(b"could not be written", process.stderr)
 
     def test_an_unusable_plan_is_refused(self) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as plan:

@@ -14,9 +14,8 @@
  * - A handle's life: made by a call that returns IPC_OK; `_close` ends it for the system and ends calls under way on
  *   it with IPC_CANCELLED, after which every call on it is IPC_CLOSED; `_free` releases its memory. So a thread that
  *   is about to use a handle while another closes it gets an answer; only `_free` needs to be the last call.
- * - A handle belongs to the process that made it. In a child of fork(2) that goes on without exec, `_free` releases the
- *   child's copies of memory and descriptors and nothing else: it removes no file. No other call on it is allowed
- * there.
+ * - A handle belongs to the process that made it. A child of fork(2) that goes on without exec may only `_free` handles
+ *   on which no call was under way when it was made: that releases its own copies and removes no file.
  * - No call leaves a descriptor that a child process inherits unless it was asked to.
  * - No call raises SIGPIPE, changes a signal disposition, the umask or the working directory.
  */
