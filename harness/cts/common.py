@@ -58,6 +58,11 @@ def host_system() -> str:
     return names.get(platform.system(), platform.system().lower())
 
 
+def system_labels() -> Tuple[str, ...]:
+    """The labels of systems that a run here may have (`--os`)."""
+    return (host_system(),)
+
+
 def host() -> Dict[str, object]:
     """The machine, for the head of a report."""
     return {
@@ -98,6 +103,12 @@ def printable(text: object, lines: bool = False) -> str:
 def clip(text: str, most: int) -> str:
     """The text, cut to `most` characters with a mark that says so."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 case`, `2 cases`, `2 passes`."""
+    ending = "" if count == 1 else "es" if noun.endswith(("s", "x", "ch")) else "s"
+    return f"{count} {noun}{ending}"
 
 
 def say(text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
@@ -16,7 +17,7 @@ from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 import tomli_w
 
 from cts import expectations, report
-from cts.common import FAILING, CannotRun, clip, printable
+from cts.common import FAILING, CannotRun, clip, plural, printable
 from cts.expectations import Expectation
 from cts.peers import REFERENCE
 from cts.project import Project
@@ -36,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--implementation", metavar="NAME", help="whose file (default: each third party in the results)"
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="file to rewrite (default: the one in conformance/expectations)"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file to rewrite (default, for what comes with the suite: the one in conformance/expectations)",
     )
 
 
@@ -84,16 +88,16 @@ def from_results(records: List[Record], name: str, versions: Dict[int, str]) -> 
             ran.setdefault((record["case"], each), {}).setdefault(_point(record, each), {})[record["machine"]] = record
     made: List[Dict[str, Any]] = []
     for (case, role), points in ran.items():
-        outcomes = {p: _combined(by_machine) for p, by_machine in points.items()}
-        for outcome in _EXPECTABLE:
-            failed = {p for p, o in outcomes.items() if o == outcome}
-            if not failed:
-                continue
+        outcomes = {p: (_combined(by_machine), _foreign_blame(by_machine, role)) for p, by_machine in points.items()}
+        for outcome, blame in sorted({o for o in outcomes.values() if o[0] in _EXPECTABLE}):
+            failed = {p for p, o in outcomes.items() if o == (outcome, blame)}
             bad = {m: r for p in failed for m, r in points[p].items() if _observed(r) != "passed"}
             good_versions = {versions[m] for p in failed for m, r in points[p].items() if _observed(r) == "passed"}
             message = next(iter(bad.values()))["message"] or outcome
             for axes in generalise(failed, set(points)):
                 entry: Dict[str, Any] = {"case": case, **axes, "role": role, "outcome": outcome}
+                if blame:
+                    entry["blame"] = blame
                 if good_versions:
                     entry["version"] = "==" + str(expectations.parse_version(versions[max(bad)]) or "0")
                 entry["reason"] = f"Observed: {clip(printable(message), 300)}"
@@ -108,10 +112,18 @@ def _combined(by_machine: Dict[int, Record]) -> str:
     return "passed" if not bad else bad.pop() if len(bad) == 1 else "flaky"
 
 
+def _foreign_blame(by_machine: Dict[int, Record], role: str) -> str:
+    """The role at which the failure shows, if that is not `role` itself."""
+    blamed = {r.get("blame", "") for r in by_machine.values() if _observed(r) != "passed"} - {"", role}
+    return blamed.pop() if len(blamed) == 1 else ""
+
+
 def _as_entry(e: Expectation) -> Dict[str, Any]:
     values = {"case": e.case, "shape": e.shape, "role": e.role, "mode": e.mode, "with": e.other, "version": e.version}
     entry: Dict[str, Any] = {k: v for k, v in values.items() if v is not None}
     entry.update(outcome=e.outcome, reason=e.reason)
+    if e.blame:
+        entry["blame"] = e.blame
     if e.link:
         entry["link"] = e.link
     return entry
@@ -121,17 +133,21 @@ def keep_reasons(made: List[Dict[str, Any]], old: List[Expectation], ran: Set[st
     """The new entries with the old ones' reasons, links and version ranges, and the old entries of what did not run."""
     kept = [_as_entry(e) for e in old if e.case not in ran]
     for entry in made:
-        alike = [e for e in old if e.case == entry["case"] and e.role == entry["role"]]
-        if not alike:
-            kept.append(entry)
-            continue
-        keys = (("shape", "shape"), ("mode", "mode"), ("with", "other"), ("outcome", "outcome"))
-        best = max(alike, key=lambda e: sum(entry.get(k) == getattr(e, a) for k, a in keys))
-        entry["reason"] = best.reason
-        if best.link:
-            entry["link"] = best.link
-        if best.version and "version" not in entry:
-            entry["version"] = best.version
+        # A reason is kept only for the same failure: another outcome, or another shape, may have another cause.
+        alike = [
+            e
+            for e in old
+            if (e.case, e.role, e.outcome) == (entry["case"], entry["role"], entry["outcome"])
+            and e.shape in (None, entry.get("shape"))
+        ]
+        if alike:
+            keys = (("shape", "shape"), ("mode", "mode"), ("with", "other"), ("blame", "blame"))
+            best = max(alike, key=lambda e: sum(entry.get(k) == getattr(e, a) for k, a in keys))
+            entry["reason"] = best.reason
+            if best.link:
+                entry["link"] = best.link
+            if best.version and "version" not in entry:
+                entry["version"] = best.version
         kept.append(entry)
     return sorted(
         kept,
@@ -174,6 +190,8 @@ def rewrite(project: Project, documents: List[Dict[str, Any]], name: str, path: 
     if newest is None:
         raise CannotRun(f"no result speaks of {printable(name)!r}")
     file = expectations.load(path, project.root) if path.exists() else None
+    if file and file.implementation not in (name, newest["implementation"]):
+        raise CannotRun(f"{path} is for {printable(file.implementation)}, not for {printable(name)}")
     old = file.expectations if file else []
     ran = {
         r["case"]
@@ -189,7 +207,20 @@ def rewrite(project: Project, documents: List[Dict[str, Any]], name: str, path: 
 
 def _names(documents: Iterable[Dict[str, Any]], wanted: Optional[str]) -> List[str]:
     known = [p["name"] for d in documents for p in d["run"]["peers"] if p["available"]]
-    return [wanted] if wanted else [n for n in dict.fromkeys(known) if n != "ref"]
+    if wanted and wanted not in known:
+        raise CannotRun(f"no result speaks of {printable(wanted)!r}")
+    return [wanted] if wanted else [n for n in dict.fromkeys(known) if n != REFERENCE]
+
+
+def _check_bundled(project: Project, names: List[str]) -> None:
+    """Raise CannotRun unless the files of all of these belong into conformance/expectations."""
+    known = project.peers()
+    for name in names:
+        if name not in known and name != REFERENCE:
+            which = f" --implementation {shlex.quote(printable(name))}" if len(names) > 1 else ""
+            raise CannotRun(
+                f"{printable(name)!r} does not come with the suite; say where its expectations go:{which} --output FILE"
+            )
 
 
 def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
@@ -208,11 +239,12 @@ def run(project: Project, options: argparse.Namespace, _command: List[str]) -> i
     system = systems.pop()
     names = _names(documents, options.implementation)
     if not names or (options.output and len(names) > 1):
-        raise CannotRun(f"say whose file with --implementation: {', '.join(names) or 'the results hold none but ref'}")
+        told = printable(", ".join(names)) or "the results hold none but ref"
+        raise CannotRun(f"say whose file with --implementation: {told}")
+    if not options.output:
+        _check_bundled(project, names)
     for name in names:
         path = options.output or project.root / "conformance/expectations" / f"{name}.{system}.toml"
-        if os.sep in name:
-            raise CannotRun(f"{printable(name)!r} cannot name a file; say which with --output")
         count = rewrite(project, documents, name, path, system)
-        print(f"{path}: {count} expectations")
+        print(f"{path}: {plural(count, 'expectation')}")
     return 0

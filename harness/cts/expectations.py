@@ -16,7 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from cts import schemas
-from cts.common import FAILING, CannotRun
+from cts.common import FAILING, CannotRun, printable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -39,6 +39,7 @@ class Expectation:
     mode: Optional[str] = None
     other: Optional[str] = None
     version: Optional[str] = None
+    blame: Optional[str] = None
     link: str = ""
     implementation: str = ""
     file: str = ""
@@ -61,8 +62,10 @@ def load(path: Path, root: Path) -> File:
     try:
         with open(path, "rb") as opened:
             raw = tomllib.load(opened)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise CannotRun(f"{path}: {error}") from error
+    except OSError as error:
+        raise CannotRun(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # also what is no UTF-8
+        raise CannotRun(f"{path} is no TOML: {error}") from error
     wrong = schemas.problems(root, "expectations", raw)
     if wrong:
         raise CannotRun(f"{path}: {wrong[0]}")
@@ -78,15 +81,23 @@ def load(path: Path, root: Path) -> File:
     return file
 
 
-def load_for(root: Path, names: Iterable[str], system: str, extra: Optional[Path]) -> List[File]:
-    """The files of these implementations on `system`; `extra` (--expect) replaces the one of its implementation."""
+def load_for(root: Path, told: Dict[str, Tuple[str, str]], system: str, extra: Optional[Path]) -> List[File]:
+    """The files on `system` of who takes part; `extra` (--expect) replaces the one of its implementation.
+
+    `told`: name -> (implementation, version). Raises CannotRun if `extra` speaks of nobody who takes part.
+    """
     files: List[File] = []
     given = load(extra, root) if extra is not None else None
     if given is not None:
         if given.os != system:
             raise CannotRun(f"{given.path} is for {given.os}, this run is on {system}")
+        if given.implementation not in {*told, *(implementation for implementation, _ in told.values())}:
+            raise CannotRun(
+                f"{given.path} is for {printable(given.implementation)}, which takes no part in this run; these do: "
+                + ", ".join(map(printable, told))
+            )
         files.append(given)
-    for name in dict.fromkeys(names):
+    for name in told:
         path = root / "conformance/expectations" / f"{name}.{system}.toml"
         # A name from a command's hello may hold anything: it names a file only if it stays in the folder.
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+ ()-]*", name) or not path.is_file():
@@ -144,6 +155,9 @@ class Matcher:
     def applies(self, e: Expectation, record: Record) -> bool:
         """Whether everything but the outcome agrees."""
         if e.case != record["case"] or (e.shape is not None and e.shape != record["shape"]):
+            return False
+        # A failure that shows at the other one is foreseen only by an expectation that says so: it may be new, and its.
+        if record.get("blame") and record["blame"] != (e.blame or e.role):
             return False
         for role, mode, other in role_of(record, self._names(e)):
             fits = role == e.role and (e.mode is None or e.mode == mode) and (e.other is None or e.other == other)

@@ -6,13 +6,15 @@ import argparse
 import fnmatch
 import textwrap
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from cts import report, summary
+from cts import report, results, summary
 from cts import requirements as spec
 from cts.common import CannotRun, clip, printable
 from cts.project import Project
 from cts.requirements import Requirement
+
+_COMMANDS_MAX = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,12 +51,10 @@ def requirement_lines(r: Requirement, cases: Dict[str, Tuple[str, int]]) -> List
     return lines
 
 
-def result_lines(case: str, directory: Path) -> List[str]:
+def result_lines(case: str, directory: Path, document: Optional[Dict[str, Any]], launcher: str) -> List[str]:
     """How the case came out in the last report; one line if there is no report."""
-    try:
-        document = report.load(directory)
-    except CannotRun:
-        return [f"  No report in {directory}: `./cts run` makes one."]
+    if document is None:
+        return [f"  No report in {directory}: `{launcher} run` makes one."]
     records = [r for r in document["results"] if r["case"] == case]
     if not records:
         return [f"  It is not among the results in {directory}."]
@@ -66,6 +66,16 @@ def result_lines(case: str, directory: Path) -> List[str]:
         for text in (record["message"], record.get("expected", "")):
             if text and record["outcome"] != "passed":
                 lines.append("    " + " " * 18 + clip(printable(text), 500))
+    return lines
+
+
+def rerun_lines(case: str, document: Optional[Dict[str, Any]], rerun: summary.Rerun) -> List[str]:
+    """The command that runs the case again as the report's run did, and those for what did not come out well alone."""
+    lines = [f"  Run it again:  {printable(rerun.case(case))}"]
+    records = [r for r in document["results"] if r["case"] == case] if document else []
+    bad = [r for r in records if results.gates(r) or summary.not_held(r)]
+    single = list(dict.fromkeys(rerun.record(r) for r in bad))
+    lines += [f"                 {printable(command)}" for command in single[:_COMMANDS_MAX] if command not in lines[0]]
     return lines
 
 
@@ -82,11 +92,18 @@ def run(project: Project, options: argparse.Namespace, _command: List[str]) -> i
         cases = spec.cases(project.root)
     except spec.SpecError as error:
         raise CannotRun(str(error)) from error
+    try:
+        document = report.load(options.report)
+    except CannotRun:
+        document = None
+    rerun = summary.Rerun(project.root, document["run"] if document else {"peers": []})
+    launcher = summary.launcher(project.root)
     for number, requirement in enumerate(wanted):
         if number:
             print()
         print("\n".join(requirement_lines(requirement, cases)))
         print()
-        print("\n".join(result_lines(requirement.id, options.report)))
-        print(f"\n  Run it again:  ./cts run --cases {requirement.id}")
+        print("\n".join(result_lines(requirement.id, options.report, document, launcher)))
+        print()
+        print("\n".join(rerun_lines(requirement.id, document, rerun)))
     return 0

@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from typing import Any, Dict, List, Optional
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Optional
 
 from cts.common import clip, printable
 
 LINE_BYTES_MAX = 65536
 DEADLINE_S = 30.0
+CONTROL = frozenset(("hello", "configure", "reset", "pending"))  # what a peer answers without its library
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "USER", "SYSTEMROOT")
 
 
 class PeerError(Exception):
     """The peer did not start, or did not answer `hello` as the protocol wants; the message says what it did."""
+
+
+class _Ended(Exception):
+    """The peer's output ended before the answer."""
 
 
 def peer_environment(extra: Dict[str, str]) -> Dict[str, str]:
@@ -30,7 +37,7 @@ def peer_environment(extra: Dict[str, str]) -> Dict[str, str]:
 
 
 def _read_line(fd: int, deadline_s: float, operation: str) -> bytes:
-    """The next line from `fd`; raises PeerError at the end of output, past the deadline, or when it is too long.
+    """The next line from `fd`; raises _Ended at the end of output, PeerError past the deadline or if it is too long.
 
     Nothing behind the line is taken, because nothing may be there: no other request is outstanding.
     """
@@ -42,7 +49,7 @@ def _read_line(fd: int, deadline_s: float, operation: str) -> bytes:
             raise PeerError(f"no answer to {operation} within {deadline_s:g} s")
         part = os.read(fd, LINE_BYTES_MAX)
         if not part:
-            raise PeerError(f"it ended without an answer to {operation}")
+            raise _Ended
         data += part
         if len(data) > LINE_BYTES_MAX:
             raise PeerError(f"its answer to {operation} exceeds {LINE_BYTES_MAX} bytes")
@@ -105,6 +112,21 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.stdout.close()
 
 
+def _how_it_ended(process: "subprocess.Popen[bytes]", operation: str) -> str:
+    """What became of a peer whose output has ended, as a sentence."""
+    try:
+        status = process.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        return f"it closed its output without an answer to {operation}"
+    if status >= 0:
+        return f"it ended with exit status {status}, without an answer to {operation}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return f"it was ended by {name}, without an answer to {operation}"
+
+
 def _ask(process: "subprocess.Popen[bytes]", mode: str, deadline_s: float) -> Dict[str, Any]:
     """Ask a fresh peer for its offer; with a mode, choose that first."""
     assert process.stdin is not None and process.stdout is not None
@@ -117,7 +139,10 @@ def _ask(process: "subprocess.Popen[bytes]", mode: str, deadline_s: float) -> Di
             process.stdin.write(json.dumps({"id": number, **request}).encode() + b"\n")
         except BrokenPipeError:
             pass  # it is gone; reading says so
-        line = _read_line(process.stdout.fileno(), deadline_s, request["op"])
+        try:
+            line = _read_line(process.stdout.fileno(), deadline_s, request["op"])
+        except _Ended:
+            raise PeerError(_how_it_ended(process, request["op"])) from None
         if request["op"] == "hello":
             offer = parse(line, number)
         else:
@@ -125,14 +150,24 @@ def _ask(process: "subprocess.Popen[bytes]", mode: str, deadline_s: float) -> Di
     return offer
 
 
+@contextmanager
+def _fresh_directory() -> Iterator[str]:
+    directory = tempfile.mkdtemp(prefix="cts-hello-")
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def probe(
     command: List[str], env: Optional[Dict[str, str]] = None, deadline_s: float = DEADLINE_S, mode: str = ""
 ) -> Dict[str, Any]:
     """Start the peer, ask what it offers (in `mode`, or in its first), end it; returns the offer.
 
-    Raises PeerError, which quotes the peer's last words.
+    It runs in an empty directory of its own, as in the cases, so that a name relative to another directory is found
+    out here. Raises PeerError, which quotes the peer's last words.
     """
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors, _fresh_directory() as directory:
         try:
             process = subprocess.Popen(
                 command,
@@ -140,6 +175,7 @@ def probe(
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env=peer_environment(env or {}),
+                cwd=directory,
                 start_new_session=True,
                 bufsize=0,
             )

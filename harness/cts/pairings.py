@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Sequence
 
 from cts.common import CannotRun
 from cts.peers import Peer
+from cts.requirements import Requirement
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,30 @@ class Pairing:
 def side(peer: Peer, mode: str) -> Side:
     """The peer in that mode."""
     return Side(peer.name, mode, tuple(peer.command), dict(peer.env))
+
+
+def applies(requirement: Requirement, shape: str, pairing: Pairing, peers: Dict[str, Peer], system: str) -> bool:
+    """Whether the sides of a pairing offer what a requirement needs in a shape: the runner's rule, for what is told."""
+    if requirement.evidence.get(system) == "no":
+        return False
+    axes = dict(zip(requirement.shapes, shape.split("+")))
+    if requirement.alone:
+        return _covers(peers, pairing.server, requirement.needs["peer"])
+    for role, taken in (("server", pairing.server), ("client", pairing.client)):
+        needs = list(requirement.needs.get(role, []))
+        if "writer" in axes:
+            needs += requirement.needs.get("writer" if axes["writer"] == role else "reader", [])
+        needs += [f"name.{axes['kind']}"] if "kind" in axes else []
+        if not _covers(peers, taken, needs):
+            return False
+    return True
+
+
+def _covers(peers: Dict[str, Peer], taken: Side, needs: List[str]) -> bool:
+    """Whether the side offers all of these, of which a trait is excluded by `!`."""
+    offer = peers[taken.name].offers.get(taken.mode, {})
+    offered = {name for key in ("operations", "features") for name in offer.get(key, [])}
+    return all(need[1:] not in offer.get("traits", []) if need[0] == "!" else need in offered for need in needs)
 
 
 def _first_mode(peer: Peer, wanted: str) -> str:

@@ -42,6 +42,7 @@ class Peer:
     name: str
     command: List[str] = field(default_factory=list)
     env: Dict[str, str] = field(default_factory=dict)
+    arguments: List[str] = field(default_factory=list)  # how the command line named it: `--peer TEXT`, `--library FILE`
     implementation: str = ""
     title: str = ""
     homepage: str = ""
@@ -71,7 +72,7 @@ class Peer:
         entry: Dict[str, Any] = {"name": self.name, "available": self.available, "why": self.why, **empty}
         entry["implementation"] = self.implementation
         entry.update({k: self.offer[k] for k in keys if k in self.offer})
-        entry.update({k: getattr(self, k) for k in ("title", "homepage", "language")})
+        entry.update({k: getattr(self, k) for k in ("arguments", "title", "homepage", "language")})
         parts = ("lanes", "operations", "features", "traits")
         entry["by_mode"] = {mode: {k: offer[k] for k in parts} for mode, offer in self.offers.items()}
         return entry
@@ -97,8 +98,10 @@ def load_directory(directory: Path, kits: Optional[Path] = None) -> Peer:
     try:
         with open(file, "rb") as opened:
             raw = tomllib.load(opened)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise CannotRun(f"{file}: {error}") from error
+    except OSError as error:
+        raise CannotRun(f"{file}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise CannotRun(f"{file} is no TOML: {error}") from error
     _check(raw, file)
     env = raw.get("env", {})
     if isinstance(env, list):  # names that are passed on
@@ -253,10 +256,12 @@ def greet(peer: Peer) -> None:
         peer.why = str(error)
         return
     peer.implementation = peer.offer["implementation"]
-    if peer.offered_modes:
-        peer.available = True
-    else:
+    if not peer.offered_modes:
         peer.why = f"peer.toml lists the modes {', '.join(peer.modes)}, of which its hello offers none"
+    elif not any(set(offer["operations"]) - hello.CONTROL for offer in peer.offers.values()):
+        peer.why = "it offers nothing: its hello lists no operation but hello, configure, reset and pending"
+    else:
+        peer.available = True
 
 
 def unique(name: str, taken: List[str]) -> str:
@@ -266,14 +271,23 @@ def unique(name: str, taken: List[str]) -> str:
     return next(c for c in candidates if c not in taken)
 
 
-def library(file: Path, generic_peer: Path, taken: List[str]) -> Peer:
-    """The peer for a shared library that exports the C ABI, named as the library names itself."""
+def check_library(file: Path) -> None:
+    """Raise CannotRun if this cannot be a shared library."""
+    if file.is_dir():
+        raise CannotRun(f"--library {file}: is a directory; name the shared library in it")
     if not file.is_file():
         raise CannotRun(f"--library {file}: no such file")
+
+
+def library(file: Path, generic_peer: Path, taken: List[str]) -> Peer:
+    """The peer for a shared library that exports the C ABI, named as the library names itself."""
+    check_library(file)
     peer = Peer("", command=generic_command(generic_peer, file), title=file.name, language="C ABI")
+    peer.arguments = ["--library", str(file.resolve())]
     greet(peer)
     if not peer.available:
-        raise CannotRun(f"--library {file}: {peer.why}")
+        # The generic peer and the dynamic loader both begin with the path, which stands here already.
+        raise CannotRun(f"--library {file}: {peer.why.replace(f'{printable(file.resolve())}: ', '')}")
     peer.name = unique(peer.implementation, taken)
     return peer
 
@@ -297,12 +311,29 @@ def is_command(text: str) -> bool:
     return bool(argv) and shutil.which(argv[0]) is not None
 
 
+def absolute_command(text: str) -> List[str]:
+    """The COMMAND as arguments, of which its program, and those that name a file from here, name it from anywhere.
+
+    An argument that begins with `-` is an option and stays as it is.
+    """
+    argv = shlex.split(text)
+    program = os.path.abspath(shutil.which(argv[0]) or argv[0])
+    return [program, *(os.path.abspath(a) if not a.startswith("-") and os.path.isfile(a) else a for a in argv[1:])]
+
+
+def _as_text(text: str, command: List[str]) -> str:
+    """The COMMAND as it can be given in any directory: its program as it was typed if PATH finds it."""
+    typed = shlex.split(text)[0]
+    return shlex.join([command[0] if os.sep in typed else typed, *command[1:]])
+
+
 def from_text(text: str, known: List[str], taken: List[str], may_build: bool, system: str, progress: Any) -> Peer:
     """The peer for a COMMAND, or for a folder with a peer.toml, which is built only if `may_build`."""
     if (Path(text) / "peer.toml").is_file():
         if not may_build:
             raise CannotRun(f"{text} is a folder: building it runs what its peer.toml says; add --build to allow that")
         peer = load_directory(Path(text))
+        peer.arguments = ["--peer", str(peer.directory), "--build"]
         prepare(peer, system, progress)
         if not peer.available:
             raise CannotRun(f"{text}: {peer.why}")
@@ -310,8 +341,8 @@ def from_text(text: str, known: List[str], taken: List[str], may_build: bool, sy
         return peer
     if not is_command(text):
         raise unknown(text, known)
-    peer = Peer("", command=shlex.split(text), title=text)
-    peer.command[0] = os.path.abspath(shutil.which(peer.command[0]) or peer.command[0])
+    peer = Peer("", command=absolute_command(text), title=text)
+    peer.arguments = ["--peer", _as_text(text, peer.command)]
     greet(peer)
     if not peer.available:
         raise CannotRun(f"{printable(text)}: {peer.why}")

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterable, List, Tuple
 import jinja2
 
 from cts import junit, results, summary, trace
-from cts.common import CannotRun, printable
+from cts.common import CannotRun, plural, printable
 from cts.requirements import Requirement
 
 MARKER = ".ipc-cts-report"
@@ -89,7 +89,7 @@ def write(
     document: Dict[str, Any],
     traces: List[Path],
     requirements: Dict[str, Requirement],
-    arguments: Dict[str, List[str]],
+    rerun: summary.Rerun,
 ) -> None:
     """Write the report to `target`; raises CannotRun if it cannot be written or something else is there."""
     check_replaceable(target)
@@ -104,7 +104,7 @@ def write(
         (made / "results.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         (made / "junit.xml").write_bytes(junit.render(document))
         merge_traces(traces, made / "trace.jsonl")
-        page = html(document, trace.read(made / "trace.jsonl"), requirements, arguments)
+        page = html(document, trace.read(made / "trace.jsonl"), requirements, rerun)
         (made / "index.html").write_text(page, encoding="utf-8", errors="backslashreplace")
         _put(made, target)
     except OSError as error:
@@ -122,7 +122,7 @@ def load(directory: Path) -> Dict[str, Any]:
         raise CannotRun(f"{file}: {error.strerror}; `cts run` makes a report") from error
     except ValueError as error:
         raise CannotRun(f"{file}: {error}") from error
-    if not isinstance(document, dict) or document.get("schema") != 1 or "results" not in document:
+    if not isinstance(document, dict) or document.get("schema") != 1 or not {"run", "results"} <= set(document):
         raise CannotRun(f"{file}: no results.json of schema 1")
     return document
 
@@ -156,7 +156,7 @@ class _Traces:
         return self._numbers[text]
 
 
-def _entry(record: Dict[str, Any], traces: _Traces, arguments: Dict[str, List[str]]) -> Dict[str, Any]:
+def _entry(record: Dict[str, Any], traces: _Traces, rerun: summary.Rerun) -> Dict[str, Any]:
     number = traces.number(record)
     return {
         **{
@@ -169,7 +169,7 @@ def _entry(record: Dict[str, Any], traces: _Traces, arguments: Dict[str, List[st
         "duration_ms": record["duration_ms"],
         "operations": record["operations"],
         "gates": results.gates(record),
-        "command": printable(summary.reproduce(record, arguments)),
+        "command": printable(rerun.record(record)),
         "trace": number,
         "inline": bool(number) and record["outcome"] in _INLINE_TRACE,
     }
@@ -183,7 +183,7 @@ def html(
     document: Dict[str, Any],
     raw: Dict[trace.Key, List[trace.Event]],
     requirements: Dict[str, Requirement],
-    arguments: Dict[str, List[str]],
+    rerun: summary.Rerun,
 ) -> str:
     """The page: self-contained, and readable without JavaScript."""
     pairings, families, cells = summary.matrix(document["results"])
@@ -193,7 +193,7 @@ def html(
         row = []
         for family in families:
             cell = cells[pairing, family]
-            entries = [_entry(r, traces, arguments) for r in cell.records]
+            entries = [_entry(r, traces, rerun) for r in cell.records]
             row.append(
                 {
                     "id": _anchor(index, family),
@@ -203,7 +203,8 @@ def html(
                     "entries": entries,
                 }
             )
-        rows.append({"title": printable(summary.pairing_title(pairing)), "cells": row})
+        away = summary.is_unavailable([r for family in families for r in cells[pairing, family].records])
+        rows.append({"title": printable(summary.pairing_title(pairing)), "unavailable": away, "cells": row})
     ran = {r["case"] for r in document["results"]}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(str(Path(__file__).parent / "templates")),
@@ -220,6 +221,8 @@ def html(
         traces=traces,
         requirements=[r for r in requirements.values() if r.id in ran],
         known={r.id for r in requirements.values() if r.id in ran},
-        counts=summary.counts_line(document["run"]["outcomes"]),
-        trusted=results.canaries_right(document["run"]["canary"]),
+        counts=summary.counts(document["results"]),
+        counts_line=summary.counts_line(document["results"]),
+        cases=plural(document["run"]["cases"], "case"),
+        trusted=not results.suspicious(document["run"]["canary"]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Set, Tuple
+from typing import Any, Container, Dict, Iterable, List, Set, Tuple
 
 from cts.common import FAILING, GATING, OUTCOMES
 from cts.peers import Peer
@@ -14,6 +14,7 @@ from cts.runner import CANARIES
 Record = Dict[str, Any]
 Key = Tuple[str, str, str]
 CANARY_OUTCOMES = {"Canary.MustFail": "failed", "Canary.NotOffered": "not_applicable"}
+CANARY_NOT_RUN = "not_run"  # no pairing ran whose implementations started
 _CANARY_KEYS = {"Canary.MustFail": "must_fail", "Canary.NotOffered": "not_offered"}
 
 
@@ -38,20 +39,33 @@ class Canaries:
                 others.append(record)
         return others
 
-    def verdict(self, pairings: Iterable[str]) -> Dict[str, str]:
-        """`run.canary`: the outcome each must have, or the first wrong one found in these pairings."""
-        pairings = list(pairings)
+    def verdict(self, due: Iterable[str], never_started: Container[str] = ()) -> Dict[str, str]:
+        """`run.canary`: the outcome each must have; else the first wrong one, or `missing` if one that is due has none.
+
+        `never_started` are pairings that an implementation kept from running, of which the canaries say nothing; if
+        there are no others, the canaries are `not_run`.
+        """
+        due = list(due)
         told = {}
         for case, wanted in CANARY_OUTCOMES.items():
-            wrong = [o for p in self.seen[case].values() for o in sorted(p) if o != wanted]
-            missing = [p for p in pairings if p not in self.seen[case]]
-            told[_CANARY_KEYS[case]] = wrong[0] if wrong else "missing" if missing else wanted
+            seen = {p: outcomes for p, outcomes in self.seen[case].items() if p not in never_started}
+            wrong = [o for outcomes in seen.values() for o in sorted(outcomes) if o != wanted]
+            missing = [p for p in due if p not in seen and p not in never_started]
+            kept = not seen and any(p in never_started for p in due)
+            told[_CANARY_KEYS[case]] = (
+                wrong[0] if wrong else "missing" if missing else CANARY_NOT_RUN if kept else wanted
+            )
         return told
 
 
 def canaries_right(canary: Dict[str, str]) -> bool:
     """Whether the suite has shown that it can fail, and that it leaves out what is not offered."""
     return canary == {_CANARY_KEYS[c]: outcome for c, outcome in CANARY_OUTCOMES.items()}
+
+
+def suspicious(canary: Dict[str, str]) -> bool:
+    """Whether the canaries ran, or should have, and say that the suite cannot be trusted."""
+    return not canaries_right(canary) and any(outcome != CANARY_NOT_RUN for outcome in canary.values())
 
 
 def fold_repeats(records: List[Record], repeats: List[List[Record]]) -> List[Record]:

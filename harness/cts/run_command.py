@@ -14,11 +14,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
-from cts import expectations, pairings, peers, processes, report, results, terminal, workdir
+from cts import expectations, pairings, peers, processes, report, results, starts, summary, terminal, workdir
 from cts.build import Artifacts
-from cts.common import VERSION, CannotRun, Interrupted, cores, host, host_system, printable
+from cts.common import VERSION, CannotRun, Interrupted, cores, host, host_system, plural, printable, system_labels
 from cts.pairings import Pairing
 from cts.peers import REFERENCE, Peer
 from cts.project import Project
@@ -108,7 +108,7 @@ class Run:
         self.requirements: Dict[str, Requirement] = {}
         self.wanted: List[str] = []  # ids that --cases chose; empty: all
         self.peers: Dict[str, Peer] = {}
-        self.arguments: Dict[str, List[str]] = {}
+        self.never_started: Dict[str, str] = {}  # pairing -> why nothing of it ran
         self.pairings: List[Pairing] = []
         self.order: Dict[Tuple[str, str], int] = {}  # (pairing, test) -> place among the results
         self.outcomes: List[Outcome] = []
@@ -122,6 +122,10 @@ class Run:
     def check(self) -> Tuple[List[str], Dict[str, Peer]]:
         """Everything that can be refused without building: returns the cases that are wanted and the known peers."""
         o = self.options
+        if o.os not in system_labels():
+            raise CannotRun(
+                f"--os {printable(o.os)}: no label of this system; valid here: {', '.join(system_labels())}"
+            )
         self.requirements = self.project.requirements()
         self.wanted = cases = select_cases(o.cases, list(self.requirements)) if o.cases else []
         known = self.project.peers()
@@ -135,8 +139,8 @@ class Run:
                 )
         if o.others and not o.peer and o.library is None:
             raise CannotRun("--with says whom --peer or --library meets; give one of these")
-        if o.library is not None and not o.library.is_file():
-            raise CannotRun(f"--library {o.library}: no such file")
+        if o.library is not None:
+            peers.check_library(o.library)
         if o.expect is not None:
             expectations.load(o.expect, self.project.root)
         report.check_replaceable(o.report)
@@ -157,11 +161,12 @@ class Run:
 
     def _named(self, text: str, known: Dict[str, Peer]) -> Peer:
         """The peer for an argument of --peer or --with, ready to run."""
-        option = ["--peer", text]
         if text == REFERENCE:
-            return self.peers[REFERENCE]
-        if text in known:
+            peer = self.peers[REFERENCE]
+            peer.arguments = ["--peer", text]
+        elif text in known:
             peer = known[text]
+            peer.arguments = ["--peer", text]
             if peer.name not in self.peers:
                 peers.prepare(peer, self._system(), self.progress.step)
             if not peer.available:
@@ -170,9 +175,9 @@ class Run:
             taken = [*known, *self.peers]
             names = [REFERENCE, *known]
             peer = peers.from_text(text, names, taken, self.options.build, self._system(), self.progress.step)
-            option += ["--build"] if (Path(text) / "peer.toml").is_file() else []
         self.peers[peer.name] = peer
-        self.arguments[peer.name] = option
+        if text not in self.options.peer:
+            peer.arguments[0] = "--with"
         return peer
 
     def gather(self, artifacts: Artifacts, known: Dict[str, Peer]) -> None:
@@ -186,7 +191,6 @@ class Run:
             if o.library is not None:
                 peer = peers.library(o.library, artifacts.peer, [*known, *self.peers])
                 self.peers[peer.name] = peer
-                self.arguments[peer.name] = ["--library", str(o.library)]
                 subjects.append(peer)
             others = [by_text[text] for text in dict.fromkeys(o.others)] or [reference]
         else:
@@ -237,12 +241,13 @@ class Run:
 
     def _repeat(self, runner: Runner, tests: Dict[Pairing, List[str]], matcher: expectations.Matcher) -> None:
         """Run what failed unforeseen again, at most twice, to tell what is flaky from what is broken."""
-        failed = [r for r in self._records(self.outcomes) if r["case"] not in CANARIES and matcher.needs_repeat(r)]
+        records = [r for r in self._records(self.outcomes) if r["pairing"] not in self.never_started]
+        failed = [r for r in records if r["case"] not in CANARIES and matcher.needs_repeat(r)]
         open_ones = {(r["pairing"], test_of(r)) for r in failed}
         for attempt in range(1, REPEATS_MAX + 1):
             if not open_ones:
                 return
-            self.progress.step(f"repeating {len(open_ones)} unexpected results ({attempt} of {REPEATS_MAX})")
+            self.progress.step(f"repeating {plural(len(open_ones), 'unexpected result')} ({attempt} of {REPEATS_MAX})")
             affected = {p: names for p, names in tests.items() if any(place == p.id for place, _ in open_ones)}
             again = {p: [t for t in names if (p.id, t) in open_ones or is_canary(t)] for p, names in affected.items()}
             self.repeats.append([])
@@ -270,6 +275,18 @@ class Run:
             raise CannotRun(f"the runner does not have the case {absent[0]}; `cts spec check` compares spec and cases")
         return chosen
 
+    def _say_what_runs(self, tests: Dict[Pairing, List[str]]) -> None:
+        """Say how many cases run, in how many pairings: without what is not offered or not on this system."""
+        running: Dict[Pairing, Set[str]] = {}
+        for pairing, names in tests.items():
+            for name in names:
+                requirement = self.requirements.get(case_of(name))
+                shape = name.partition("/")[2]
+                if requirement and pairings.applies(requirement, shape, pairing, self.peers, self._system()):
+                    running.setdefault(pairing, set()).add(requirement.id)
+        count = len(set().union(*running.values()))
+        self.progress.step(f"running {plural(count, 'case')} in {plural(len(running), 'pairing')}")
+
     def execute(self, artifacts: Artifacts, work: Path, cases: List[str], matcher: expectations.Matcher) -> None:
         """Run every pairing, and repeat what failed."""
         o = self.options
@@ -281,9 +298,9 @@ class Run:
             places = ((p.id, name) for p, names in tests.items() for name in names)
             self.order = {place: number for number, place in enumerate(places)}
             total = sum(map(len, tests.values()))
-            ids = {case_of(t) for names in tests.values() for t in names if not is_canary(t)}
-            self.progress.step(f"running {len(ids)} cases in {len(tests)} pairings")
+            self._say_what_runs(tests)
             self._drain(runner, runner.tasks(tests, filtered=bool(cases)), self.outcomes, total)
+            self.never_started = starts.never(self.outcomes)
             self._repeat(runner, tests, matcher)
         except Interrupted as interruption:
             self.interrupted = interruption.signum
@@ -297,6 +314,7 @@ class Run:
         self.errors += list(
             dict.fromkeys(o.error for o in [*self.outcomes, *(r for rs in self.repeats for r in rs)] if o.error)
         )
+        self.errors += self.never_started.values()
         if twice:
             self.notes.append(f"{twice} results were recorded twice; the first of each stands")
         if self.interrupted is not None:
@@ -332,13 +350,14 @@ class Run:
             "started": datetime.datetime.fromtimestamp(started, datetime.timezone.utc).isoformat(timespec="seconds"),
             "wall_ms": int((time.time() - started) * 1000),
             "command": self.command,
+            **({"expect": str(self.options.expect.resolve())} if self.options.expect is not None else {}),
             "host": host(),
             "outcomes": results.counts(records),
             "cases": results.headings_that_ran(records),
             "peers": [p.described() for p in self.peers.values()],
             "offers_shrunk": matcher.shrunk({p.name: p.offers for p in self.peers.values() if p.available}),
             "unmatched_expectations": matcher.unmatched(records, self.requirements) if complete else [],
-            "canary": canaries.verdict(due),
+            "canary": canaries.verdict(due, self.never_started),
             "notes": self.notes,
             "errors": self.errors,
         }
@@ -350,10 +369,8 @@ class Run:
     def matcher(self) -> expectations.Matcher:
         """The expectations for who takes part."""
         taking_part = [p for p in self.peers.values() if p.available]
-        files = expectations.load_for(
-            self.project.root, [p.name for p in taking_part], self.options.os, self.options.expect
-        )
         told = {p.name: (p.implementation, str(p.offer.get("version", ""))) for p in taking_part}
+        files = expectations.load_for(self.project.root, told, self.options.os, self.options.expect)
         return expectations.Matcher(files, told)
 
     def main(self) -> int:
@@ -369,9 +386,10 @@ class Run:
             document = self.document(started, matcher)
             self.progress.step("writing the report")
             traces = [o.trace for o in self.outcomes if o.trace is not None]
-            report.write(self.options.report, document, traces, self.requirements, self.arguments)
+            rerun = summary.Rerun(self.project.root, document["run"])
+            report.write(self.options.report, document, traces, self.requirements, rerun)
         self.progress.clear()
-        terminal.show(document, self.arguments, str(self.options.report / "index.html"))
+        terminal.show(document, rerun, str(self.options.report / "index.html"))
         return int(document["run"]["exit_status"])
 
 

@@ -6,17 +6,18 @@ What peers said is escaped, and never read as rich's markup. On something that i
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, List, Optional, TextIO
+from typing import Any, Dict, List, Optional, Set, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cts import results, summary
-from cts.common import FAILING, clip, printable
+from cts.common import clip, plural, printable
 
 _STYLES = {"bad": "bold red", "finding": "yellow", "good": "green", "none": "dim"}
 _SHOWN_MAX = 20
+_MESSAGE_MAX = 800  # the fact is often at the end of a message
 
 
 class Progress:
@@ -50,8 +51,8 @@ class Progress:
         self._last = ""
 
 
-def _matrix(document: Dict[str, Any]) -> Table:
-    pairings, families, cells = summary.matrix(document["results"])
+def _matrix(records: List[Dict[str, Any]]) -> Table:
+    pairings, families, cells = summary.matrix(records)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("server ← client")
     for family in families:
@@ -76,17 +77,34 @@ def _place(group: List[Dict[str, Any]]) -> str:
     return f"{group[0]['case']}{f' [{shapes}]' if shapes else ''}, {summary.pairing_title(group[0].get('pairing', ''))}"
 
 
-def _unexpected(records: List[Dict[str, Any]], arguments: Dict[str, List[str]]) -> List[Text]:
+def _told(records: List[Dict[str, Any]], rerun: summary.Rerun, style: str, indent: str = "") -> List[Text]:
+    """For each group of records where it is, what was found, and the command that runs it again."""
     groups = _grouped(records)
     lines: List[Text] = []
     for group in groups[:_SHOWN_MAX]:
-        lines.append(Text(printable(f"{group[0]['outcome']}: {_place(group)}"), style="bold red"))
+        lines.append(Text(indent + printable(f"{group[0]['outcome']}: {_place(group)}"), style=style))
         for message in list(dict.fromkeys(r["message"] for r in group if r["message"]))[:2]:
-            lines.append(Text("  " + clip(printable(message), 400)))
-        lines.append(Text("  " + printable(summary.reproduce(group[0], arguments)), style="dim"))
+            lines.append(Text(f"{indent}  {clip(printable(message), _MESSAGE_MAX)}"))
+        lines.append(Text(f"{indent}  {printable(rerun.record(group[0]))}", style="dim"))
     if len(groups) > _SHOWN_MAX:
-        lines.append(Text(f"… and {len(groups) - _SHOWN_MAX} more; the report has them all"))
+        lines.append(Text(f"{indent}… and {len(groups) - _SHOWN_MAX} more; the report has them all"))
     return lines
+
+
+def _not_held(records: List[Dict[str, Any]], rerun: summary.Rerun) -> List[Text]:
+    """What does not hold and does not gate."""
+    if not records:
+        return []
+    reasons = ", ".join(sorted({summary.why_not_gating(r) for r in records}))
+    verb = "does" if len(records) == 1 else "do"
+    head = f"{plural(len(records), 'result')} that {verb} not hold and {verb} not gate ({reasons}):"
+    return [Text(head), *_told(records, rerun, "yellow", "  ")]
+
+
+def _of_failed_starts(run: Dict[str, Any], records: List[Dict[str, Any]]) -> Set[str]:
+    """The pairings of which nothing is to be said but the error that names them: nothing of them ever ran."""
+    named = {e.partition(": ")[0] for e in run.get("errors", [])}
+    return named - {r.get("pairing", "") for r in records if r["outcome"] not in ("crashed", "hung", "not_applicable")}
 
 
 def _findings(records: List[Dict[str, Any]]) -> List[Text]:
@@ -95,7 +113,7 @@ def _findings(records: List[Dict[str, Any]]) -> List[Text]:
     for record in records:
         if record["outcome"] == "expected_failure":
             by_reason.setdefault((record["case"], record.get("expected", "")), []).append(record)
-    lines = [Text(f"{len(by_reason)} findings, as expected", style="bold")] if by_reason else []
+    lines = [Text(f"{plural(len(by_reason), 'finding')}, as expected", style="bold")] if by_reason else []
     for (case, reason), found in by_reason.items():
         names = sorted({summary.pairing_title(r.get("pairing", "")) for r in found})
         where = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
@@ -112,7 +130,7 @@ def _run_wide(run: Dict[str, Any]) -> List[Text]:
     for s in run["offers_shrunk"]:
         gone = ", ".join([*s["operations"], *s["features"]]) or "the mode"
         lines.append(Text(printable(f"offer shrank: {s['implementation']} ({s['mode']}): {gone}"), style="bold red"))
-    if not results.canaries_right(run["canary"]):
+    if results.suspicious(run["canary"]):
         told = ", ".join(f"{k} is {v}" for k, v in run["canary"].items())
         lines.append(
             Text(f"The suite cannot be trusted: its canary cases came out wrong ({printable(told)}).", style="bold red")
@@ -124,9 +142,7 @@ def _run_wide(run: Dict[str, Any]) -> List[Text]:
     return lines
 
 
-def show(
-    document: Dict[str, Any], arguments: Dict[str, List[str]], report: str, stream: Optional[TextIO] = None
-) -> None:
+def show(document: Dict[str, Any], rerun: summary.Rerun, report: str, stream: Optional[TextIO] = None) -> None:
     """Print the matrix, what was found, and the counts."""
     stream = stream or sys.stdout
     console = Console(file=stream, highlight=False, markup=False, soft_wrap=True, emoji=False)
@@ -135,25 +151,20 @@ def show(
             file=stream, highlight=False, markup=False, soft_wrap=True, emoji=False, width=200, no_color=True
         )
     run, records = document["run"], document["results"]
-    if records:
-        console.print(_matrix(document))
+    here = [r for r in records if r["outcome"] != "unavailable"]  # who is unavailable is named below
+    if here:
+        console.print(_matrix(here))
         console.print()
-    unexpected = [r for r in records if results.gates(r)]
-    ungated = [r for r in records if r["outcome"] in (*FAILING, "flaky", "unexpected_pass") and not results.gates(r)]
-    for line in [*_findings(records), *_unexpected(unexpected, arguments), *_run_wide(run)]:
+    silent = _of_failed_starts(run, records)
+    tellable = [r for r in here if r.get("pairing", "") not in silent]
+    unexpected = [r for r in tellable if results.gates(r)]
+    ungated = [r for r in tellable if summary.not_held(r)]
+    surprises = [r for r in tellable if r["outcome"] == "unexpected_pass" and not results.gates(r)]
+    for line in [*_findings(records), *_told(unexpected, rerun, "bold red"), *_told(surprises, rerun, "yellow")]:
         console.print(line)
-    if ungated:
-        console.print(
-            Text(f"{len(ungated)} results that do not hold and do not gate (SHOULD, MAY, or without evidence here):")
-        )
-        groups = _grouped(ungated)
-        for group in groups[:_SHOWN_MAX]:
-            text = f"  {group[0]['outcome']}: {_place(group)}: {group[0]['message']}"
-            console.print(Text(clip(printable(text), 200), style="yellow"))
-        if len(groups) > _SHOWN_MAX:
-            console.print(Text(f"  … and {len(groups) - _SHOWN_MAX} more; the report has them all"))
-    console.print(
-        Text(f"{summary.counts_line(run['outcomes'])} ({run['cases']} cases) in {run['wall_ms'] / 1000:.1f} s")
-    )
+    for line in [*_run_wide(run), *_not_held(ungated, rerun)]:
+        console.print(line)
+    cases = plural(run["cases"], "case")
+    console.print(Text(f"{summary.counts_line(records)} ({cases}) in {run['wall_ms'] / 1000:.1f} s"))
     if report:
         console.print(Text(f"report: {printable(report)}", style="dim"))

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import List, Optional, Type
 
+from cts.common import CannotRun
+
 try:
     import fcntl
 except ImportError:  # Windows: nothing is swept there
@@ -55,7 +57,7 @@ def sweep() -> List[Path]:
     removed: List[Path] = []
     if fcntl is None:
         return removed
-    parent = Path(tempfile.gettempdir())
+    parent = Path(_parent())
     for name in os.listdir(parent):
         lock_fd = _stale(parent / name) if _NAME.match(name) else None
         if lock_fd is None:
@@ -68,11 +70,25 @@ def sweep() -> List[Path]:
     return removed
 
 
+# A case pads paths to the 103 bytes that every Unix has for a socket; below its work directory it needs about 45.
+_PARENT_MAX = 50
+
+
+def _parent() -> str:
+    """Where work directories go: TMPDIR, or /tmp if that is too long for the names of sockets."""
+    parent = os.path.realpath(tempfile.gettempdir())
+    if len(os.fsencode(parent)) <= _PARENT_MAX:
+        return parent
+    if os.access("/tmp", os.W_OK | os.X_OK):
+        return "/tmp"
+    raise CannotRun(f"TMPDIR is too long for the names of sockets ({parent}), and /tmp cannot be written to")
+
+
 class WorkDir:
     """A context manager that makes the directory of run `run_id`, keeps it locked, and removes it at the end."""
 
     def __init__(self, run_id: str) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=f"cts-{run_id[:8]}-"))
+        self.path = Path(tempfile.mkdtemp(prefix=f"cts-{run_id[:8]}-", dir=_parent()))
         # Locked before it gets the name that a sweep looks for: there is no moment in which it looks dead.
         self._fd = os.open(self.path / "lock.new", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         if fcntl is not None:

@@ -2,9 +2,10 @@
 
 FAKE_BEHAVIOUR names a JSON file: {"cases": [ids], "state": directory, "ID": {...}}. What a case may say:
 `alone` (of one process); `outcome`, `message`, `blame`; `shapes`; `claims` (the shape its record has instead);
-`only` (pairing in which this holds); `passes_at` (run number from which it passes); `crash` (signal, in the first
-`crash_times` runs); `silent` (no record); `wait_for` (file whose appearance it waits for, having made `started`);
-`child` (leaves a process behind, whose pid it writes there).
+`only` (pairing in which this holds), `otherwise` (the outcome elsewhere); `passes_at` (run number from which it
+passes); `crash` (signal, in the first `crash_times` runs); `silent` (no record); `wait_for` (file whose appearance it
+waits for, having made `started`); `hello` (its trace shows that the server answered hello); `child` (leaves a process
+behind, whose pid it writes there).
 """
 
 import fnmatch
@@ -33,7 +34,7 @@ def write(path, value):
         file.write(json.dumps(value) + "\n")
 
 
-def trace(plan, pairing, case, shape, seq):
+def trace(plan, pairing, case, shape, seq, hello):
     request = {
         "id": seq,
         "op": "local.listen",
@@ -42,6 +43,8 @@ def trace(plan, pairing, case, shape, seq):
         "name": f"{plan['work_dir']}/cts-{plan['run_id']}-1",
     }
     common = {"t_us": 1, "pairing": pairing, "case": case, "shape": shape, "role": "server", "pid": 7}
+    if hello:
+        write(plan["trace"], {"seq": seq, **common, "kind": "end", "reply": {"id": 0, "implementation": "fake"}})
     write(plan["trace"], {"seq": seq, **common, "kind": "begin", "request": request})
     write(
         plan["trace"],
@@ -66,11 +69,11 @@ def run_case(plan, test, does, state, seq):
     if "crash" in does and applies and number <= does.get("crash_times", 1000):
         os.kill(os.getpid(), does["crash"])
         time.sleep(60)
-    outcome = does.get("outcome", "passed") if applies else "passed"
+    outcome = does.get("outcome", "passed") if applies else does.get("otherwise", "passed")
     if number >= does.get("passes_at", 1 << 30):
         outcome = "passed"
     shape = does.get("claims", shape)
-    trace(plan, pairing, case, shape, seq)
+    trace(plan, pairing, case, shape, seq, does.get("hello", False))
     record = {
         "case": case,
         "requirement": does.get("requirement", "MUST"),

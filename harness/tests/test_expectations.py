@@ -37,7 +37,7 @@ class Matching(Checkout):
             (record["outcome"], record["expected"], record["observed"]),
             ("expected_failure", "It never does.", "failed"),
         )
-        self.assertIn("1 findings, as expected", self.out)
+        self.assertIn("1 finding, as expected", self.out)
 
     def test_all_that_may_be_named(self) -> None:
         extra = 'shape = ""\nmode = "async"\nwith = "ref"\nversion = ">=2,<3"\nlink = "https://example.org/x"\n'
@@ -110,6 +110,34 @@ class Matching(Checkout):
         self.expectation("other", HEAD.format(role="client", outcome="hung"))
         self.run_cts("--peer", "other", "--expect", str(path))
 
+    def test_option_for_somebody_who_takes_no_part(self) -> None:
+        path = self.base / "mine.toml"
+        path.write_text('schema = 1\nimplementation = "somebody"\nos = "linux"\n')
+        status, _, err = self.cts("run", "--peer", "other", "--expect", str(path), "--report", str(self.report))
+        self.assertEqual((status, "somebody, which takes no part in this run; these do: ref, other" in err), (2, True))
+
+    def test_file_that_is_no_toml(self) -> None:
+        path = self.base / "mine.toml"
+        for data in (b"\xff\xfe", b"= 3", b"a = 1979-13-45"):
+            path.write_bytes(data)
+            status, _, err = self.cts("run", "--peer", "other", "--expect", str(path), "--report", str(self.report))
+            self.assertEqual((status, "mine.toml is no TOML" in err), (2, True))
+
+    def test_only_files_of_what_comes_with_the_suite_are_written_unasked(self) -> None:
+        self.run_cts("--peer", self.command(implementation="mine"), "--with", "other", status=0)
+        folder = self.root / "conformance/expectations"
+        status, _, err = self.cts("expect", str(self.report))
+        self.assertEqual((status, "--implementation mine --output FILE" in err, folder.exists()), (2, True, False))
+        self.run_cts("--peer", self.command(implementation="mine"))
+        status, _, err = self.cts("expect", str(self.report))
+        self.assertEqual((status, "say where its expectations go: --output FILE" in err), (2, True))
+        mine = self.base / "mine.toml"
+        self.assertEqual(self.cts("expect", str(self.report), "--output", str(mine))[0], 0)
+        self.assertEqual((expectations.load(mine, self.root).implementation, folder.exists()), ("mine", False))
+        self.run_cts("--peer", "other", status=1)
+        status, _, err = self.cts("expect", str(self.report), "--output", str(mine))
+        self.assertEqual((status, "is for mine, not for other" in err), (2, True))
+
     def test_file_of_a_wrong_shape(self) -> None:
         self.expectation("other", HEAD.format(role="waiter", outcome="failed"))
         status, _, err = self.cts("run", "--peer", "other", "--report", str(self.report), "--os", "linux")
@@ -121,6 +149,19 @@ class Matching(Checkout):
         self.expectation("other", offer)
         shrunk = self.run_cts("--peer", "other", status=1)["run"]["offers_shrunk"]
         self.assertEqual([(s["operations"], s["features"]) for s in shrunk], [(["stream.split"], ["lanes"])])
+
+    def test_offer_of_another_version_is_not_held_against_it_and_keeps_its_version(self) -> None:
+        self.behaviour["Alpha.One"] = {}
+        offer = '[[offer]]\nmode = "async"\nversion = "{}"\noperations = ["stream.split"]\nfeatures = []\n'
+        path = self.expectation("other", offer.format(">=3"))
+        self.assertEqual(self.run_cts("--peer", "other")["run"]["offers_shrunk"], [])
+        self.expectation("other", offer.format(">=2"))
+        self.assertEqual(len(self.run_cts("--peer", "other", status=1)["run"]["offers_shrunk"]), 1)
+        self.assertEqual(self.cts("expect", str(self.report))[0], 0)
+        offers = expectations.load(path, self.root).offers
+        self.assertEqual(
+            [(o["mode"], o["version"], "stream.split" in o["operations"]) for o in offers], [("async", ">=2", False)]
+        )
 
     def test_mode_that_is_not_offered_any_more(self) -> None:
         self.behaviour["Alpha.One"] = {}

@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Dict, List
 
-from cts import hello, junit, report, results, terminal, test_command, trace
+from cts import hello, junit, report, results, summary, terminal, test_command, trace
 from cts.common import printable
 from cts.runner import last_begun, parse_listing
 from tests.support import Checkout
@@ -64,7 +64,7 @@ class Hostile(Checkout):
                 return True
 
         screen = Screen()
-        terminal.show(self.document, {}, "report", screen)
+        terminal.show(self.document, summary.Rerun(self.root, self.document["run"]), "report", screen)
         self.assertNotIn("\x1b[2J", screen.getvalue())
         self.assertNotIn("\x07", screen.getvalue())
         self.assertIn("\\x1b[31m", screen.getvalue())
@@ -240,6 +240,12 @@ class Parts(unittest.TestCase):
     def test_hello_quotes_last_words_and_keeps_its_deadline(self) -> None:
         with self.assertRaisesRegex(hello.PeerError, "last words: oh no"):
             hello.probe(["sh", "-c", "echo oh no >&2"])
+        with self.assertRaisesRegex(hello.PeerError, "exit status 3, without an answer to hello"):
+            hello.probe(["sh", "-c", "exit 3"])
+        with self.assertRaisesRegex(hello.PeerError, "was ended by SIGSEGV"):
+            hello.probe(["sh", "-c", "kill -SEGV $$"])
+        with self.assertRaisesRegex(hello.PeerError, "closed its output"):
+            hello.probe(["sh", "-c", "exec >&-; exec sleep 1000"])
         with self.assertRaisesRegex(hello.PeerError, "within 0.1 s"):
             hello.probe(["sleep", "1000"], deadline_s=0.1)
         with self.assertRaisesRegex(hello.PeerError, "exceeds 65536"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +14,9 @@ import time
 import unittest
 from pathlib import Path
 
-from cts import schemas, workdir
-from cts.common import repository_root
-from tests.support import CASES, Checkout
+from cts import peers, schemas, summary, workdir
+from cts.common import CannotRun, repository_root
+from tests.support import CASES, HERE, Checkout
 
 ALONE = "ref:blocking>ref:blocking"
 HARNESS = str(repository_root() / "harness")
@@ -103,6 +105,25 @@ class Runs(Checkout):
         )
         self.assertIn("unavailable: other: needs no-such-program", self.out)
 
+    def test_unavailable_is_counted_for_every_wanted_case(self) -> None:
+        self.third_party("other", extra='toolchain = [{ program = "no-such-program" }]\nmodes = ["async"]')
+        document = self.run_cts("--cases", "Alpha.*", "--cases", "Beta.Alone")
+        records = [r for r in document["results"] if r["outcome"] == "unavailable"]
+        self.assertEqual([r["case"] for r in records], ["Alpha.One", "Alpha.Two", "Beta.Alone"])
+        self.assertEqual({r["pairing"] for r in records}, {"other:async>other:async"})
+        self.assertEqual(
+            (records[0]["server"], records[0]["client_mode"], records[2]["peer"]), ("other", "async", "other")
+        )
+        self.assertIn("other is unavailable: needs no-such-program", records[0]["message"])
+        self.assertEqual(document["run"]["outcomes"]["unavailable"], 3)
+        peer = document["run"]["peers"][1]
+        self.assertEqual(
+            (peer["name"], peer["available"], peer["by_mode"], peer["arguments"]), ("other", False, {}, [])
+        )
+        self.assertEqual(schemas.problems(repository_root(), "results", document), [])
+        self.assertNotIn("other alone", self.out)  # in the terminal's matrix it would be a row of dashes
+        self.assertIn('class="away"><td>other alone (async), unavailable', (self.report / "index.html").read_text())
+
     def test_too_old_toolchain(self) -> None:
         python = sys.executable
         tool = f'toolchain = [{{ program = "{python}", version = ["{python}", "--version"], minimum = "99" }}]'
@@ -147,14 +168,163 @@ class Runs(Checkout):
         self.behaviour["Alpha.Two"] = {"outcome": "failed", "message": "expected end, got ok", "blame": "client"}
         document = self.run_cts(status=1)
         self.assertEqual(document["run"]["outcomes"]["failed"], 2)
-        self.assertIn("./cts run --cases Alpha.Two --peer ref --mode blocking", self.out)
+        self.assertIn("/root/cts run --cases Alpha.Two --peer ref --mode blocking", self.out)
         self.assertIn("expected end, got ok", self.out)
 
     def test_should_and_missing_evidence_do_not_gate(self) -> None:
         self.behaviour["Alpha.One"] = {"outcome": "failed", "requirement": "SHOULD"}
         self.behaviour["Alpha.Two"] = {"outcome": "failed", "gates": False}
         self.run_cts()
-        self.assertIn("4 results that do not hold and do not gate", self.out)
+        self.assertIn("4 results that do not hold and do not gate (SHOULD, no evidence here)", self.out)
+        self.assertIn("8 passed, 0 failed, 4 not held (SHOULD, no evidence here) (5 cases)", self.out)
+        self.assertIn("<b>4</b>not held (SHOULD, no evidence here)", (self.report / "index.html").read_text())
+
+    def test_what_does_not_gate_is_told_whole_with_its_command(self) -> None:
+        message = "it answered " + "x" * 500 + " in the end"
+        self.behaviour["Alpha.One"] = {"outcome": "failed", "requirement": "MAY", "message": message}
+        self.run_cts("--mode", "blocking", "--cases", "Alpha.One")
+        self.assertIn("1 result that does not hold and does not gate (MAY)", self.out)
+        self.assertIn(message, self.out)
+        self.assertIn("cts run --cases Alpha.One --peer ref --mode blocking", self.out)
+        self.assertIn("0 passed, 0 failed, 1 not held (MAY) (1 case)", self.out)
+
+    def test_what_is_said_to_run_is_what_is_offered(self) -> None:
+        self.run_cts("--mode", "blocking")
+        self.assertIn("running 4 cases in 1 pairing\n", self.err)  # Beta.Alone needs what nobody offers
+
+    def test_label_of_a_system_that_is_none(self) -> None:
+        status, _, err = self.cts("run", "--os", "linuks", "--report", str(self.report))
+        self.assertEqual((status, "valid here: linux" in err), (2, True))
+
+    def test_offering_nothing(self) -> None:
+        command = self.command(operations=["hello", "configure", "reset", "pending"])
+        status, _, err = self.cts("run", "--peer", command, "--report", str(self.report))
+        self.assertEqual((status, "it offers nothing" in err), (2, True))
+
+    # ----------------------------------------------------------------------------------- names relative to a directory
+
+    def inside(self, directory: Path) -> None:
+        """Change to a directory for the rest of the test."""
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(directory)
+
+    def test_files_that_a_command_names_are_found_from_anywhere(self) -> None:
+        shutil.copy(HERE / "fake_peer.py", self.base / "my_peer.py")
+        self.inside(self.base)
+        document = self.run_cts("--peer", f"{sys.executable} my_peer.py")
+        self.assertIn("fake:blocking>ref:blocking", {r["pairing"] for r in document["results"]})
+        arguments = document["run"]["peers"][1]["arguments"]
+        self.assertEqual(arguments, ["--peer", f"{sys.executable} {self.base / 'my_peer.py'}"])
+
+    def test_what_cannot_be_found_from_anywhere_is_found_out_at_hello(self) -> None:
+        self.inside(self.base)
+        (self.base / "lib.txt").touch()
+        command = "sh -c 'cat lib.txt && exec " + self.command().replace("'", "'\"'\"'") + "'"
+        status, _, err = self.cts("run", "--peer", command, "--report", str(self.report))
+        self.assertEqual((status, "exit status 1" in err, "lib.txt" in err), (2, True, True), err)
+        self.assertNotIn("trusted", err)
+
+    def test_options_and_what_is_no_file_stay(self) -> None:
+        self.inside(self.base)
+        (self.base / "-x").touch()
+        (self.base / "server").mkdir()
+        self.assertEqual(peers.absolute_command("sh -x server none")[1:], ["-x", "server", "none"])
+
+    # ---------------------------------------------------------------------------------------- peers that do not start
+
+    def test_peer_that_does_not_start_for_the_cases(self) -> None:
+        for case in self.behaviour["cases"]:
+            self.behaviour[case] = {"outcome": "crashed", "blame": "server", "message": "given up, because: it is gone"}
+        self.third_party("other", {"modes": ["async"]})
+        for case in self.behaviour["cases"]:
+            self.behaviour[case]["only"] = "other:async>ref:blocking"
+        self.behaviour["Canary.MustFail"]["otherwise"] = "failed"
+        self.behaviour["Canary.NotOffered"]["otherwise"] = "not_applicable"
+        document = self.run_cts("--peer", "other", status=2)
+        self.assertEqual(document["run"]["canary"], {"must_fail": "failed", "not_offered": "not_applicable"})
+        self.assertEqual(len(document["run"]["errors"]), 1)
+        self.assertRegex(document["run"]["errors"][0], "^other:async>ref:blocking: other .*did not start.*it is gone")
+        self.assertNotIn("trusted", self.out)
+        self.assertNotIn("crashed: Alpha.One", self.out)
+        self.assertEqual(document["run"]["outcomes"]["crashed"], 5)
+
+    def test_no_pairing_starts(self) -> None:
+        for case in self.behaviour["cases"]:
+            self.behaviour[case] = {"outcome": "hung", "blame": "server"}
+        document = self.run_cts("--mode", "blocking", status=2)
+        self.assertEqual(document["run"]["canary"], {"must_fail": "not_run", "not_offered": "not_run"})
+        self.assertNotIn("trusted", self.out + (self.report / "junit.xml").read_text())
+        self.assertEqual(schemas.problems(repository_root(), "results", document), [])
+
+    def test_crashing_in_every_case_is_no_failure_to_start(self) -> None:
+        for case in CASES:
+            self.behaviour[case] = {"outcome": "crashed", "blame": "server", "hello": True}
+        document = self.run_cts("--mode", "blocking", status=1)
+        self.assertEqual(document["run"]["errors"], [])
+
+    def test_library_that_is_a_directory(self) -> None:
+        status, _, err = self.cts("run", "--library", str(self.base), "--report", str(self.report))
+        self.assertEqual((status, "is a directory" in err), (2, True))
+
+    def test_library_that_cannot_be_loaded_is_named_once(self) -> None:
+        library = self.base / "libthing.so"
+        library.touch()
+        self.artifacts.peer.write_text('#!/bin/sh\necho "peer: $2: $2: file too short" >&2\nexit 2\n')
+        with self.assertRaises(CannotRun) as caught:
+            peers.library(library, self.artifacts.peer, [])
+        self.assertEqual(str(caught.exception).count("libthing.so"), 1)
+        self.assertIn("exit status 2", str(caught.exception))
+        self.assertIn("file too short", str(caught.exception))
+
+    # ------------------------------------------------------------------------------------------------ running it again
+
+    def test_explain_names_the_implementation_of_the_run(self) -> None:
+        library = self.base / "libthing.so"
+        library.touch()
+        self.run_cts("--library", str(library))
+        self.inside(self.tmp)
+        out = self.cts("explain", "Alpha.Two", "--report", str(self.report))[1]
+        self.assertIn(f"  ../root/cts run --cases Alpha.Two --library {library}\n", out)
+        self.run_cts("--peer", self.command(implementation="mine"), "--with", "ref")
+        out = self.cts("explain", "Alpha.Two", "--report", str(self.report))[1]
+        self.assertIn(f"--cases Alpha.Two --peer {shlex.quote(self.command(implementation='mine'))} --with ref\n", out)
+
+    def test_library_keeps_its_option_against_another_third_party(self) -> None:
+        self.third_party("other")
+        library = self.base / "libthing.so"
+        library.touch()
+        self.behaviour["Alpha.One"] = {"outcome": "failed", "only": "other:blocking>libthing:blocking"}
+        self.run_cts("--library", str(library), "--with", "other", status=1)
+        self.assertIn(f"run --cases Alpha.One --library {library} --with other --mode blocking", self.out)
+
+    def test_expectations_that_were_given_are_given_again(self) -> None:
+        self.third_party("other")
+        file = self.base / "mine.toml"
+        file.write_text('schema = 1\nimplementation = "other"\nos = "linux"\n')
+        self.behaviour["Alpha.One"] = {"outcome": "failed"}
+        self.run_cts("--peer", "other", "--expect", str(file), status=1)
+        self.assertIn(f"--mode blocking --expect {file}", self.out)
+        self.assertIn(
+            f" --peer other --expect {file}\n", self.cts("explain", "Alpha.One", "--report", str(self.report))[1]
+        )
+
+    def test_launcher_from_here(self) -> None:
+        (self.root / "deep/er").mkdir(parents=True)
+        for directory, wanted in ((self.root, "./cts"), (self.root / "deep/er", "../../cts"), (self.base, "root/cts")):
+            self.inside(directory)
+            self.assertEqual(summary.launcher(self.root), wanted)
+        self.inside(Path("/"))
+        self.assertEqual(summary.launcher(self.root), str(self.root / "cts"))
+        deep = self.base.joinpath(*"abcdefghijklmnopqrstuvwxyz")
+        deep.mkdir(parents=True)
+        self.inside(deep)
+        self.assertEqual(summary.launcher(self.root), str(self.root / "cts"))
+
+    def test_files_are_named_from_here(self) -> None:
+        self.inside(self.base)
+        arguments = ["--peer", f"{self.base / 'my_peer'} -v {self.base / 'x/data'} /elsewhere"]
+        rerun = summary.Rerun(self.root, {"peers": [{"name": "mine", "arguments": arguments}]})
+        self.assertEqual(rerun.case("A.B"), "root/cts run --cases A.B --peer './my_peer -v x/data /elsewhere'")
 
     def test_flaky(self) -> None:
         self.behaviour["Alpha.One"] = {"outcome": "failed", "message": "once", "passes_at": 3}
