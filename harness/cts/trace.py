@@ -1,7 +1,8 @@
 """The canonical trace, derived from the raw one (spec/results.md): what two systems' runs must have in common.
 
 Per pairing, case and shape, and there per role and lane, the operations in order with their arguments, status, length
-and digest. Ids, process ids, times and raw handles are dropped; names of the run become labels in order of appearance;
+and digest. Ids, process ids, times and raw handles are dropped; handles and names of the run become labels in order of
+appearance;
 consecutive reads that merely came in pieces are folded into one.
 """
 
@@ -21,6 +22,7 @@ Key = Tuple[str, str, str]
 _REQUEST_DROPPED = {"id", "op", "lane", "watch", "raw"}
 _REPLY_KEPT = ("status", "length", "crc32", "kind", "name", "text", "native", "max")
 _HOST_SPECIFIC = ("pid", "uid", "gid")
+_HANDLE_KEYS = ("on", "as", "read_as", "write_as")
 _FOLDED = ("stream.read",)
 # A name of the run: what begins with `cts-` and digits of the run id, and the directories before it.
 _RUN_NAME = re.compile(rb"(?:/[^\0]*?/|/)?cts-[0-9a-f]{8,32}[^\0]*")
@@ -88,8 +90,12 @@ def crc32_combine(first: int, second: int, second_length: int) -> int:
     return first ^ second
 
 
-def _arguments(request: Event, labels: Labels) -> Event:
+def _arguments(request: Event, labels: Labels, handles: Dict[str, str]) -> Event:
+    """The arguments as every run has them. `handles`: label of each handle of the peer, in order of appearance."""
     kept = {k: v for k, v in request.items() if k not in _REQUEST_DROPPED}
+    for key in _HANDLE_KEYS:
+        if isinstance(kept.get(key), str):
+            kept[key] = handles.setdefault(kept[key], f"<handle-{len(handles) + 1}>")
     if isinstance(request.get("raw"), dict):
         kept["raw"] = request["raw"].get("kind", "")
     return {k: labels.replace(v) for k, v in kept.items()}
@@ -136,6 +142,7 @@ def canonical(events: Iterable[Event]) -> Dict[str, List[Event]]:
     An operation without a reply has an empty answer. Lane `control` is the runner's own business and left out.
     """
     labels = Labels()
+    handles: Dict[str, Dict[str, str]] = {}
     lanes: Dict[str, List[Event]] = {}
     open_ones: Dict[Tuple[Any, Any], Event] = {}
     for event in sorted(events, key=lambda e: e.get("seq", 0)):
@@ -144,7 +151,8 @@ def canonical(events: Iterable[Event]) -> Dict[str, List[Event]]:
             lane = request.get("lane", "a")
             if lane == "control" or request.get("op") in ("hello", "configure", "reset", "pending"):
                 continue
-            operation = {"op": request.get("op", ""), "arguments": _arguments(request, labels), "answer": {}}
+            arguments = _arguments(request, labels, handles.setdefault(str(event.get("role", "")), {}))
+            operation = {"op": request.get("op", ""), "arguments": arguments, "answer": {}}
             open_ones[event.get("role"), request.get("id")] = operation
             lanes.setdefault(f"{event.get('role', '')}/{lane}", []).append(operation)
         elif event.get("kind") == "end" and isinstance(event.get("reply"), dict):

@@ -199,9 +199,22 @@ class Canonical(unittest.TestCase):
 
         self.assertEqual(told(1, "5"), told(2, "6"))
 
+    def test_handles_become_labels(self) -> None:
+        def events(first: str, second: str) -> List[Dict[str, Any]]:
+            requests = [
+                {"id": 1, "op": "local.connect", "as": first},
+                {"id": 2, "op": "local.connect", "as": second},
+                {"id": 3, "op": "stream.close", "on": first},
+            ]
+            return [{"seq": r["id"], "kind": "begin", "role": "client", "request": r} for r in requests]
+
+        told = trace.canonical(events("s31", "s32"))
+        self.assertEqual(told, trace.canonical(events("s7", "s9")))
+        self.assertNotEqual(told, trace.canonical(events("s7", "s7")))
+
     def test_no_reply(self) -> None:
         told = trace.canonical(self.events(("client", {"op": "stream.read", "on": "s"}, None)))
-        self.assertEqual(trace.sentence(told["client/a"][0]), "stream.read s → (no reply)")
+        self.assertEqual(trace.sentence(told["client/a"][0]), "stream.read <handle-1> → (no reply)")
 
     def test_crc32_combine(self) -> None:
         for one, two in ((b"", b"x"), (b"x", b""), (b"a" * 1000, b"b" * 70001), (b"abc", b"d")):
