@@ -202,11 +202,25 @@ def _sanitizer(config: str) -> Step:
     return Step(f"bazel test, {config}", test, thorough=True)
 
 
-def gate(project: Project) -> Count:
-    """`cts run`: the reference and every third party that can run here, with nothing unexpected."""
+def example_library(project: Project) -> Count:
+    """`cts run --library` with the library in docs/examples, which the reference is no part of."""
+    label = "//docs/examples/minimal_library:libminimal.so"
+    status, output = _call([build.bazel(), "build", "--noshow_progress", "--color=no", label], project.root)
+    if status != 0:
+        return Count(failed=1, detail=output)
+    return gate(project, "--library", "bazel-bin/docs/examples/minimal_library/libminimal.so")
+
+
+def example_peer(project: Project) -> Count:
+    """`cts run --peer COMMAND` with the Python kit's minimal peer."""
+    return gate(project, "--peer", "python3 conformance/kits/python/minimal_peer.py")
+
+
+def gate(project: Project, *options: str) -> Count:
+    """`cts run`: with no options the reference and every third party that can run here; nothing may be unexpected."""
     with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
         target = Path(directory) / "report"
-        argv = [sys.executable, "-m", "cts", "run", "--report", str(target)]
+        argv = [sys.executable, "-m", "cts", "run", "--report", str(target), *options]
         status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
         if not (target / "results.json").exists():
             return Count(failed=1, detail=output, could_not_run=status == 2)
@@ -258,6 +272,8 @@ STEPS: List[Step] = [
     ),
     _kit("go", "go", "**/*_test.go", ["go", "test", "-v", "./..."], r"^--- PASS"),
     _kit("rust", "cargo", "Cargo.toml", ["cargo", "test"], r"^test .* ok$"),
+    Step("cts run --library", example_library),
+    Step("cts run --peer", example_peer),
     Step("cts run", gate),
     _sanitizer("asan"),
     _sanitizer("ubsan"),
