@@ -143,7 +143,7 @@ Raw Reply::raw() const {
 
 std::string Reply::describe() const {
   std::string text = operation_ + " answered " + (status_.empty() ? "nothing" : status_);
-  if (json_.contains("native") && json_["native"].is_number()) text += " (native " + json_["native"].dump() + ")";
+  if (json_.contains("error") && json_["error"].is_number()) text += " (error " + json_["error"].dump() + ")";
   if (json_.contains("length") && json_["length"].is_number()) text += ", length " + json_["length"].dump();
   std::string data;
   if (json_.contains("data") && BytesFromJson(json_["data"], &data) && data.size() <= 64)

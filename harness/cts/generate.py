@@ -378,7 +378,7 @@ def protocol_schema(d: Definition) -> str:
     reply = {
         "id": {"type": "integer", "minimum": 0, "maximum": _LIMIT},
         "status": {"enum": [s.name for s in d.statuses]},
-        "native": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+        "error": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
         "why": {"type": "string"},
     }
     event = {"id": reply["id"], "event": {"const": "begun"}, "tid": _JSON_TYPES["u64"]}

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import unquote, urlparse
 
-from cts import build, generate, report, results, spec_command
+from cts import build, generate, report, results, schemas, spec_command, trace
 from cts.common import CannotRun, cache_dir, printable
 from cts.project import Project
 
@@ -225,8 +225,12 @@ def gate(project: Project, *options: str) -> Count:
         if not (target / "results.json").exists():
             return Count(failed=1, detail=output, could_not_run=status == 2)
         document = report.load(target)
+        wrong = schemas.problems(project.root, "results", document)
+        wrong += schemas.ProtocolChecker(project.root).problems(trace.events(target / "trace.jsonl"))
     passed, failed = results.case_counts(document["results"])
     run = document["run"]
+    failed += len(wrong)
+    output += "".join(f"\nagainst the schema: {w}" for w in wrong)
     failed += len(run["unmatched_expectations"]) + len(run["offers_shrunk"]) + len(run["errors"])
     failed = max(failed, 1) if status != 0 else failed
     return Count(passed, failed, output if failed else "", could_not_run=status == 2)

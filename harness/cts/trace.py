@@ -103,8 +103,6 @@ def _arguments(request: Event, labels: Labels, handles: Dict[str, str]) -> Event
 
 def _answer(reply: Event, labels: Labels) -> Event:
     kept = {k: reply[k] for k in _REPLY_KEPT if k in reply}
-    if isinstance(kept.get("native"), int):
-        del kept["native"]  # the system's error number: for people, and another on each system
     kept.update({k: "*" for k in _HOST_SPECIFIC if k in reply})
     if isinstance(reply.get("raw"), dict):
         kept["raw"] = reply["raw"].get("kind", "")

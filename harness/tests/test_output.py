@@ -166,7 +166,7 @@ class Canonical(unittest.TestCase):
                 (
                     "client",
                     {"op": "local.connect", "as": "c", "kind": "native", "name": {"b64": abstract}},
-                    {"status": "refused", "native": 111},
+                    {"status": "refused", "error": 111},
                 ),
             )
         )

@@ -1186,7 +1186,7 @@ static void put_head(builder *b, uint64_t id, cts_outcome outcome) {
   put_text(b, outcome.status);
   put_text(b, "\"");
   if (outcome.native != 0) {
-    put_text(b, ",\"native\":");
+    put_text(b, ",\"error\":");
     put_u64(b, outcome.native);
   }
 }

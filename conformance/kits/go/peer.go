@@ -238,7 +238,7 @@ func reply(id uint64, results object, err error) object {
 	status, native := statusOf(err)
 	message["status"] = status
 	if native != 0 {
-		message["native"] = native
+		message["error"] = native
 	}
 	if err != nil && status != "end" {
 		message["why"] = cutWhy(err.Error())

@@ -719,7 +719,7 @@ class Runtime {
     const succeeded = !(result instanceof Outcome);
     if (call) this.leave(call, succeeded);
     const reply = { id: request.id, status: succeeded ? 'ok' : result.status };
-    if (!succeeded && result.native) reply.native = result.native;
+    if (!succeeded && result.native) reply.error = result.native;
     if (!succeeded && result.why) reply.why = shorten(result.why);
     for (const [name, value] of Object.entries((succeeded ? result : result.results) || {})) {
       reply[name] = Buffer.isBuffer(value) ? encodeBytes(value) : value;

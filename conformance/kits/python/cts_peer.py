@@ -1043,7 +1043,7 @@ def _reply_of(request_id: int, call: Optional[Call], result: Any) -> Dict[str, A
     if isinstance(result, Outcome):
         reply: Dict[str, Any] = {"id": request_id, "status": result.status}
         if result.native:
-            reply["native"] = result.native
+            reply["error"] = result.native
         if result.why:
             reply["why"] = _shorten(result.why)
         results = result.results

@@ -285,7 +285,7 @@ class PeerTest(unittest.TestCase):
         flush = self.ask("stream.flush", on="s")
         self.assertEqual((flush["status"], flush["why"]), ("failed", "RuntimeError: no class"))
         split = self.ask("stream.split", on="s", read_as="r", write_as="w")
-        self.assertEqual((split["status"], split["native"]), ("out_of_resources", 24))
+        self.assertEqual((split["status"], split["error"]), ("out_of_resources", 24))
         self.assertEqual(self.ask("stream.split", on="s", read_as="r", write_as="r")["status"], "invalid_argument")
         self.assertEqual(self.ask("stream.close", on="s")["status"], "ok")  # it kept its name
 

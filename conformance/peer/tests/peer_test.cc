@@ -21,14 +21,14 @@ class PeerTest : public testing::TestWithParam<const char *> {
   PeerTest() : peer_({peer_path, "--library", library_path}) {}
 
   // Sends a request with the next id and returns the next line, without the id if it is that of the request, and
-  // without the native error, which decides nothing.
+  // without the error number, which decides nothing.
   std::string ask(const std::string &rest) {
     send(rest);
     return own_line();
   }
   void send(const std::string &rest) { peer_.send("{\"id\":" + std::to_string(++id_) + "," + rest + "}"); }
   std::string own_line() {
-    const std::string line = std::regex_replace(peer_.line(), std::regex(",\"native\":[0-9]+"), "");
+    const std::string line = std::regex_replace(peer_.line(), std::regex(",\"error\":[0-9]+"), "");
     const std::string head = "{\"id\":" + std::to_string(id_) + ",";
     return line.compare(0, head.size(), head) == 0 ? "{" + line.substr(head.size()) : line;
   }

@@ -321,7 +321,7 @@ TEST_F(KitTest, RepliesAreEscaped) {
   cts_add_text(call_, "d", "\x01\xc3\xa9\xff\x7f\n");
   cts_add_u64(call_, "e", UINT64_MAX);
   EXPECT_EQ(reply(cts_error(2, "no\nsuch")),
-            "{\"id\":5,\"status\":\"not_found\",\"native\":2,\"a\":\"a\\\"\\\\/\",\"b\":{\"b64\":\"AP8=\"},\"c\":\"\","
+            "{\"id\":5,\"status\":\"not_found\",\"error\":2,\"a\":\"a\\\"\\\\/\",\"b\":{\"b64\":\"AP8=\"},\"c\":\"\","
             "\"d\":\"\\u0001\xc3\xa9\\ufffd\\u007f\\u000a\",\"e\":18446744073709551615,\"why\":\"no\\u000asuch\"}\n");
 }
 

@@ -54,7 +54,7 @@ TEST(MinimalPeer, ServesAClientRole) {
   EXPECT_EQ(peer.ask(R"({"id":5,"op":"stream.read","on":"s","until":"some"})"),
             R"({"id":5,"status":"end","length":0,"crc32":0,"data":""})");
   EXPECT_EQ(peer.ask(R"({"id":6,"op":"stream.write","on":"s","data":"x"})"),
-            R"({"id":6,"status":"broken_pipe","native":32,"length":0,"why":"send"})");
+            R"({"id":6,"status":"broken_pipe","error":32,"length":0,"why":"send"})");
   EXPECT_EQ(peer.ask(R"({"id":7,"op":"stream.close","on":"s"})"), R"({"id":7,"status":"ok"})");
   EXPECT_EQ(peer.ask(R"({"id":8,"op":"stream.close","on":"s"})"),
             R"({"id":8,"status":"invalid_argument","why":"no handle has the name in on"})");

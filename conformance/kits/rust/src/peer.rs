@@ -392,7 +392,7 @@ fn reply(id: u64, outcome: Outcome) -> String {
     let status = outcome.failure.as_ref().map_or("ok", |failure| failure.status);
     fields.insert("status".to_owned(), status.into());
     if let Some(failure) = outcome.failure {
-        fields.extend(failure.native.map(|number| ("native".to_owned(), Json::Number(number.into()))));
+        fields.extend(failure.native.map(|number| ("error".to_owned(), Json::Number(number.into()))));
         if !failure.why.is_empty() {
             fields.insert("why".to_owned(), cut(&failure.why).into());
         }
