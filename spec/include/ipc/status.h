@@ -46,9 +46,10 @@ enum {
   IPC_NOT_CONNECTED = 18,
   /* The endpoint has a peer already. */
   IPC_ALREADY_CONNECTED = 19,
-  /* The buffer was smaller than the message; the length says how much is needed or was delivered. */
+  /* Less than the whole message: the buffer was smaller (the length says how much is needed or was delivered), or
+   * the bytes ended inside it. */
   IPC_MESSAGE_TRUNCATED = 20,
-  /* The message exceeds what can be sent whole; nothing was sent. */
+  /* The message exceeds what can be sent, or is accepted, whole; nothing was sent. */
   IPC_MESSAGE_TOO_LARGE = 21,
   /* Bytes received break their format. */
   IPC_MALFORMED = 22,
