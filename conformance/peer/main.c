@@ -58,6 +58,10 @@ static bool table_has(size_t slot) {
 static bool is_complete(cts_handler handler) {
   bool streams = library.stream_close != NULL && library.stream_free != NULL;
   bool listeners = library.listener_close != NULL && library.listener_free != NULL && library.listener_native != NULL;
+  if (handler == do_framing_decode) {
+    return library.decoder_feed != NULL && library.decoder_next != NULL && library.decoder_end != NULL &&
+           library.decoder_free != NULL;
+  }
   if (handler == do_local_connect || handler == do_listener_accept) return streams;
   return handler != do_local_listen || listeners;
 }

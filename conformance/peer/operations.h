@@ -29,6 +29,8 @@ cts_outcome do_stream_raw(cts_call *call);
 cts_outcome do_stream_release(cts_call *call);
 cts_outcome do_stream_adopt(cts_call *call);
 cts_outcome do_stream_close(cts_call *call);
+cts_outcome do_framing_encode(cts_call *call);
+cts_outcome do_framing_decode(cts_call *call);
 
 /* The kit's view of handles: objects are endpoints. */
 extern const cts_kind operations_kinds[];

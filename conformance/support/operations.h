@@ -402,6 +402,136 @@ struct stream_close : RequestOf<stream_close> {
   stream_close() : RequestOf("stream.close") {}
 };
 
+/// framing.encode: Makes what stands around a body in its frame. A library that wants the body gets that many bytes of 0.
+struct framing_encode : RequestOf<framing_encode> {
+  framing_encode() : RequestOf("framing.encode") {}
+  /// member of the family: framing.md
+  framing_encode &codec(const std::string &value) {
+    set("codec", value, "");
+    return *this;
+  }
+  /// bytes before the length field, default 0
+  framing_encode &offset(uint32_t value) {
+    set("offset", value, "framing.length_field");
+    return *this;
+  }
+  /// bytes of the length field; codec `length` needs it
+  framing_encode &width(uint32_t value) {
+    set("width", value, "framing.length_field");
+    return *this;
+  }
+  /// of the length field's bytes, default big
+  framing_encode &order(const std::string &value) {
+    set("order", value, "framing.length_field");
+    return *this;
+  }
+  /// body length minus field value, default 0
+  framing_encode &adjustment(int64_t value) {
+    set("adjustment", value, "framing.length_field");
+    return *this;
+  }
+  /// bytes not delivered from the front of the frame, default offset + width
+  framing_encode &skip(uint32_t value) {
+    set("skip", value, "framing.length_field");
+    return *this;
+  }
+  /// 5 or 10, default 5
+  framing_encode &varint_bytes(uint32_t value) {
+    set("varint_bytes", value, "framing.varint");
+    return *this;
+  }
+  /// longest body in bytes, at least 1, default 1 MiB
+  framing_encode &max(uint64_t value) {
+    set("max", value, "");
+    return *this;
+  }
+  /// bytes of the body
+  framing_encode &body_length(uint64_t value) {
+    set("body_length", value, "");
+    return *this;
+  }
+};
+
+/// framing.decode: Takes a stream apart, which is head, body and tail one after the other. The status is what a fresh decoder says after the last byte: `ok`, or after `end` `end` at a boundary and `message_truncated` in a frame; or `message_too_large` or `malformed`. Every piece is given to the decoder, also after an error. At most 4,096 frames.
+struct framing_decode : RequestOf<framing_decode> {
+  framing_decode() : RequestOf("framing.decode") {}
+  /// member of the family: framing.md
+  framing_decode &codec(const std::string &value) {
+    set("codec", value, "");
+    return *this;
+  }
+  /// bytes before the length field, default 0
+  framing_decode &offset(uint32_t value) {
+    set("offset", value, "framing.length_field");
+    return *this;
+  }
+  /// bytes of the length field; codec `length` needs it
+  framing_decode &width(uint32_t value) {
+    set("width", value, "framing.length_field");
+    return *this;
+  }
+  /// of the length field's bytes, default big
+  framing_decode &order(const std::string &value) {
+    set("order", value, "framing.length_field");
+    return *this;
+  }
+  /// body length minus field value, default 0
+  framing_decode &adjustment(int64_t value) {
+    set("adjustment", value, "framing.length_field");
+    return *this;
+  }
+  /// bytes not delivered from the front of the frame, default offset + width
+  framing_decode &skip(uint32_t value) {
+    set("skip", value, "framing.length_field");
+    return *this;
+  }
+  /// 5 or 10, default 5
+  framing_decode &varint_bytes(uint32_t value) {
+    set("varint_bytes", value, "framing.varint");
+    return *this;
+  }
+  /// longest body in bytes, at least 1, default 1 MiB
+  framing_decode &max(uint64_t value) {
+    set("max", value, "");
+    return *this;
+  }
+  /// lengths that have a shorter form; default as the library likes
+  framing_decode &overlong(const std::string &value) {
+    set("overlong", value, "");
+    return *this;
+  }
+  /// first bytes of the stream
+  framing_decode &head(const Bytes &value) {
+    set("head", value, "");
+    return *this;
+  }
+  /// what follows them
+  framing_decode &body(const Data &value) {
+    set("body", value, "");
+    return *this;
+  }
+  /// what follows that
+  framing_decode &tail(const Bytes &value) {
+    set("tail", value, "");
+    return *this;
+  }
+  /// lengths of the first pieces that the decoder gets
+  framing_decode &pieces(const std::vector<uint64_t> &value) {
+    set("pieces", value, "");
+    return *this;
+  }
+  /// length of each piece after these, at least 1; default: the rest is one
+  framing_decode &piece(uint64_t value) {
+    set("piece", value, "");
+    return *this;
+  }
+  /// tell the decoder that the stream ends, default false
+  framing_decode &end(bool value) {
+    set("end", value, "");
+    return *this;
+  }
+};
+
 }  // namespace op
 }  // namespace cts
 

@@ -69,6 +69,7 @@ def table_header(d: Definition) -> str:
 #define IPC_TABLE_H
 
 #include "ipc/base.h"
+#include "ipc/framing.h"
 #include "ipc/local.h"
 #include "ipc/name.h"
 #include "ipc/stream.h"
@@ -284,6 +285,13 @@ def cpp_requirements(requirements: List[Requirement]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def cpp_framing_vectors(lines: List[str]) -> str:
+    """support/framing_vectors.inc: the lines of spec/vectors/framing.jsonl as string literals."""
+    rows = ["// Made by `cts spec generate` from spec/vectors/framing.jsonl: change that file, not this one."]
+    rows += ["// clang-format off", *[f"{_c_string(line)}," for line in lines]]
+    return "\n".join(rows) + "\n"
+
+
 def operations_page(d: Definition) -> str:
     """spec/operations.md: the reference page."""
     parts = [
@@ -441,6 +449,9 @@ def outputs(root: Path) -> Dict[Path, str]:
         "conformance/kits/c/cts_operations.inc": c_operations(d),
         "conformance/kits/c/cts_errno.inc": c_errno(d),
         "conformance/support/operations.h": cpp_stubs(d),
+        "conformance/support/framing_vectors.inc": cpp_framing_vectors(
+            (root / "spec/vectors/framing.jsonl").read_text(encoding="utf-8").splitlines()
+        ),
         "conformance/support/requirements.inc": cpp_requirements(requirements_of.load(root)),
     }
     for kit in KITS:

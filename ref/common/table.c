@@ -44,6 +44,12 @@ static const ipc_table ipc_ref_table = {
     .stream_close = ipc_stream_close,
     .listener_free = ipc_listener_free,
     .stream_free = ipc_stream_free,
+    .framing_encode = ipc_framing_encode,
+    .framing_decode = ipc_framing_decode,
+    .decoder_feed = ipc_decoder_feed,
+    .decoder_next = ipc_decoder_next,
+    .decoder_end = ipc_decoder_end,
+    .decoder_free = ipc_decoder_free,
 };
 
 const ipc_table *ipc_get_table(uint32_t abi_major) { return abi_major == IPC_ABI_MAJOR ? &ipc_ref_table : NULL; }

@@ -34,6 +34,15 @@ const char *const ipc_platform_features[] = {
     "stream.peer_credentials.pid",
     "stream.peer_credentials.uid",
     "stream.peer_credentials.gid",
+    "framing.length_field",
+    "framing.varint",
+    "framing.netstring",
+    "framing.content_length",
+    "framing.escape",
+    "framing.overlong.refuse",
+    "framing.overlong.accept",
+    "framing.header_alone",
+    "framing.need",
     NULL,
 };
 

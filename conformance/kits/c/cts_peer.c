@@ -682,7 +682,7 @@ static const node *json_member(const json *j, const node *object, const char *ke
 
 /* ---------------------------------------------------------------------------------------------------- requests */
 
-enum { ARGUMENTS_MAX = 8, MAKES_MAX = 2, HANDLE_NAME_MAX = 63, LANES_MAX = 16, WHY_MAX = 500 };
+enum { ARGUMENTS_MAX = 16, MAKES_MAX = 2, HANDLE_NAME_MAX = 63, LANES_MAX = 16, WHY_MAX = 500 };
 
 typedef struct handle handle;
 
@@ -1004,6 +1004,12 @@ bool cts_bool_or(const cts_call *call, const char *name, bool otherwise) {
 uint64_t cts_u64_or(const cts_call *call, const char *name, uint64_t otherwise) {
   const value *v = argument(call, name);
   return v->present ? v->number : otherwise;
+}
+
+int64_t cts_i64_or(const cts_call *call, const char *name, int64_t otherwise) {
+  const value *v = argument(call, name);
+  if (!v->present) return otherwise;
+  return v->number <= INT64_MAX ? (int64_t)v->number : -(int64_t)~v->number - 1;
 }
 
 const char *cts_text_or(const cts_call *call, const char *name, const char *otherwise) {

@@ -121,7 +121,8 @@ typedef struct cts_raw {
 
 bool cts_has(const cts_call *call, const char *name);
 bool cts_bool_or(const cts_call *call, const char *name, bool otherwise);
-uint64_t cts_u64_or(const cts_call *call, const char *name, uint64_t otherwise);        /* types u32 and u64 */
+uint64_t cts_u64_or(const cts_call *call, const char *name, uint64_t otherwise); /* types u32 and u64 */
+int64_t cts_i64_or(const cts_call *call, const char *name, int64_t otherwise);
 const char *cts_text_or(const cts_call *call, const char *name, const char *otherwise); /* types text and enum */
 cts_bytes cts_bytes_of(const cts_call *call, const char *name);
 cts_data cts_data_of(const cts_call *call, const char *name);

@@ -7,6 +7,7 @@
 #define IPC_IPC_H
 
 #include "ipc/base.h"
+#include "ipc/framing.h"
 #include "ipc/local.h"
 #include "ipc/name.h"
 #include "ipc/status.h"

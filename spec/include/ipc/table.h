@@ -3,6 +3,7 @@
 #define IPC_TABLE_H
 
 #include "ipc/base.h"
+#include "ipc/framing.h"
 #include "ipc/local.h"
 #include "ipc/name.h"
 #include "ipc/stream.h"
@@ -12,7 +13,7 @@ extern "C" {
 #endif
 
 #define IPC_ABI_MAJOR 1u
-#define IPC_ABI_MINOR 1u
+#define IPC_ABI_MINOR 2u
 
 /* Slots are only ever appended. A slot beyond `size`, or NULL, is not offered (spec/abi.md). */
 typedef struct ipc_table {
@@ -86,6 +87,22 @@ typedef struct ipc_table {
   /* 26: stream.free. Releases the memory of a stream, closing it first if need be. No other call may use it any
    * more. */
   ipc_status (*stream_free)(ipc_stream *stream);
+  /* 27: framing.encode. Makes what stands around a body in its frame. A library that wants the body gets that many
+   * bytes of 0. */
+  ipc_status (*framing_encode)(const ipc_framing *framing, uint64_t body_len, void *out_header, size_t header_max, size_t *out_header_len, ipc_const_buffer *out_trailer);
+  /* 28: framing.decode. Takes a stream apart, which is head, body and tail one after the other. The status is what a
+   * fresh decoder says after the last byte: `ok`, or after `end` `end` at a boundary and `message_truncated` in a
+   * frame; or `message_too_large` or `malformed`. Every piece is given to the decoder, also after an error. At most
+   * 4,096 frames. */
+  ipc_status (*framing_decode)(const ipc_framing *framing, ipc_decoder **out_decoder);
+  /* 29: decoder.feed. Gives a decoder bytes of the stream, up to the end of a frame. */
+  ipc_status (*decoder_feed)(ipc_decoder *decoder, const void *data, size_t data_len, size_t *out_len);
+  /* 30: decoder.next. Takes the frame that is complete, or says how many bytes it lacks. */
+  ipc_status (*decoder_next)(ipc_decoder *decoder, const void **out_body, size_t *out_len, uint64_t *out_need);
+  /* 31: decoder.end. Says that the stream ended. */
+  ipc_status (*decoder_end)(ipc_decoder *decoder);
+  /* 32: decoder.free. Releases a decoder. */
+  ipc_status (*decoder_free)(ipc_decoder *decoder);
 } ipc_table;
 
 #if defined(_WIN32)
