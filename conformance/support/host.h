@@ -63,6 +63,8 @@ class BareClient {
 
 /// Whether descriptor `fd` of process `pid` is close-on-exec.
 bool IsCloseOnExec(int64_t pid, const std::string &fd);
+/// Most memory that process `pid` ever had mapped, in bytes.
+uint64_t PeakMemory(int64_t pid);
 /// Effective user and group of this process, which its peers share.
 uint32_t UserId();
 uint32_t GroupId();

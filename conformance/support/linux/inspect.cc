@@ -150,4 +150,12 @@ bool host::IsCloseOnExec(int64_t pid, const std::string &fd) {
   return (strtol(info.c_str() + at + 6, nullptr, 8) & O_CLOEXEC) != 0;
 }
 
+uint64_t host::PeakMemory(int64_t pid) {
+  std::string status = ReadProc("/proc/" + std::to_string(pid) + "/status");
+  size_t at = status.find("VmPeak:");
+  if (at == std::string::npos)
+    throw Abort{"failed", "", "the memory of process " + std::to_string(pid) + " cannot be seen"};
+  return strtoull(status.c_str() + at + 7, nullptr, 10) << 10;  // VmPeak is in KiB
+}
+
 }  // namespace cts
