@@ -67,6 +67,7 @@ class Checkout(unittest.TestCase):
         spec = self.root / "spec"
         shutil.copytree(repository_root() / "spec/schema", spec / "schema")
         shutil.copy(repository_root() / "spec/operations.toml", spec)
+        shutil.copytree(repository_root() / "spec/vectors", spec / "vectors")
         needs = {"Beta.Alone": "Peer: name.parse"}
         shapes = {"Beta.Shaped": "Shapes: kind = path; end = server | client\n"}
         texts = [REQUIREMENT.format(id=c, shapes=shapes.get(c, ""), needs=needs.get(c, NEEDS)) for c in CASES]

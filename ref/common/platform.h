@@ -1,6 +1,6 @@
 /* platform.h - what a platform must provide to the portable part of the reference, and the other way round.
  *
- * The portable part (ref/common/) includes no header of an operating system. It holds naming and the table of
+ * The portable part (ref/common/) includes no header of an operating system. It holds naming, framing and the table of
  * functions; everything that asks the system lives in the folders of the platforms, in files of the same names side by
  * side (ref/linux/, ref/darwin/, ref/windows/), and what all Unix systems share in ref/posix/, whose own contract with
  * its systems is ref/posix/system.h. A platform provides:
