@@ -16,7 +16,7 @@ static uint32_t position(const char *const *names, const char *text) {
   return 0;
 }
 
-/* framing_of reads the codec of a request. NULL if it has one that the ABI cannot carry; why stands in |*out|. */
+/* framing_of reads the codec of a request. False, with the refusal in |*out|, if the ABI has no form for it. */
 static bool framing_of(const cts_call *call, ipc_framing *out_framing, cts_outcome *out) {
   /* In the order of IPC_FRAMING_U32 and so on. */
   static const char *const codecs[] = {"u32", "length", "varint", "netstring", "content_length", "escape", NULL};
