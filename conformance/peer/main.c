@@ -63,6 +63,7 @@ static bool is_complete(cts_handler handler) {
            library.decoder_free != NULL;
   }
   if (handler == do_local_connect || handler == do_listener_accept) return streams;
+  if (handler == do_pipe_create || handler == do_fifo_open) return streams;
   return handler != do_local_listen || listeners;
 }
 

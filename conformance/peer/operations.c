@@ -153,16 +153,52 @@ cts_outcome do_stream_adopt(cts_call *call) {
   return make_handle(call, "as", status, NULL, stream);
 }
 
+/* make_two gives the kit the two streams that the library made of one call. */
+static cts_outcome make_two(cts_call *call, ipc_status status, ipc_stream *reader, ipc_stream *writer) {
+  cts_outcome outcome = make_handle(call, "read_as", status, NULL, reader);
+  if (status.code != IPC_OK) return outcome;
+  cts_outcome second = make_handle(call, "write_as", status, NULL, writer);
+  return strcmp(outcome.status, "ok") == 0 ? second : outcome;
+}
+
+cts_outcome do_pipe_create(cts_call *call) {
+  ipc_pipe_options options = {.size = sizeof(options)};
+  ipc_stream *reader = NULL, *writer = NULL;
+  if (cts_bool_or(call, "inherit_reader", false)) options.flags |= IPC_PIPE_INHERIT_READER;
+  if (cts_bool_or(call, "inherit_writer", false)) options.flags |= IPC_PIPE_INHERIT_WRITER;
+  options.capacity = cts_u64_or(call, "capacity", 0);
+  ipc_status status = library.pipe_create(&options, &reader, &writer);
+  return make_two(call, status, reader, writer);
+}
+
+cts_outcome do_fifo_create(cts_call *call) {
+  cts_bytes path = cts_bytes_of(call, "path");
+  return outcome_of(library.fifo_create(path.data, path.len, (uint32_t)cts_u64_or(call, "mode", 0)));
+}
+
+/* Like a connect, an open has no handle to wait on yet: it is the library's own wait in every mode. */
+cts_outcome do_fifo_open(cts_call *call) {
+  cts_bytes path = cts_bytes_of(call, "path");
+  uint32_t direction = strcmp(cts_text_or(call, "direction", ""), "read") == 0 ? IPC_FIFO_READ : IPC_FIFO_WRITE;
+  uint32_t flags = cts_bool_or(call, "wait", true) ? 0 : IPC_FIFO_NO_WAIT;
+  int64_t timeout_ms = cts_has(call, "timeout_ms") ? (int64_t)cts_u64_or(call, "timeout_ms", 0) : IPC_NO_TIMEOUT;
+  ipc_stream *stream = NULL;
+  ipc_status status = library.fifo_open(path.data, path.len, direction, flags, timeout_ms, &stream);
+  return make_handle(call, "as", status, NULL, stream);
+}
+
+cts_outcome do_fifo_remove(cts_call *call) {
+  cts_bytes path = cts_bytes_of(call, "path");
+  return outcome_of(library.fifo_remove(path.data, path.len));
+}
+
 /* A split of a stream on which the kit waits is what a split during a blocked call is: busy. */
 cts_outcome do_stream_split(cts_call *call) {
   endpoint *e = cts_object(call);
   ipc_stream *reader = NULL, *writer = NULL;
   if (endpoint_kit_waits(e)) return outcome_why("busy", "an operation is in flight on the stream");
   ipc_status status = library.stream_split(e->stream, &reader, &writer);
-  cts_outcome outcome = make_handle(call, "read_as", status, NULL, reader);
-  if (status.code != IPC_OK) return outcome;
-  cts_outcome second = make_handle(call, "write_as", status, NULL, writer);
-  return strcmp(outcome.status, "ok") == 0 ? second : outcome;
+  return make_two(call, status, reader, writer);
 }
 
 /* add_raw adds a system handle that the library answered, if |status| is ok. */

@@ -31,6 +31,10 @@ cts_outcome do_stream_adopt(cts_call *call);
 cts_outcome do_stream_close(cts_call *call);
 cts_outcome do_framing_encode(cts_call *call);
 cts_outcome do_framing_decode(cts_call *call);
+cts_outcome do_pipe_create(cts_call *call);
+cts_outcome do_fifo_create(cts_call *call);
+cts_outcome do_fifo_open(cts_call *call);
+cts_outcome do_fifo_remove(cts_call *call);
 
 /* The kit's view of handles: objects are endpoints. */
 extern const cts_kind operations_kinds[];

@@ -20,11 +20,13 @@ void MakeFile(const std::string &path, const std::string &contents);
 std::string ReadFile(const std::string &path);
 /// Makes a symbolic link at `path` that leads to `target`.
 void MakeLink(const std::string &path, const std::string &target);
+/// Makes a FIFO file with these permission bits.
+void MakeFifo(const std::string &path, unsigned mode);
 /// Binds a stream socket to `path` and closes it: a name without a listener.
 void MakeStaleSocket(const std::string &path);
 void Rename(const std::string &from, const std::string &to);
 
-/// What is at `path`, links not followed: none, file, link, socket, other.
+/// What is at `path`, links not followed: none, file, link, socket, fifo, other.
 std::string TypeOf(const std::string &path);
 /// Permission bits of what is at `path`.
 unsigned ModeOf(const std::string &path);

@@ -382,7 +382,7 @@ struct stream_release : RequestOf<stream_release> {
   stream_release() : RequestOf("stream.release") {}
 };
 
-/// stream.adopt: Makes a stream of a connected local socket handle, which it owns from then on.
+/// stream.adopt: Makes a stream of a connected local socket handle, or of one end of a pipe, which it owns from then on.
 struct stream_adopt : RequestOf<stream_adopt> {
   stream_adopt() : RequestOf("stream.adopt") {}
   /// name for the stream it makes
@@ -528,6 +528,91 @@ struct framing_decode : RequestOf<framing_decode> {
   /// tell the decoder that the stream ends, default false
   framing_decode &end(bool value) {
     set("end", value, "");
+    return *this;
+  }
+};
+
+/// pipe.create: Makes an unnamed pipe: two streams of one direction each.
+struct pipe_create : RequestOf<pipe_create> {
+  pipe_create() : RequestOf("pipe.create") {}
+  /// name for the stream it makes
+  pipe_create &read_as(const std::string &value) {
+    set("read_as", value, "");
+    return *this;
+  }
+  /// name for the stream it makes
+  pipe_create &write_as(const std::string &value) {
+    set("write_as", value, "");
+    return *this;
+  }
+  /// children inherit the reading end; default false
+  pipe_create &inherit_reader(bool value) {
+    set("inherit_reader", value, "pipe.inherit");
+    return *this;
+  }
+  /// children inherit the writing end; default false
+  pipe_create &inherit_writer(bool value) {
+    set("inherit_writer", value, "pipe.inherit");
+    return *this;
+  }
+  /// bytes it should hold without a reader: a hint
+  pipe_create &capacity(uint64_t value) {
+    set("capacity", value, "pipe.capacity");
+    return *this;
+  }
+};
+
+/// fifo.create: Makes a FIFO file with exactly these permission bits.
+struct fifo_create : RequestOf<fifo_create> {
+  fifo_create() : RequestOf("fifo.create") {}
+  /// of the file
+  fifo_create &path(const Bytes &value) {
+    set("path", value, "");
+    return *this;
+  }
+  /// permission bits, at most 0777
+  fifo_create &mode(uint32_t value) {
+    set("mode", value, "");
+    return *this;
+  }
+};
+
+/// fifo.open: Opens one end of a FIFO file when the other end is open too; `wait: false` opens a reading end at once.
+struct fifo_open : RequestOf<fifo_open> {
+  fifo_open() : RequestOf("fifo.open") {}
+  /// name for the stream it makes
+  fifo_open &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// of the file
+  fifo_open &path(const Bytes &value) {
+    set("path", value, "");
+    return *this;
+  }
+  /// the end to open
+  fifo_open &direction(const std::string &value) {
+    set("direction", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  fifo_open &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "fifo.open.timeout");
+    return *this;
+  }
+  /// false: do not wait for the other side; a writing end without a reader is `would_block`
+  fifo_open &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// fifo.remove: Removes a FIFO file; never anything else, and never through a link.
+struct fifo_remove : RequestOf<fifo_remove> {
+  fifo_remove() : RequestOf("fifo.remove") {}
+  /// of the file
+  fifo_remove &path(const Bytes &value) {
+    set("path", value, "");
     return *this;
   }
 };

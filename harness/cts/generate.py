@@ -69,9 +69,11 @@ def table_header(d: Definition) -> str:
 #define IPC_TABLE_H
 
 #include "ipc/base.h"
+#include "ipc/fifo.h"
 #include "ipc/framing.h"
 #include "ipc/local.h"
 #include "ipc/name.h"
+#include "ipc/pipe.h"
 #include "ipc/stream.h"
 
 #ifdef __cplusplus

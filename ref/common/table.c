@@ -50,6 +50,10 @@ static const ipc_table ipc_ref_table = {
     .decoder_next = ipc_decoder_next,
     .decoder_end = ipc_decoder_end,
     .decoder_free = ipc_decoder_free,
+    .pipe_create = ipc_pipe_create,
+    .fifo_create = ipc_fifo_create,
+    .fifo_open = ipc_fifo_open,
+    .fifo_remove = ipc_fifo_remove,
 };
 
 const ipc_table *ipc_get_table(uint32_t abi_major) { return abi_major == IPC_ABI_MAJOR ? &ipc_ref_table : NULL; }

@@ -1,16 +1,23 @@
-/* system.c - what ref/posix/ needs of Linux: flags that come with the call, eventfd, SO_PEERCRED, waiting connects. */
+/* system.c - what ref/posix/ needs of Linux: flags that come with the call, eventfd, SO_PEERCRED, waiting connects,
+ * transfers that do not wait. */
 #define _GNU_SOURCE
 
 #include "ref/posix/system.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "ref/common/platform.h"
+
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL 0x100 /* Linux 6.18; an older one answers EOPNOTSUPP */
+#endif
 
 const uint32_t ipc_platform_os = IPC_OS_LINUX;
 
@@ -43,6 +50,9 @@ const char *const ipc_platform_features[] = {
     "framing.overlong.accept",
     "framing.header_alone",
     "framing.need",
+    "pipe.inherit",
+    "pipe.capacity",
+    "fifo.open.timeout",
     NULL,
 };
 
@@ -131,6 +141,34 @@ void ipc_system_wake_signal(const ipc_wake *wake) {
 }
 
 void ipc_system_wake_close(const ipc_wake *wake) { (void)close(wake->wait); }
+
+int ipc_system_pipe(int out_ends[2]) { return pipe2(out_ends, O_CLOEXEC) == 0 ? 0 : errno; }
+
+/* Beyond /proc/sys/fs/pipe-max-size an unprivileged process gets EPERM: then half of it, down to what the pipe has. */
+void ipc_system_pipe_capacity(int fd, uint64_t bytes) {
+  int wanted = bytes > INT_MAX ? INT_MAX : (int)bytes;
+  while (wanted > fcntl(fd, F_GETPIPE_SZ) && fcntl(fd, F_SETPIPE_SZ, wanted) < 0) wanted /= 2;
+}
+
+ssize_t ipc_system_read_now(int fd, const struct iovec *buffers, size_t num_buffers) {
+  return preadv2(fd, buffers, (int)num_buffers, -1, RWF_NOWAIT);
+}
+
+ssize_t ipc_system_write_now(int fd, const struct iovec *buffers, size_t num_buffers, bool now, bool quiet) {
+  return pwritev2(fd, buffers, (int)num_buffers, -1, (now ? RWF_NOWAIT : 0) | (quiet ? RWF_NOSIGNAL : 0));
+}
+
+/* tee(2) copies without consuming, and tells "nothing, and no writer" (0) from "nothing yet" (EAGAIN). */
+int ipc_system_fifo_has_writer(int fd, bool *out_has) {
+  int scratch[2];
+  if (pipe2(scratch, O_CLOEXEC) != 0) return errno;
+  ssize_t n = tee(fd, scratch[1], 1, SPLICE_F_NONBLOCK);
+  int error = n < 0 && errno != EAGAIN ? errno : 0;
+  *out_has = n != 0;
+  (void)close(scratch[0]);
+  (void)close(scratch[1]);
+  return error;
+}
 
 int ipc_system_peer_credentials(int fd, ipc_credentials *out_credentials) {
   struct ucred peer;

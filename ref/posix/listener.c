@@ -153,7 +153,7 @@ ipc_status ipc_listener_accept(ipc_listener *listener, int64_t timeout_ms, ipc_s
   if (!ipc_gate_enter(&listener->gate)) return ipc_status_of(IPC_CLOSED);
   ipc_stream *stream;
   int fd = -1;
-  ipc_status status = ipc_stream_prepare(&stream);
+  ipc_status status = ipc_stream_prepare(&ipc_transport_socket, DIRECTION_BOTH, &stream);
   if (status.code == IPC_OK) {
     status = take_connection(listener, timeout_ms, &fd);
     if (status.code == IPC_OK) {

@@ -160,7 +160,7 @@ ipc_status ipc_local_connect(const ipc_name *name, int64_t timeout_ms, ipc_strea
   ipc_address address;
   ipc_stream *stream;
   ipc_status status = ipc_address_init(&address, name);
-  if (status.code == IPC_OK) status = ipc_stream_prepare(&stream);
+  if (status.code == IPC_OK) status = ipc_stream_prepare(&ipc_transport_socket, DIRECTION_BOTH, &stream);
   if (status.code != IPC_OK) return status;
   int fd;
   status = connect_to(&address, timeout_ms, &fd);

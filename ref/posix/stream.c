@@ -1,14 +1,16 @@
-/* stream.c - byte streams over a connected socket.
+/* stream.c - byte streams over a descriptor: a connected socket, or an end of a pipe (pipe.c).
  *
  * Every transfer is an attempt that does not wait, and only if that finds nothing to do a wait for the descriptor or
- * for close. So what need not wait is one system call, and the descriptor's own blocking mode does not matter and is
- * never changed. Nothing is allocated on the way.
+ * for close. So what need not wait is one system call. What differs between kinds of descriptors is the attempt. A
+ * socket's does not depend on the descriptor's own blocking mode, which is never changed. Nothing is allocated on the
+ * way.
  */
 #define _POSIX_C_SOURCE 200809L
 
 #include "ref/posix/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -19,22 +21,16 @@
 #include "ref/common/platform.h"
 #include "ref/posix/descriptor.h"
 #include "ref/posix/gate.h"
+#include "ref/posix/pipe.h"
 #include "ref/posix/system.h"
 
 enum { VECTOR_MAX = 64 };
 
-enum { DIRECTION_READ = 1, DIRECTION_WRITE = 2, DIRECTION_BOTH = 3 };
-
-/* A descriptor and the handles that use it: one, or the two halves of a split. The last one closes it. */
-typedef struct shared_socket {
-  int fd;
-  _Atomic uint32_t handles;
-} shared_socket;
-
 struct ipc_stream {
   ipc_gate gate;
-  shared_socket *socket;
+  ipc_channel *channel;
   uint32_t directions; /* DIRECTION_* */
+  bool half;           /* of a split: the descriptor is the other half's too */
 };
 
 /* ------------------------------------------------------------------------------------------------- life */
@@ -46,37 +42,55 @@ static ipc_stream *stream_alloc(uint32_t directions) {
     free(stream);
     return NULL;
   }
-  stream->socket = NULL;
+  stream->channel = NULL;
   stream->directions = directions;
+  stream->half = false;
   return stream;
 }
 
-/* Releases a stream whose socket is already gone, or was never there. */
+/* Releases a stream whose channel is already gone, or was never there. */
 static void stream_dispose(ipc_stream *stream) {
   (void)ipc_gate_shut(&stream->gate);
   ipc_gate_destroy(&stream->gate);
   free(stream);
 }
 
-ipc_status ipc_stream_prepare(ipc_stream **out_stream) {
+static ipc_channel *channel_alloc(const ipc_transport *transport) {
+  ipc_channel *channel = malloc(sizeof *channel);
+  if (channel == NULL) return NULL;
+  if (pthread_mutex_init(&channel->looking, NULL) != 0) {
+    free(channel);
+    return NULL;
+  }
+  channel->transport = transport;
+  channel->fd = -1;
+  atomic_init(&channel->handles, 1);
+  atomic_init(&channel->lacks, 0);
+  return channel;
+}
+
+static void channel_dispose(ipc_channel *channel) {
+  pthread_mutex_destroy(&channel->looking);
+  free(channel);
+}
+
+ipc_status ipc_stream_prepare(const ipc_transport *transport, uint32_t directions, ipc_stream **out_stream) {
   *out_stream = NULL;
-  ipc_stream *stream = stream_alloc(DIRECTION_BOTH);
+  ipc_stream *stream = stream_alloc(directions);
   if (stream == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
-  stream->socket = malloc(sizeof *stream->socket);
-  if (stream->socket == NULL) {
+  stream->channel = channel_alloc(transport);
+  if (stream->channel == NULL) {
     stream_dispose(stream);
     return ipc_status_of(IPC_OUT_OF_RESOURCES);
   }
-  stream->socket->fd = -1;
-  atomic_init(&stream->socket->handles, 1);
   *out_stream = stream;
   return ipc_status_of(IPC_OK);
 }
 
-void ipc_stream_own(ipc_stream *stream, int fd) { stream->socket->fd = fd; }
+void ipc_stream_own(ipc_stream *stream, int fd) { stream->channel->fd = fd; }
 
 void ipc_stream_discard(ipc_stream *stream) {
-  free(stream->socket);
+  channel_dispose(stream->channel);
   stream_dispose(stream);
 }
 
@@ -85,8 +99,14 @@ ipc_status ipc_stream_adopt(const ipc_raw *raw, ipc_stream **out_stream) {
   *out_stream = NULL;
   int fd;
   ipc_stream *stream;
+  uint32_t directions = DIRECTION_BOTH;
+  const ipc_transport *transport = &ipc_transport_socket;
   ipc_status status = ipc_descriptor_check(raw, IPC_USE_STREAM, &fd);
-  if (status.code == IPC_OK) status = ipc_stream_prepare(&stream);
+  if (status.code != IPC_OK && ipc_pipe_adoptable(raw, &fd, &directions).code == IPC_OK) {
+    transport = &ipc_transport_pipe;
+    status = ipc_status_of(IPC_OK);
+  }
+  if (status.code == IPC_OK) status = ipc_stream_prepare(transport, directions, &stream);
   if (status.code != IPC_OK) return status;
   int error = ipc_descriptor_set_cloexec(fd);
   if (error != 0) {
@@ -101,11 +121,11 @@ ipc_status ipc_stream_adopt(const ipc_raw *raw, ipc_stream **out_stream) {
 ipc_status ipc_stream_close(ipc_stream *stream) {
   if (stream == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   if (!ipc_gate_shut(&stream->gate)) return ipc_status_of(IPC_CLOSED);
-  if (atomic_fetch_sub(&stream->socket->handles, 1) == 1) {
-    (void)close(stream->socket->fd);
-    free(stream->socket);
+  if (atomic_fetch_sub(&stream->channel->handles, 1) == 1) {
+    (void)close(stream->channel->fd);
+    channel_dispose(stream->channel);
   }
-  stream->socket = NULL;
+  stream->channel = NULL;
   return ipc_status_of(IPC_OK);
 }
 
@@ -119,23 +139,30 @@ ipc_status ipc_stream_free(ipc_stream *stream) {
 ipc_status ipc_stream_release(ipc_stream *stream, ipc_raw *out_raw) {
   if (stream == NULL || out_raw == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   if (ipc_gate_is_shut(&stream->gate)) return ipc_status_of(IPC_CLOSED);
-  if (stream->directions != DIRECTION_BOTH) return ipc_status_of(IPC_UNSUPPORTED);
+  if (stream->half) return ipc_status_of(IPC_UNSUPPORTED);
   if (!ipc_gate_shut(&stream->gate)) return ipc_status_of(IPC_CLOSED);
-  *out_raw = ipc_descriptor_raw(stream->socket->fd);
-  free(stream->socket);
-  stream->socket = NULL;
+  ipc_channel *channel = stream->channel;
+  stream->channel = NULL;
+  if (channel->transport->owns_mode) {
+    int flags = fcntl(channel->fd, F_GETFL);
+    if (flags >= 0) (void)fcntl(channel->fd, F_SETFL, flags & ~O_NONBLOCK);
+  }
+  *out_raw = ipc_descriptor_raw(channel->fd);
+  channel_dispose(channel);
   return ipc_status_of(IPC_OK);
 }
 
-/* Moves the socket of |stream|, which nobody uses any more, to the two halves. */
-static void share_socket(ipc_stream *stream, ipc_stream *reader, ipc_stream *writer) {
+/* Moves the channel of |stream|, which nobody uses any more, to the two halves. */
+static void share_channel(ipc_stream *stream, ipc_stream *reader, ipc_stream *writer) {
   bool nonblocking = atomic_load(&stream->gate.nonblocking);
   atomic_store(&reader->gate.nonblocking, nonblocking);
   atomic_store(&writer->gate.nonblocking, nonblocking);
-  atomic_store(&stream->socket->handles, 2);
-  reader->socket = stream->socket;
-  writer->socket = stream->socket;
-  stream->socket = NULL;
+  atomic_store(&stream->channel->handles, 2);
+  reader->channel = stream->channel;
+  writer->channel = stream->channel;
+  reader->half = true;
+  writer->half = true;
+  stream->channel = NULL;
 }
 
 ipc_status ipc_stream_split(ipc_stream *stream, ipc_stream **out_reader, ipc_stream **out_writer) {
@@ -154,7 +181,7 @@ ipc_status ipc_stream_split(ipc_stream *stream, ipc_stream **out_reader, ipc_str
     if (writer != NULL) stream_dispose(writer);
     return ipc_status_of(code);
   }
-  share_socket(stream, reader, writer);
+  share_channel(stream, reader, writer);
   *out_reader = reader;
   *out_writer = writer;
   return ipc_status_of(IPC_OK);
@@ -171,32 +198,39 @@ typedef struct transfer {
   ipc_deadline deadline;
 } transfer;
 
-/* One attempt each that does not wait. A single buffer spares the kernel a structure to copy. */
-static ssize_t receive(const transfer *t) {
-  int fd = t->stream->socket->fd;
-  if (t->num_buffers == 1) return recv(fd, t->buffers->iov_base, t->buffers->iov_len, ipc_system_receive_flags);
-  struct msghdr message = {.msg_iov = t->buffers, .msg_iovlen = t->num_buffers};
+/* A socket's attempts. A single buffer spares the kernel a structure to copy. */
+static ssize_t socket_read(ipc_channel *channel, struct iovec *buffers, size_t num_buffers) {
+  int fd = channel->fd;
+  if (num_buffers == 1) return recv(fd, buffers->iov_base, buffers->iov_len, ipc_system_receive_flags);
+  struct msghdr message = {.msg_iov = buffers, .msg_iovlen = num_buffers};
   return recvmsg(fd, &message, ipc_system_receive_flags);
 }
 
-static ssize_t send_some(const transfer *t) {
-  int fd = t->stream->socket->fd;
-  if (t->num_buffers == 1) return send(fd, t->buffers->iov_base, t->buffers->iov_len, ipc_system_send_flags);
-  struct msghdr message = {.msg_iov = t->buffers, .msg_iovlen = t->num_buffers};
+static ssize_t socket_write(ipc_channel *channel, struct iovec *buffers, size_t num_buffers) {
+  int fd = channel->fd;
+  if (num_buffers == 1) return send(fd, buffers->iov_base, buffers->iov_len, ipc_system_send_flags);
+  struct msghdr message = {.msg_iov = buffers, .msg_iovlen = num_buffers};
   return sendmsg(fd, &message, ipc_system_send_flags);
 }
+
+const ipc_transport ipc_transport_socket = {
+    .read = socket_read,
+    .write = socket_write,
+    .peer_credentials = ipc_system_peer_credentials,
+};
 
 /* Decides, after an attempt failed with |error|, whether another one makes sense: IPC_OK, perhaps after a wait. */
 static ipc_status before_retry(transfer *t, int error, short events) {
   if (error == EINTR) return ipc_status_of(IPC_OK);
   if (error != EAGAIN && error != EWOULDBLOCK) return ipc_platform_status((uint32_t)error);
   if (t->nonblocking) return ipc_platform_status((uint32_t)error);
-  return ipc_status_of(ipc_gate_wait(&t->stream->gate, t->stream->socket->fd, events, &t->deadline));
+  return ipc_status_of(ipc_gate_wait(&t->stream->gate, t->stream->channel->fd, events, &t->deadline));
 }
 
 static ipc_status read_transfer(transfer *t, size_t *out_len) {
+  ipc_channel *channel = t->stream->channel;
   for (;;) {
-    ssize_t n = receive(t);
+    ssize_t n = channel->transport->read(channel, t->buffers, t->num_buffers);
     if (n >= 0) {
       *out_len = (size_t)n;
       return ipc_status_of(n > 0 ? IPC_OK : IPC_END);
@@ -219,8 +253,9 @@ static void advance(transfer *t, size_t len) {
 }
 
 static ipc_status write_transfer(transfer *t, size_t *out_len) {
+  ipc_channel *channel = t->stream->channel;
   for (;;) {
-    ssize_t n = send_some(t);
+    ssize_t n = channel->transport->write(channel, t->buffers, t->num_buffers);
     int error = n < 0 ? errno : EAGAIN; /* after a part the next attempt would find no room */
     if (n > 0) {
       *out_len += (size_t)n;
@@ -334,7 +369,7 @@ ipc_status ipc_stream_flush(ipc_stream *stream) {
 ipc_status ipc_stream_peer_credentials(ipc_stream *stream, ipc_credentials *out_credentials) {
   if (stream == NULL || out_credentials == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
-  int error = ipc_system_peer_credentials(stream->socket->fd, out_credentials);
+  int error = stream->channel->transport->peer_credentials(stream->channel->fd, out_credentials);
   ipc_gate_leave(&stream->gate);
   return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
 }
@@ -352,7 +387,7 @@ ipc_status ipc_stream_set_nonblocking(ipc_stream *stream, bool nonblocking) {
 ipc_status ipc_stream_raw(ipc_stream *stream, ipc_raw *out_raw) {
   if (stream == NULL || out_raw == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
-  *out_raw = ipc_descriptor_raw(stream->socket->fd);
+  *out_raw = ipc_descriptor_raw(stream->channel->fd);
   ipc_gate_leave(&stream->gate);
   return ipc_status_of(IPC_OK);
 }

@@ -1,12 +1,44 @@
-/* stream.h - how other files of ref/posix/ make streams. */
+/* stream.h - how other files of ref/posix/ make streams, and what a stream needs of the kind of descriptor it uses. */
 #ifndef REF_POSIX_STREAM_H
 #define REF_POSIX_STREAM_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
 #include "ipc/stream.h"
 
-/* ipc_stream_prepare allocates a stream that has no descriptor yet, so that memory cannot run out once there is a
- * connection to lose. IPC_OK or IPC_OUT_OF_RESOURCES. Exactly one of the two below must follow. */
-ipc_status ipc_stream_prepare(ipc_stream **out_stream);
+enum { DIRECTION_READ = 1, DIRECTION_WRITE = 2, DIRECTION_BOTH = 3 };
+
+typedef struct ipc_transport ipc_transport;
+
+/* A descriptor and the handles that use it: one, or the two halves of a split. The last one closes it. */
+typedef struct ipc_channel {
+  const ipc_transport *transport;
+  int fd;
+  _Atomic uint32_t handles;
+  _Atomic uint32_t lacks;  /* pipes: what this system or descriptor turned out not to know, see pipe.c */
+  pthread_mutex_t looking; /* pipes: from a look to the transfer that rests on it */
+} ipc_channel;
+
+/* What kinds of descriptors do differently. An attempt moves what it can between the descriptor and at least one
+ * buffer, none of them empty, without waiting and without raising SIGPIPE: a count, or -1 with errno, EAGAIN if it
+ * would have to wait. A read of 0 bytes is the end. */
+struct ipc_transport {
+  ssize_t (*read)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers);
+  ssize_t (*write)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers);
+  int (*peer_credentials)(int fd, ipc_credentials *out_credentials); /* errno */
+  bool owns_mode; /* the description is the library's own, and nonblocking until it is given away */
+};
+
+extern const ipc_transport ipc_transport_socket;
+
+/* ipc_stream_prepare allocates a stream of |directions| that has no descriptor yet, so that memory cannot run out once
+ * there is a connection to lose. IPC_OK or IPC_OUT_OF_RESOURCES. Exactly one of the two below must follow. */
+ipc_status ipc_stream_prepare(const ipc_transport *transport, uint32_t directions, ipc_stream **out_stream);
 
 /* ipc_stream_own gives |stream| its descriptor. */
 void ipc_stream_own(ipc_stream *stream, int fd);

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #include "ipc/stream.h"
 #include "ref/posix/deadline.h"
@@ -49,6 +51,26 @@ void ipc_system_wake_signal(const ipc_wake *wake);
 
 /* ipc_system_wake_close closes what ipc_system_wake_open made. */
 void ipc_system_wake_close(const ipc_wake *wake);
+
+/* ipc_system_pipe makes an unnamed pipe: reading end, writing end. errno. */
+int ipc_system_pipe(int out_ends[2]);
+
+/* ipc_system_pipe_capacity makes the pipe at |fd| hold at least |bytes|, or as many as the system lets it. */
+void ipc_system_pipe_capacity(int fd, uint64_t bytes);
+
+/* ipc_system_read_now and ipc_system_write_now are readv(2) and writev(2) that do not wait, whatever the mode of the
+ * description. EOPNOTSUPP: the system cannot do that with this descriptor. A write that is told |quiet| raises no
+ * SIGPIPE, or is EOPNOTSUPP; |now| false leaves waiting to the description. */
+ssize_t ipc_system_read_now(int fd, const struct iovec *buffers, size_t num_buffers);
+ssize_t ipc_system_write_now(int fd, const struct iovec *buffers, size_t num_buffers, bool now, bool quiet);
+
+/* ipc_system_fifo_has_writer tells whether some process has the FIFO at |fd|, a reading end, open for writing, or there
+ * are bytes in it; nothing is consumed. errno, with the answer in |*out_has|. */
+int ipc_system_fifo_has_writer(int fd, bool *out_has);
+
+/* ipc_system_open_until opens |path| as open(2) with |flags|, which wait, but gives up at |deadline|, which can pass:
+ * ETIMEDOUT. EOPNOTSUPP if the system cannot end such a wait. errno. */
+int ipc_system_open_until(const char *path, int flags, ipc_deadline *deadline, int *out_fd);
 
 /* ipc_system_peer_credentials asks who made the other end of |fd|. errno, EOPNOTSUPP if the system cannot tell. */
 int ipc_system_peer_credentials(int fd, ipc_credentials *out_credentials);

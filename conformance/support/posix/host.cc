@@ -66,6 +66,10 @@ void MakeLink(const std::string &path, const std::string &target) {
   if (symlink(target.c_str(), path.c_str()) != 0) Give("make a link at " + path);
 }
 
+void MakeFifo(const std::string &path, unsigned mode) {
+  if (mkfifo(path.c_str(), 0600) != 0 || chmod(path.c_str(), mode) != 0) Give("make a FIFO at " + path);
+}
+
 void MakeStaleSocket(const std::string &path) {
   sockaddr_un address;
   socklen_t length = Address(path, &address);
@@ -86,6 +90,7 @@ std::string TypeOf(const std::string &path) {
   if (lstat(path.c_str(), &info) != 0) return "none";
   if (S_ISREG(info.st_mode)) return "file";
   if (S_ISLNK(info.st_mode)) return "link";
+  if (S_ISFIFO(info.st_mode)) return "fifo";
   return S_ISSOCK(info.st_mode) ? "socket" : "other";
 }
 

@@ -35,8 +35,8 @@ extern "C" {
 /* A listening endpoint: takes connections. Made by ipc_local_listen and ipc_listener_adopt. */
 typedef struct ipc_listener ipc_listener;
 
-/* A byte stream, or one direction of it. Made by ipc_local_connect, ipc_listener_accept, ipc_stream_split and
- * ipc_stream_adopt. */
+/* A byte stream, or one direction of it. Made by ipc_local_connect, ipc_listener_accept, ipc_pipe_create,
+ * ipc_fifo_open, ipc_stream_split and ipc_stream_adopt. */
 typedef struct ipc_stream ipc_stream;
 
 /* `timeout_ms` that never expires. 0 is a timeout that expires at once: what cannot complete immediately is

@@ -7,9 +7,11 @@
 #define IPC_IPC_H
 
 #include "ipc/base.h"
+#include "ipc/fifo.h"
 #include "ipc/framing.h"
 #include "ipc/local.h"
 #include "ipc/name.h"
+#include "ipc/pipe.h"
 #include "ipc/status.h"
 #include "ipc/stream.h"
 #include "ipc/table.h"

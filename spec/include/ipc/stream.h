@@ -24,7 +24,7 @@ extern "C" {
  *   IPC_TIMED_OUT
  *   IPC_CANCELLED          closed while it waited; nothing was consumed
  *   IPC_CLOSED             closed before
- *   IPC_UNSUPPORTED        the writing half of a split stream
+ *   IPC_UNSUPPORTED        the writing half of a split stream, the writing end of a pipe
  *   IPC_INVALID_ARGUMENT, IPC_OUT_OF_RESOURCES, IPC_FAILED
  */
 ipc_status ipc_stream_read(ipc_stream *stream, void *out_data, size_t data_max, int64_t timeout_ms, size_t *out_len);
@@ -41,7 +41,7 @@ ipc_status ipc_stream_read(ipc_stream *stream, void *out_data, size_t data_max, 
  *   IPC_TIMED_OUT          |*out_len| bytes were taken
  *   IPC_CANCELLED          closed while it waited; |*out_len| bytes were taken
  *   IPC_CLOSED             closed before
- *   IPC_UNSUPPORTED        the reading half of a split stream
+ *   IPC_UNSUPPORTED        the reading half of a split stream, the reading end of a pipe
  *   IPC_INVALID_ARGUMENT, IPC_OUT_OF_RESOURCES, IPC_FAILED
  */
 ipc_status ipc_stream_write(ipc_stream *stream, const void *data, size_t data_len, int64_t timeout_ms, size_t *out_len);
@@ -57,14 +57,14 @@ ipc_status ipc_stream_write_vectored(ipc_stream *stream, const ipc_const_buffer 
                                      int64_t timeout_ms, size_t *out_len);
 
 /* ipc_stream_flush hands to the system what the library still holds back; it does not wait for the reader. A library
- * that holds nothing back has nothing to do. IPC_OK, IPC_CLOSED, IPC_UNSUPPORTED (reading half), IPC_INVALID_ARGUMENT,
- * or as ipc_stream_write. */
+ * that holds nothing back has nothing to do. IPC_OK, IPC_CLOSED, IPC_UNSUPPORTED (nothing to write to),
+ * IPC_INVALID_ARGUMENT, or as ipc_stream_write. */
 ipc_status ipc_stream_flush(ipc_stream *stream);
 
 /* ipc_stream_split makes a reading half and a writing half of |stream|, which is closed by it (free it). Each half can
  * be used and closed by a thread of its own; the connection ends when both are closed, not before. A half refuses the
  * other direction with IPC_UNSUPPORTED. Calls under way on |stream| make it IPC_BUSY and nothing happens.
- * IPC_OK, IPC_BUSY, IPC_CLOSED, IPC_OUT_OF_RESOURCES, IPC_UNSUPPORTED (already a half), IPC_INVALID_ARGUMENT. */
+ * IPC_OK, IPC_BUSY, IPC_CLOSED, IPC_OUT_OF_RESOURCES, IPC_UNSUPPORTED (one direction already), IPC_INVALID_ARGUMENT. */
 ipc_status ipc_stream_split(ipc_stream *stream, ipc_stream **out_reader, ipc_stream **out_writer);
 
 /* What ipc_credentials.fields says is known. */
@@ -100,12 +100,12 @@ ipc_status ipc_stream_raw(ipc_stream *stream, ipc_raw *out_raw);
  * IPC_INVALID_ARGUMENT. */
 ipc_status ipc_stream_release(ipc_stream *stream, ipc_raw *out_raw);
 
-/* ipc_stream_adopt makes a stream of a connected local socket. On IPC_OK the stream owns the handle; otherwise it stays
- * the caller's, untouched. O_NONBLOCK on it is neither needed nor changed.
+/* ipc_stream_adopt makes a stream of a connected local socket, or of one end of a pipe or FIFO. On IPC_OK the stream
+ * owns the handle; otherwise it stays the caller's, untouched. O_NONBLOCK on it is neither needed nor changed.
  *
  *   IPC_OK
  *   IPC_INVALID_ARGUMENT   a NULL pointer, a kind of another system, no open descriptor, no stream socket of the local
- *                          family, or one that is not connected
+ *                          family, one that is not connected, or a FIFO opened for both directions
  *   IPC_OUT_OF_RESOURCES, IPC_FAILED
  */
 ipc_status ipc_stream_adopt(const ipc_raw *raw, ipc_stream **out_stream);

@@ -3,9 +3,11 @@
 #define IPC_TABLE_H
 
 #include "ipc/base.h"
+#include "ipc/fifo.h"
 #include "ipc/framing.h"
 #include "ipc/local.h"
 #include "ipc/name.h"
+#include "ipc/pipe.h"
 #include "ipc/stream.h"
 
 #ifdef __cplusplus
@@ -13,7 +15,7 @@ extern "C" {
 #endif
 
 #define IPC_ABI_MAJOR 1u
-#define IPC_ABI_MINOR 2u
+#define IPC_ABI_MINOR 3u
 
 /* Slots are only ever appended. A slot beyond `size`, or NULL, is not offered (spec/abi.md). */
 typedef struct ipc_table {
@@ -76,7 +78,8 @@ typedef struct ipc_table {
   ipc_status (*stream_raw)(ipc_stream *stream, ipc_raw *out_raw);
   /* 22: stream.release. Gives the system's handle to the caller; the stream is closed without touching it. */
   ipc_status (*stream_release)(ipc_stream *stream, ipc_raw *out_raw);
-  /* 23: stream.adopt. Makes a stream of a connected local socket handle, which it owns from then on. */
+  /* 23: stream.adopt. Makes a stream of a connected local socket handle, or of one end of a pipe, which it owns from
+   * then on. */
   ipc_status (*stream_adopt)(const ipc_raw *raw, ipc_stream **out_stream);
   /* 24: stream.close. Ends operations under way as `cancelled` and closes. Bytes already accepted stay readable for
    * the other end. */
@@ -103,6 +106,15 @@ typedef struct ipc_table {
   ipc_status (*decoder_end)(ipc_decoder *decoder);
   /* 32: decoder.free. Releases a decoder. */
   ipc_status (*decoder_free)(ipc_decoder *decoder);
+  /* 33: pipe.create. Makes an unnamed pipe: two streams of one direction each. */
+  ipc_status (*pipe_create)(const ipc_pipe_options *options, ipc_stream **out_reader, ipc_stream **out_writer);
+  /* 34: fifo.create. Makes a FIFO file with exactly these permission bits. */
+  ipc_status (*fifo_create)(const void *path, size_t path_len, uint32_t mode);
+  /* 35: fifo.open. Opens one end of a FIFO file when the other end is open too; `wait: false` opens a reading end at
+   * once. */
+  ipc_status (*fifo_open)(const void *path, size_t path_len, uint32_t direction, uint32_t flags, int64_t timeout_ms, ipc_stream **out_stream);
+  /* 36: fifo.remove. Removes a FIFO file; never anything else, and never through a link. */
+  ipc_status (*fifo_remove)(const void *path, size_t path_len);
 } ipc_table;
 
 #if defined(_WIN32)

@@ -1,0 +1,327 @@
+// FIFO files: spec/fifo.md.
+#include "conformance/support/case.h"
+#include "conformance/support/host.h"
+
+namespace cts {
+namespace {
+
+/// Long enough to be told from "at once", short enough for a suite that runs often.
+constexpr uint64_t kTimeoutMs = 40;
+/// What a loaded machine may add to a timeout.
+constexpr uint64_t kLateMs = 300;
+/// More than a FIFO holds.
+constexpr uint64_t kFarBeyondTheCapacity = 1_MiB;
+
+op::stream_read ReadSome(uint64_t max) { return op::stream_read().until("some").max(max); }
+op::fifo_create Create(const std::string &path) { return op::fifo_create().path(path).mode(0600); }
+op::fifo_open Open(const std::string &path, const std::string &direction) {
+  return op::fifo_open().path(path).direction(direction);
+}
+
+/// Starts an open that is expected to wait.
+struct Opening {
+  Opening(Peer &peer, op::fifo_open request)
+      : stream(&peer, peer.fresh_handle("s")), pending(peer.start(request.as(stream.handle()).watch())) {}
+  /// Its stream; ends the case if the open fails.
+  const Stream &opened() const {
+    const Reply reply = pending.wait();
+    if (!reply.ok()) throw Abort{"failed", reply.role(), reply.describe()};
+    return stream;
+  }
+  Stream stream;
+  Pending pending;
+};
+
+/// Opens at once, or ends the case.
+Stream OpenNow(Peer &peer, const op::fifo_open &request) { return Opening(peer, request).opened(); }
+
+/// One stream of each direction.
+struct BothEnds {
+  Stream writer, reader;
+};
+
+/// Opens both ends, the reader first; it waits until the writer comes.
+BothEnds OpenBoth(Peer &writing, Peer &reading, const std::string &path) {
+  Opening reader(reading, Open(path, "read"));
+  Opening writer(writing, Open(path, "write"));
+  return BothEnds{writer.opened(), reader.opened()};
+}
+
+}  // namespace
+
+/// The process that the shape makes the writer, and the other one.
+#define WRITING (shape("writer") == "server" ? server() : client())
+#define READING (shape("writer") == "server" ? client() : server())
+
+// ---------------------------------------------------------------------------------------------------- opening
+
+CTS_CASE(Fifo, OpenWaitsForTheOtherSide) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  const bool reader_first = shape("first") == "reader";
+  Opening first(reader_first ? READING : WRITING, Open(path, reader_first ? "read" : "write"));
+  first.pending.expect_blocked();
+  Opening second(reader_first ? WRITING : READING, Open(path, reader_first ? "write" : "read"));
+  EXPECT_THAT(second.pending.wait(), IsOk());
+  EXPECT_THAT(first.pending.wait(), IsOk());
+}
+
+CTS_CASE(Fifo, BytesArriveUnchanged) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  BothEnds ends = OpenBoth(WRITING, READING, path);
+  Data data = pattern(kFarBeyondTheCapacity);
+  Pending writing = ends.writer.start(op::stream_write().data(data));
+  EXPECT_THAT(ends.reader.read_exact(data.length()), Reads(data));
+  EXPECT_THAT(writing.wait(), Accepts(data));
+}
+
+CTS_CASE(Fifo, ForeignFifoWorks) {
+  const std::string path = fresh_path();
+  host::MakeFifo(path, 0600);
+  BothEnds ends = OpenBoth(client(), server(), path);
+  require_ok(ends.writer.write("hello"));
+  EXPECT_THAT(ends.reader.read_exact(5), Reads("hello"));
+}
+
+CTS_CASE(Fifo, ReaderOpensWithoutWaiting) {
+  const std::string path = fresh_path();
+  require_ok(peer().call(Create(path)));
+  Stream reader = OpenNow(peer(), Open(path, "read").wait(false));
+  for (int i = 0; i < 3; i++) EXPECT_THAT(reader.call(ReadSome(16).wait(false)), Reads("", "would_block"));
+  EXPECT_THAT(reader.close(), IsOk());
+}
+
+CTS_CASE(Fifo, WriterWithoutReaderWouldBlock) {
+  const std::string path = fresh_path();
+  require_ok(peer().call(Create(path)));
+  EXPECT_THAT(peer().call(Open(path, "write").wait(false).as("none")), StatusIs("would_block"));
+  OpenNow(peer(), Open(path, "read").wait(false));
+  EXPECT_THAT(peer().call(Open(path, "write").wait(false).as("writer")), IsOk());
+}
+
+CTS_CASE(Fifo, NoWriterYetIsNotTheEnd) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  Stream reader = OpenNow(READING, Open(path, "read").wait(false));
+  Pending reading = reader.start(ReadSome(16).watch());
+  reading.expect_blocked();
+  Stream writer = OpenNow(WRITING, Open(path, "write"));
+  reading.expect_blocked();
+  require_ok(writer.write("first"));
+  EXPECT_THAT(reading.wait(), Reads("first"));
+}
+
+CTS_CASE(Fifo, OpenTimesOut) {
+  const std::string path = fresh_path();
+  require_ok(peer().call(Create(path)));
+  for (uint64_t timeout_ms : {kTimeoutMs, uint64_t{0}}) {
+    const int64_t begun = NowUs();
+    EXPECT_THAT(peer().call(Open(path, shape("direction")).timeout_ms(timeout_ms).as("none")), StatusIs("timed_out"));
+    const uint64_t waited = static_cast<uint64_t>(NowUs() - begun) / 1000;
+    EXPECT_GE(waited, timeout_ms);
+    EXPECT_LT(waited, timeout_ms + kLateMs);
+  }
+}
+
+CTS_CASE(Fifo, TimedOutOpenLeavesNothing) {
+  const std::string path = fresh_path();
+  require_ok(peer().call(Create(path)));
+  for (uint64_t timeout_ms : {uint64_t{0}, uint64_t{1}, uint64_t{2}, uint64_t{5}, kTimeoutMs}) {
+    EXPECT_THAT(peer().call(Open(path, "read").timeout_ms(timeout_ms).as("none")), StatusIs("timed_out"));
+    EXPECT_THAT(peer().call(Open(path, "write").wait(false).as("none")), StatusIs("would_block"));
+  }
+  Stream reader = OpenNow(peer(), Open(path, "read").wait(false));
+  Stream writer = OpenNow(peer(), Open(path, "write").timeout_ms(10000));
+  EXPECT_THAT(writer.close(), IsOk());
+}
+
+CTS_CASE(Fifo, TimedOutOpenReleasesNobodyElse) {
+  const std::string path = fresh_path(), &direction = shape("direction");
+  require_ok(server().call(Create(path)));
+  Opening patient(server(), Open(path, direction));
+  patient.pending.expect_blocked();
+  for (int i = 0; i < 3; i++) {
+    EXPECT_THAT(client().call(Open(path, direction).timeout_ms(kTimeoutMs).as("none")), StatusIs("timed_out"));
+    patient.pending.expect_blocked();
+  }
+  OpenNow(client(), Open(path, direction == "read" ? "write" : "read"));
+  EXPECT_THAT(patient.pending.wait(), IsOk());
+}
+
+CTS_CASE(Fifo, OpenWithTimeoutMeetsTheOtherSide) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  Opening writer(WRITING, Open(path, "write").timeout_ms(10000));
+  writer.pending.expect_blocked();
+  Stream reader = OpenNow(READING, Open(path, "read"));
+  require_ok(writer.opened().write("met"));
+  EXPECT_THAT(reader.read_exact(3), Reads("met"));
+}
+
+CTS_CASE(Fifo, ReaderOpenWithTimeoutMeetsTheOtherSide) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  Opening reader(READING, Open(path, "read").timeout_ms(10000));
+  reader.pending.expect_blocked();
+  Stream writer = OpenNow(WRITING, Open(path, "write"));
+  require_ok(writer.write("met"));
+  EXPECT_THAT(reader.opened().read_exact(3), Reads("met"));
+}
+
+// --------------------------------------------------------------------------------------------------- the end
+
+CTS_CASE(Fifo, EndWhenTheLastWriterLeft) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  BothEnds ends = OpenBoth(WRITING, READING, path);
+  Stream second = OpenNow(shape("writer") == "server" ? server(2) : client(2), Open(path, "write"));
+  require_ok(ends.writer.write("one "));
+  require_ok(second.write("two"));
+  require_ok(ends.writer.close());
+  EXPECT_THAT(ends.reader.read_exact(7), Reads("one two"));
+  Pending reading = ends.reader.start(ReadSome(16).watch());
+  reading.expect_blocked();
+  require_ok(second.close());
+  EXPECT_THAT(reading.wait(), Ends(""));
+  for (int i = 0; i < 3; i++) EXPECT_THAT(ends.reader.read(16), Ends(""));
+}
+
+CTS_CASE(Fifo, NewWriterRevivesTheReader) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  BothEnds ends = OpenBoth(WRITING, READING, path);
+  require_ok(ends.writer.write("first life"));
+  require_ok(ends.writer.close());
+  EXPECT_THAT(ends.reader.read_to_end(), Ends("first life"));
+  for (const char *life : {"second life", "third life"}) {
+    Stream writer = OpenNow(WRITING, Open(path, "write"));
+    Pending reading = ends.reader.start(ReadSome(16).watch());
+    reading.expect_blocked();
+    require_ok(writer.write(life));
+    EXPECT_THAT(reading.wait(), Reads(life));
+    require_ok(writer.close());
+    EXPECT_THAT(ends.reader.read(16), Ends(""));
+  }
+}
+
+CTS_CASE(Fifo, WriteWithoutAReaderIsBrokenPipe) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  for (int round = 0; round < 2; round++) {
+    BothEnds ends = OpenBoth(WRITING, READING, path);
+    require_ok(ends.writer.write("unread"));
+    require_ok(ends.reader.close());
+    for (int i = 0; i < 3; i++) EXPECT_THAT(ends.writer.write("nobody reads"), StatusIs("broken_pipe"));
+  }
+}
+
+CTS_CASE(Fifo, CloseEndsAWaitingRead) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  BothEnds ends = OpenBoth(WRITING, READING, path);
+  Pending reading = ends.reader.start(ReadSome(16).in("r").watch());
+  reading.expect_blocked();
+  require_ok(ends.reader.call(op::stream_close().in("c")));
+  EXPECT_THAT(reading.wait(), Reads("", "cancelled"));
+}
+
+// --------------------------------------------------------------------------------------- making and removing
+
+CTS_CASE(Fifo, ModeIsExact) {
+  const std::string path = fresh_path();
+  const unsigned mode = static_cast<unsigned>(std::stoul(shape("mode"), nullptr, 8));
+  require_ok(peer().call(op::fifo_create().path(path).mode(mode)));
+  EXPECT_EQ(host::TypeOf(path), "fifo");
+  EXPECT_EQ(host::ModeOf(path), mode);
+}
+
+CTS_CASE(Fifo, CreateLeavesWhatIsThere) {
+  const std::string path = fresh_path(), &what = shape("what"), target = fresh_path();
+  if (what == "fifo") host::MakeFifo(path, 0640);
+  if (what == "file") host::MakeFile(path, "contents");
+  if (what == "link") host::MakeLink(path, target);
+  EXPECT_THAT(peer().call(Create(path)), StatusIs("already_exists"));
+  EXPECT_EQ(host::TypeOf(path), what);
+  EXPECT_EQ(host::TypeOf(target), "none");
+  if (what == "fifo") {
+    EXPECT_EQ(host::ModeOf(path), 0640u);
+  } else if (what == "file") {
+    EXPECT_EQ(host::ReadFile(path), "contents");
+  }
+}
+
+CTS_CASE(Fifo, CreateNeedsItsDirectory) {
+  EXPECT_THAT(peer().call(Create(fresh_path() + "/fifo")), StatusIs("not_found"));
+}
+
+CTS_CASE(Fifo, BadPathsAreInvalidNames) {
+  const std::string directory_before = directory();
+  const std::string with_nul = fresh_path() + std::string("\0tail", 5);
+  const std::string overlong = directory_before + "/" + std::string(8192, 'x');
+  const std::pair<std::string, std::string> paths[] = {
+      {"", "invalid_name"}, {with_nul, "invalid_name"}, {overlong, "name_too_long"}};
+  for (const auto &path : paths) {
+    EXPECT_THAT(peer().call(Create(path.first)), StatusIs(path.second));
+    EXPECT_THAT(peer().call(Open(path.first, "read").as("none")), StatusIs(path.second));
+    EXPECT_THAT(peer().call(op::fifo_remove().path(path.first)), StatusIs(path.second));
+  }
+  EXPECT_TRUE(host::List(directory_before).empty());
+}
+
+CTS_CASE(Fifo, OpenRefusesWhatIsNoFifo) {
+  const std::string path = fresh_path(), nothing = fresh_path(), &direction = shape("direction");
+  host::MakeFile(path, "contents");
+  EXPECT_THAT(peer().call(Open(path, direction).as("none")), StatusIs("refused"));
+  EXPECT_EQ(host::ReadFile(path), "contents");
+  EXPECT_THAT(peer().call(Open(nothing, direction).as("none")), StatusIs("not_found"));
+  EXPECT_EQ(host::TypeOf(nothing), "none");
+}
+
+CTS_CASE(Fifo, RemoveTakesTheFile) {
+  const std::string path = fresh_path();
+  for (int round = 0; round < 2; round++) {
+    require_ok(peer().call(Create(path)));
+    EXPECT_THAT(peer().call(op::fifo_remove().path(path)), IsOk());
+    EXPECT_EQ(host::TypeOf(path), "none");
+    EXPECT_THAT(peer().call(op::fifo_remove().path(path)), StatusIs("not_found"));
+  }
+}
+
+CTS_CASE(Fifo, RemoveLeavesWhatIsNoFifo) {
+  const std::string path = fresh_path();
+  host::MakeFile(path, "contents");
+  EXPECT_THAT(peer().call(op::fifo_remove().path(path)), StatusIs("refused"));
+  EXPECT_EQ(host::ReadFile(path), "contents");
+}
+
+CTS_CASE(Fifo, RemoveDoesNotFollowALink) {
+  const std::string link = fresh_path(), target = fresh_path();
+  require_ok(peer().call(Create(target)));
+  host::MakeLink(link, target);
+  EXPECT_THAT(peer().call(op::fifo_remove().path(link)), StatusIs("refused"));
+  EXPECT_EQ(host::TypeOf(link), "link");
+  EXPECT_EQ(host::TypeOf(target), "fifo");
+}
+
+CTS_CASE(Fifo, OpenEndsOutliveTheFile) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  BothEnds ends = OpenBoth(WRITING, READING, path);
+  require_ok(server().call(op::fifo_remove().path(path)));
+  EXPECT_EQ(host::TypeOf(path), "none");
+  require_ok(ends.writer.write("goes on"));
+  EXPECT_THAT(ends.reader.read_exact(7), Reads("goes on"));
+}
+
+CTS_CASE(Fifo, StreamIsNotInherited) {
+  const std::string path = fresh_path();
+  require_ok(peer().call(Create(path)));
+  Stream reader = OpenNow(peer(), Open(path, "read").wait(false));
+  Reply reply = reader.call(op::stream_raw());
+  require_ok(reply);
+  EXPECT_EQ(reply.raw().kind, "fd");
+  EXPECT_TRUE(host::IsCloseOnExec(peer().offer().pid, reply.raw().value));
+}
+
+}  // namespace cts

@@ -1,0 +1,367 @@
+// Unnamed pipes: spec/unnamed_pipe.md.
+#include "conformance/support/case.h"
+#include "conformance/support/host.h"
+
+namespace cts {
+namespace {
+
+/// More than any system lets an unprivileged process give a pipe by default.
+constexpr uint64_t kFarBeyondTheCapacity = 4_MiB;
+/// The least that PIPE_BUF may be: writes of at most this many bytes stay whole everywhere.
+constexpr uint64_t kWhole = 512;
+/// Long enough to be told from "at once", short enough for a suite that runs often.
+constexpr uint64_t kTimeoutMs = 40;
+/// What a loaded machine may add to a timeout.
+constexpr uint64_t kLateMs = 300;
+
+/// Both ends of a pipe.
+struct Pipe {
+  Stream reader, writer;
+};
+
+/// Makes a pipe, or ends the case.
+Pipe MakePipe(Peer &peer, op::pipe_create request = op::pipe_create()) {
+  const std::string reader = peer.fresh_handle("r"), writer = peer.fresh_handle("w");
+  const Reply reply = peer.call(request.read_as(reader).write_as(writer));
+  if (!reply.ok()) throw Abort{"failed", reply.role(), reply.describe()};
+  return Pipe{Stream(&peer, reader), Stream(&peer, writer)};
+}
+
+op::stream_read ReadSome(uint64_t max) { return op::stream_read().until("some").max(max); }
+op::stream_read ReadExact(uint64_t length) { return op::stream_read().until("exact").max(length); }
+op::stream_write WriteNow(const Data &data) { return op::stream_write().data(data).wait(false); }
+
+/// Writes pieces of `length` bytes until one would block; returns the bytes accepted. Each is whole or nothing, or the
+/// case has a failure.
+uint64_t FillWhole(const Pipe &pipe, uint64_t length) {
+  const Data piece(std::string(length, 'p'));
+  for (uint64_t accepted = 0; accepted < kFarBeyondTheCapacity; accepted += length) {
+    const Reply reply = pipe.writer.call(WriteNow(piece));
+    EXPECT_THAT(reply, StatusIsOneOf({"ok", "would_block"}));
+    EXPECT_EQ(reply.length(), reply.ok() ? length : 0) << "a part of it was taken";
+    if (!reply.ok() || reply.length() != length) return accepted;
+  }
+  ADD_FAILURE() << "the pipe never was full";
+  return 0;
+}
+
+/// Whether the descriptor of that end is closed on exec.
+bool IsCloseOnExec(const Stream &end) {
+  const Reply reply = end.call(op::stream_raw());
+  EXPECT_THAT(reply, IsOk());
+  EXPECT_EQ(reply.raw().kind, "fd");
+  return host::IsCloseOnExec(end.peer().offer().pid, reply.raw().value);
+}
+
+int64_t ElapsedMs(int64_t begun_us) { return (NowUs() - begun_us) / 1000; }
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------------------ moving bytes
+
+CTS_CASE(UnnamedPipe, BytesArriveUnchanged) {
+  Pipe pipe = MakePipe(peer());
+  std::string every;
+  for (int byte = 0; byte < 256; byte++) every += static_cast<char>(byte);
+  EXPECT_THAT(pipe.writer.write(every), Accepts(every));
+  EXPECT_THAT(pipe.reader.read_exact(256), Reads(every));
+  const Data data = pattern(4_KiB);
+  EXPECT_THAT(pipe.writer.write(data), Accepts(data));
+  EXPECT_THAT(pipe.reader.read_exact(4_KiB), Reads(data));
+}
+
+CTS_CASE(UnnamedPipe, EachEndHasOneDirection) {
+  Pipe pipe = MakePipe(peer());
+  Reply refused = pipe.reader.write("wrong way");
+  EXPECT_THAT(refused, StatusIs("unsupported"));
+  EXPECT_EQ(refused.length(), 0u);
+  EXPECT_THAT(pipe.reader.call(op::stream_flush()), StatusIs("unsupported"));
+  EXPECT_THAT(pipe.writer.read(16), Reads("", "unsupported"));
+  EXPECT_THAT(pipe.writer.call(op::stream_flush()), IsOk());
+  require_ok(pipe.writer.write("right way"));
+  EXPECT_THAT(pipe.reader.read(64), Reads("right way"));
+}
+
+CTS_CASE(UnnamedPipe, WritesHaveNoBoundaries) {
+  Pipe pipe = MakePipe(peer());
+  require_ok(pipe.writer.write("ab"));
+  require_ok(pipe.writer.write("cd"));
+  EXPECT_THAT(pipe.reader.read_exact(4), Reads("abcd"));
+  require_ok(pipe.writer.write("efgh"));
+  for (const char *piece : {"e", "f", "g", "h"}) EXPECT_THAT(pipe.reader.read(1), Reads(piece));
+}
+
+CTS_CASE(UnnamedPipe, EmptyWriteIsNothing) {
+  Pipe pipe = MakePipe(peer());
+  EXPECT_THAT(pipe.writer.write(""), Accepts(""));
+  require_ok(pipe.writer.write("x"));
+  EXPECT_THAT(pipe.reader.read(10), Reads("x"));
+  EXPECT_THAT(pipe.writer.write(""), Accepts(""));
+  require_ok(pipe.writer.close());
+  EXPECT_THAT(pipe.reader.read(10), Ends(""));
+}
+
+CTS_CASE(UnnamedPipe, VectoredBuffersKeepOrder) {
+  Pipe pipe = MakePipe(peer());
+  Data data = pattern(2055);
+  EXPECT_THAT(pipe.writer.call(op::stream_write_vectored().data(data).lengths({3, 0, 1, 2048, 0, 3})), Accepts(data));
+  EXPECT_THAT(pipe.reader.call(op::stream_read_vectored().lengths({0, 2000, 1, 0, 4})), Reads(data.prefix(2005)));
+  EXPECT_THAT(pipe.reader.call(op::stream_read_vectored().lengths({50, 50})), Reads(Data(data.slice(2005, 50))));
+}
+
+CTS_CASE(UnnamedPipe, ReadWaitsForData) {
+  Pipe pipe = MakePipe(peer());
+  Pending reading = pipe.reader.start(ReadSome(16).in("r").watch());
+  reading.expect_blocked();
+  require_ok(pipe.writer.write("now"));
+  EXPECT_THAT(reading.wait(), Reads("now"));
+}
+
+CTS_CASE(UnnamedPipe, FullPipeWaits) {
+  Pipe pipe = MakePipe(peer());
+  Data data = pattern(kFarBeyondTheCapacity);
+  Pending writing = pipe.writer.start(op::stream_write().data(data).in("w").watch());
+  writing.expect_blocked();
+  EXPECT_THAT(pipe.reader.read_exact(data.length()), Reads(data));
+  EXPECT_THAT(writing.wait(), Accepts(data));
+}
+
+CTS_CASE(UnnamedPipe, TransferFarBeyondTheCapacity) {
+  constexpr uint64_t chunk = 64_KiB;
+  Pipe pipe = MakePipe(peer());
+  Data data = pattern(kFarBeyondTheCapacity);
+  Pending writing = pipe.writer.start(op::stream_write().data(data).in("w"));
+  Reply reply = pipe.reader.call(ReadExact(data.length()).buffer(1500).chunk(chunk));
+  EXPECT_THAT(reply, Reads(data));
+  EXPECT_THAT(writing.wait(), Accepts(data));
+  std::vector<uint64_t> chunks = reply.numbers("chunks");
+  ASSERT_EQ(chunks.size(), data.length() / chunk);
+  for (size_t i = 0; i < chunks.size(); i++) ASSERT_EQ(chunks[i], data.slice_crc32(i * chunk, chunk)) << "chunk " << i;
+}
+
+CTS_CASE(UnnamedPipe, SmallWritesAreNotMixed) {
+  constexpr uint64_t records = 512;
+  Pipe pipe = MakePipe(peer());
+  const Data sent[2] = {pattern(records * kWhole), pattern(records * kWhole)};
+  Pending writing[2];
+  // Both fill the pipe before anything is read: then each waits while the other does.
+  for (int i = 0; i < 2; i++) {
+    writing[i] = pipe.writer.start(
+        op::stream_write().data(sent[i]).buffer(static_cast<uint32_t>(kWhole)).in("w" + std::to_string(i)).watch());
+  }
+  for (const Pending &each : writing) each.expect_blocked();
+  Reply reply = pipe.reader.call(ReadExact(2 * records * kWhole).chunk(static_cast<uint32_t>(kWhole)));
+  ASSERT_THAT(reply, IsOk());
+  for (int i = 0; i < 2; i++) EXPECT_THAT(writing[i].wait(), Accepts(sent[i]));
+  uint64_t next[2] = {0, 0};
+  for (uint64_t crc : reply.numbers("chunks")) {
+    const int from = next[0] < records && crc == sent[0].slice_crc32(next[0] * kWhole, kWhole) ? 0 : 1;
+    ASSERT_EQ(crc, sent[from].slice_crc32(next[from] * kWhole, kWhole))
+        << "behind " << next[0] << " and " << next[1] << " records comes one that nobody wrote";
+    next[from]++;
+  }
+  EXPECT_EQ(next[0] + next[1], 2 * records);
+}
+
+// --------------------------------------------------------------------------------------------------- the end
+
+CTS_CASE(UnnamedPipe, EndComesAfterTheData) {
+  Pipe pipe = MakePipe(peer());
+  Data data = pattern(4_KiB);
+  require_ok(pipe.writer.write(data));
+  require_ok(pipe.writer.close());
+  EXPECT_THAT(pipe.reader.read_exact(1), Reads(data.prefix(1)));
+  EXPECT_THAT(pipe.reader.read_to_end(), Ends(Data(data.slice(1, 4095))));
+  for (int i = 0; i < 3; i++) EXPECT_THAT(pipe.reader.read(16), Ends(""));
+}
+
+CTS_CASE(UnnamedPipe, WaitingReadEndsWhenTheWriterCloses) {
+  Pipe pipe = MakePipe(peer());
+  Pending reading = pipe.reader.start(ReadSome(16).in("r").watch());
+  reading.expect_blocked();
+  require_ok(pipe.writer.close());
+  EXPECT_THAT(reading.wait(), Ends(""));
+}
+
+CTS_CASE(UnnamedPipe, WriteWithoutAReaderIsBrokenPipe) {
+  for (int round = 0; round < 2; round++) {
+    Pipe pipe = MakePipe(peer());
+    require_ok(pipe.writer.write("read"));
+    EXPECT_THAT(pipe.reader.read_exact(4), Reads("read"));
+    require_ok(pipe.writer.write("unread"));
+    require_ok(pipe.reader.close());
+    for (int i = 0; i < 3; i++) {
+      Reply reply = pipe.writer.write("nobody reads");
+      EXPECT_THAT(reply, StatusIs("broken_pipe"));
+      EXPECT_EQ(reply.length(), 0u);
+    }
+  }
+}
+
+CTS_CASE(UnnamedPipe, WaitingWriteEndsWhenTheReaderCloses) {
+  Pipe pipe = MakePipe(peer());
+  Pending writing = pipe.writer.start(op::stream_write().data(pattern(kFarBeyondTheCapacity)).in("w").watch());
+  writing.expect_blocked();
+  require_ok(pipe.reader.close());
+  Reply reply = writing.wait();
+  EXPECT_THAT(reply, StatusIs("broken_pipe"));
+  EXPECT_GT(reply.length(), 0u);
+  EXPECT_LT(reply.length(), kFarBeyondTheCapacity);
+}
+
+CTS_CASE(UnnamedPipe, CloseEndsAWaitingRead) {
+  Pipe pipe = MakePipe(peer());
+  Pending reading = pipe.reader.start(ReadSome(16).in("r").watch());
+  reading.expect_blocked();
+  require_ok(pipe.reader.call(op::stream_close().in("c")));
+  EXPECT_THAT(reading.wait(), Reads("", "cancelled"));
+  EXPECT_THAT(pipe.writer.write("nobody reads"), StatusIs("broken_pipe"));
+}
+
+CTS_CASE(UnnamedPipe, CloseEndsAWaitingWrite) {
+  Pipe pipe = MakePipe(peer());
+  Data data = pattern(kFarBeyondTheCapacity);
+  Pending writing = pipe.writer.start(op::stream_write().data(data).in("w").watch());
+  writing.expect_blocked();
+  require_ok(pipe.writer.call(op::stream_close().in("c")));
+  Reply reply = writing.wait();
+  EXPECT_THAT(reply, StatusIs("cancelled"));
+  EXPECT_THAT(pipe.reader.read_to_end(), Ends(data.prefix(reply.length())));
+}
+
+// --------------------------------------------------------------------------------------------------- not waiting
+
+CTS_CASE(UnnamedPipe, ReadWithoutWaitingWouldBlock) {
+  Pipe pipe = MakePipe(peer());
+  EXPECT_THAT(pipe.reader.call(ReadSome(16).wait(false)), Reads("", "would_block"));
+  require_ok(pipe.writer.write("there"));
+  EXPECT_THAT(pipe.reader.call(ReadSome(16).wait(false)), Reads("there"));
+  EXPECT_THAT(pipe.reader.call(ReadSome(16).wait(false)), Reads("", "would_block"));
+  require_ok(pipe.writer.close());
+  EXPECT_THAT(pipe.reader.call(ReadSome(16).wait(false)), Ends(""));
+}
+
+CTS_CASE(UnnamedPipe, FullPipeWouldBlock) {
+  Pipe pipe = MakePipe(peer());
+  const uint64_t accepted = FillWhole(pipe, 256);
+  if (HasFailure()) return;
+  ASSERT_GT(accepted, 0u);
+  EXPECT_THAT(pipe.reader.read_exact(accepted), Reads(Data(std::string(accepted, 'p'))));
+  require_ok(pipe.writer.call(WriteNow("room")));
+  EXPECT_THAT(pipe.reader.read(16), Reads("room"));
+}
+
+CTS_CASE(UnnamedPipe, SmallWriteIsWholeOrNothing) {
+  Pipe pipe = MakePipe(peer());
+  // 100 bytes ahead of pieces of 512: at the end there is room for a part of one.
+  require_ok(pipe.writer.write(std::string(100, 'p')));
+  uint64_t accepted = 100 + FillWhole(pipe, kWhole);
+  accepted += FillWhole(pipe, 1);
+  if (HasFailure()) return;
+  EXPECT_THAT(pipe.reader.read_exact(accepted), Reads(Data(std::string(accepted, 'p'))));
+  EXPECT_THAT(pipe.reader.call(ReadSome(16).wait(false)), Reads("", "would_block"));
+}
+
+CTS_CASE(UnnamedPipe, LargeWriteTakesAPart) {
+  Pipe pipe = MakePipe(peer());
+  Data data = pattern(kFarBeyondTheCapacity);
+  Reply reply = pipe.writer.call(WriteNow(data));
+  ASSERT_THAT(reply, IsOk());
+  ASSERT_GT(reply.length(), 0u);
+  ASSERT_LT(reply.length(), data.length());
+  EXPECT_THAT(pipe.reader.read_exact(reply.length()), Reads(data.prefix(reply.length())));
+  EXPECT_THAT(pipe.reader.call(ReadSome(16).wait(false)), Reads("", "would_block"));
+}
+
+CTS_CASE(UnnamedPipe, NonblockingIsOfOneEnd) {
+  Pipe pipe = MakePipe(peer());
+  require_ok(pipe.reader.call(op::stream_set_nonblocking().nonblocking(true)));
+  EXPECT_THAT(pipe.reader.read(16), Reads("", "would_block"));
+  Data data = pattern(kFarBeyondTheCapacity);
+  Pending writing = pipe.writer.start(op::stream_write().data(data).in("w").watch());
+  writing.expect_blocked();
+  require_ok(pipe.reader.call(op::stream_set_nonblocking().nonblocking(false)));
+  EXPECT_THAT(pipe.reader.read_exact(data.length()), Reads(data));
+  EXPECT_THAT(writing.wait(), Accepts(data));
+}
+
+CTS_CASE(UnnamedPipe, ReadTimesOut) {
+  Pipe pipe = MakePipe(peer());
+  const int64_t begun = NowUs();
+  EXPECT_THAT(pipe.reader.call(ReadSome(16).timeout_ms(kTimeoutMs)), Reads("", "timed_out"));
+  EXPECT_GE(ElapsedMs(begun), static_cast<int64_t>(kTimeoutMs));
+  EXPECT_LT(ElapsedMs(begun), static_cast<int64_t>(kTimeoutMs + kLateMs));
+  require_ok(pipe.writer.write("later"));
+  EXPECT_THAT(pipe.reader.call(ReadSome(16).timeout_ms(10000)), Reads("later"));
+}
+
+CTS_CASE(UnnamedPipe, WriteTimesOut) {
+  Pipe pipe = MakePipe(peer());
+  Data data = pattern(kFarBeyondTheCapacity);
+  const int64_t begun = NowUs();
+  Reply reply = pipe.writer.call(op::stream_write().data(data).timeout_ms(kTimeoutMs));
+  EXPECT_GE(ElapsedMs(begun), static_cast<int64_t>(kTimeoutMs));
+  EXPECT_LT(ElapsedMs(begun), static_cast<int64_t>(kTimeoutMs + kLateMs));
+  ASSERT_THAT(reply, StatusIs("timed_out"));
+  require_ok(pipe.writer.close());
+  EXPECT_THAT(pipe.reader.read_to_end(), Ends(data.prefix(reply.length())));
+}
+
+// --------------------------------------------------------------------------------------------- the ends as handles
+
+CTS_CASE(UnnamedPipe, CapacityHintHolds) {
+  Pipe pipe = MakePipe(peer(), op::pipe_create().capacity(256_KiB));
+  Data data = pattern(256_KiB);
+  ASSERT_THAT(pipe.writer.call(WriteNow(data)), Accepts(data));
+  EXPECT_THAT(pipe.reader.read_exact(data.length()), Reads(data));
+}
+
+CTS_CASE(UnnamedPipe, CapacityIsOnlyAHint) {
+  for (uint64_t capacity : {uint64_t{1}, uint64_t{1} << 50}) {
+    Pipe pipe = MakePipe(peer(), op::pipe_create().capacity(capacity));
+    require_ok(pipe.writer.write("through"));
+    EXPECT_THAT(pipe.reader.read_exact(7), Reads("through"));
+  }
+}
+
+CTS_CASE(UnnamedPipe, NotInheritedByDefault) {
+  Pipe pipe = MakePipe(peer());
+  EXPECT_TRUE(IsCloseOnExec(pipe.reader));
+  EXPECT_TRUE(IsCloseOnExec(pipe.writer));
+}
+
+CTS_CASE(UnnamedPipe, InheritableWhenAskedFor) {
+  const bool reader = shape("end") == "reader";
+  Pipe pipe =
+      MakePipe(peer(), reader ? op::pipe_create().inherit_reader(true) : op::pipe_create().inherit_writer(true));
+  EXPECT_EQ(IsCloseOnExec(pipe.reader), !reader);
+  EXPECT_EQ(IsCloseOnExec(pipe.writer), reader);
+}
+
+CTS_CASE(UnnamedPipe, ReleasedEndsCanBeAdopted) {
+  Pipe pipe = MakePipe(peer());
+  require_ok(pipe.writer.write("before "));
+  Reply writer = pipe.writer.call(op::stream_release()), reader = pipe.reader.call(op::stream_release());
+  require_ok(writer);
+  require_ok(reader);
+  require_ok(peer().call(op::stream_adopt().raw(writer.raw()).as("writer")));
+  require_ok(peer().call(op::stream_adopt().raw(reader.raw()).as("reader")));
+  Stream adopted_writer(&peer(), "writer"), adopted_reader(&peer(), "reader");
+  require_ok(adopted_writer.write("after"));
+  EXPECT_THAT(adopted_writer.read(16), StatusIs("unsupported"));
+  EXPECT_THAT(adopted_reader.read_exact(12), Reads("before after"));
+  require_ok(adopted_writer.close());
+  EXPECT_THAT(adopted_reader.read(16), Ends("")) << "something still holds the writing end";
+}
+
+CTS_CASE(UnnamedPipe, PipesAreNotConnections) {
+  Pipe pipe = MakePipe(peer());
+  for (const Stream &end : {pipe.reader, pipe.writer}) {
+    EXPECT_THAT(end.call(op::stream_split().read_as("a").write_as("b")), StatusIs("unsupported"));
+    EXPECT_THAT(end.call(op::stream_peer_credentials()), StatusIs("unsupported"));
+  }
+  require_ok(pipe.writer.write("works"));
+  EXPECT_THAT(pipe.reader.read(16), Reads("works"));
+}
+
+}  // namespace cts

@@ -1,0 +1,154 @@
+/* fifo.c - FIFO files: making, opening, removing.
+ *
+ * The description that an open makes is this library's alone until it is released, so it is nonblocking from then on,
+ * and transfers on it need no other way not to wait (pipe.c).
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "ipc/fifo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ref/common/platform.h"
+#include "ref/posix/pipe.h"
+#include "ref/posix/system.h"
+
+enum { MODE_MAX = 0777, MODE_BITS = 07777 };
+
+typedef struct fifo_path {
+  char text[PATH_MAX]; /* ends in NUL */
+} fifo_path;
+
+static ipc_status from_errno(void) { return ipc_platform_status((uint32_t)errno); }
+
+static ipc_status path_init(fifo_path *out, const void *path, size_t path_len) {
+  if (path == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (path_len == 0 || memchr(path, 0, path_len) != NULL) return ipc_status_of(IPC_INVALID_NAME);
+  if (path_len >= sizeof out->text) return ipc_status_of(IPC_NAME_TOO_LONG);
+  memcpy(out->text, path, path_len);
+  out->text[path_len] = '\0';
+  return ipc_status_of(IPC_OK);
+}
+
+/* --------------------------------------------------------------------------------------- create, remove */
+
+/* Gives the FIFO just made the bits that the umask took from it. */
+static ipc_status complete_mode(const char *path, mode_t mode) {
+  struct stat found;
+  if (lstat(path, &found) != 0) return from_errno();
+  if (!S_ISFIFO(found.st_mode) || (found.st_mode & MODE_BITS) == mode) return ipc_status_of(IPC_OK);
+  return fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) == 0 ? ipc_status_of(IPC_OK) : from_errno();
+}
+
+ipc_status ipc_fifo_create(const void *path, size_t path_len, uint32_t mode) {
+  fifo_path name;
+  if (mode > MODE_MAX) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  ipc_status status = path_init(&name, path, path_len);
+  if (status.code != IPC_OK) return status;
+  if (mkfifo(name.text, (mode_t)mode) != 0) return from_errno();
+  status = complete_mode(name.text, (mode_t)mode);
+  if (status.code != IPC_OK) (void)unlink(name.text);
+  return status;
+}
+
+ipc_status ipc_fifo_remove(const void *path, size_t path_len) {
+  fifo_path name;
+  struct stat found;
+  ipc_status status = path_init(&name, path, path_len);
+  if (status.code != IPC_OK) return status;
+  if (lstat(name.text, &found) != 0) return from_errno();
+  if (!S_ISFIFO(found.st_mode)) return ipc_status_of(IPC_REFUSED);
+  return unlink(name.text) == 0 ? status : from_errno();
+}
+
+/* ------------------------------------------------------------------------------------------------- open */
+
+/* open(2), however often a signal handler interrupts it. errno. */
+static int open_plain(const char *path, int flags, int *out_fd) {
+  do {
+    *out_fd = open(path, flags);
+  } while (*out_fd < 0 && errno == EINTR);
+  return *out_fd >= 0 ? 0 : errno;
+}
+
+/* A reading end, if there is a writer now. errno, ETIMEDOUT if there is none. */
+static int open_reader_now(const char *path, int flags, int *out_fd) {
+  int error = open_plain(path, flags | O_NONBLOCK, out_fd);
+  if (error != 0) return error;
+  bool has_writer;
+  error = ipc_system_fifo_has_writer(*out_fd, &has_writer);
+  if (error == 0 && !has_writer) error = ETIMEDOUT;
+  if (error != 0) (void)close(*out_fd);
+  return error;
+}
+
+/* A writing end waits only if an attempt finds no reader; a reading end always finds out by waiting, but for a timeout
+ * that expires at once. */
+static int open_until(const char *path, int flags, int64_t timeout_ms, int *out_fd) {
+  ipc_deadline deadline = {.timeout_ms = timeout_ms};
+  if ((flags & O_ACCMODE) == O_WRONLY) {
+    int error = open_plain(path, flags | O_NONBLOCK, out_fd);
+    if (error != ENXIO) return error;
+    if (timeout_ms == 0) return ETIMEDOUT;
+  } else if (timeout_ms == 0) {
+    return open_reader_now(path, flags, out_fd);
+  }
+  return ipc_system_open_until(path, flags, &deadline, out_fd);
+}
+
+/* Makes sure, now that nobody can put something else there, that |fd| is a FIFO, and makes it nonblocking. */
+static ipc_status make_own(int fd) {
+  struct stat found;
+  if (fstat(fd, &found) != 0) return from_errno();
+  if (!S_ISFIFO(found.st_mode)) return ipc_status_of(IPC_REFUSED);
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return from_errno();
+  if ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return from_errno();
+  return ipc_status_of(IPC_OK);
+}
+
+/* The look before keeps devices and files from being opened at all. */
+static ipc_status open_end(const char *path, int flags, bool no_wait, int64_t timeout_ms, int *out_fd) {
+  struct stat found;
+  if (stat(path, &found) != 0) return from_errno();
+  if (!S_ISFIFO(found.st_mode)) return ipc_status_of(IPC_REFUSED);
+  int error = no_wait          ? open_plain(path, flags | O_NONBLOCK, out_fd)
+              : timeout_ms < 0 ? open_plain(path, flags, out_fd)
+                               : open_until(path, flags, timeout_ms, out_fd);
+  if (error == ENXIO && no_wait) return (ipc_status){IPC_WOULD_BLOCK, ENXIO};
+  if (error != 0) return ipc_platform_status((uint32_t)error);
+  ipc_status status = make_own(*out_fd);
+  if (status.code != IPC_OK) (void)close(*out_fd);
+  return status;
+}
+
+ipc_status ipc_fifo_open(const void *path, size_t path_len, uint32_t direction, uint32_t flags, int64_t timeout_ms,
+                         ipc_stream **out_stream) {
+  if (out_stream != NULL) *out_stream = NULL;
+  if (out_stream == NULL || (direction != IPC_FIFO_READ && direction != IPC_FIFO_WRITE) ||
+      (flags & ~(uint32_t)IPC_FIFO_NO_WAIT) != 0 || timeout_ms < IPC_NO_TIMEOUT) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  bool reads = direction == IPC_FIFO_READ;
+  fifo_path name;
+  ipc_stream *stream;
+  ipc_status status = path_init(&name, path, path_len);
+  if (status.code != IPC_OK) return status;
+  status = ipc_stream_prepare(&ipc_transport_own_pipe, reads ? DIRECTION_READ : DIRECTION_WRITE, &stream);
+  if (status.code != IPC_OK) return status;
+  int fd;
+  status = open_end(name.text, (reads ? O_RDONLY : O_WRONLY) | O_CLOEXEC | O_NOCTTY, (flags & IPC_FIFO_NO_WAIT) != 0,
+                    timeout_ms, &fd);
+  if (status.code != IPC_OK) {
+    ipc_stream_discard(stream);
+    return status;
+  }
+  ipc_stream_own(stream, fd);
+  *out_stream = stream;
+  return status;
+}
