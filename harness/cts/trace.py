@@ -205,11 +205,9 @@ def lines(lanes: Dict[str, List[Event]]) -> List[Tuple[str, List[str]]]:
 
 
 def notes(raw: Optional[List[Event]]) -> List[str]:
-    """What the runner remarked in a raw trace: its notes, and how peers ended."""
+    """What the runner remarked in a raw trace: how peers ended."""
     found = []
     for event in raw or []:
-        if event.get("kind") == "note":
-            found.append(printable(f"{event.get('role', '')}: {event.get('text', '')}"))
-        elif event.get("kind") == "exit":
+        if event.get("kind") == "exit":
             found.append(printable(f"{event.get('role', '')}: exit {event.get('status', '')}"))
     return found

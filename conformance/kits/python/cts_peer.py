@@ -1027,6 +1027,7 @@ async def _run_for_ever(started: "queue.SimpleQueue[asyncio.AbstractEventLoop]")
 
 
 async def _turn() -> None:
+    """Let the event loop go round: `sleep(0)` waits for no time, it gives every task that is ready its turn."""
     for _ in range(LOOP_TURNS):
         await asyncio.sleep(0)
 
