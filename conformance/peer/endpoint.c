@@ -12,10 +12,111 @@ bool mode_nonblocking;
 
 static ipc_status status_of(int32_t code) { return (ipc_status){code, 0}; }
 
+/* The library's functions for each kind of handle, with what is common to all of them. */
+
+static bool library_can_switch(endpoint_kind kind) {
+  switch (kind) {
+    case ENDPOINT_LISTENER:
+      return library.listener_set_nonblocking != NULL && library.listener_raw != NULL;
+    case ENDPOINT_STREAM:
+      return library.stream_set_nonblocking != NULL && library.stream_raw != NULL;
+    case ENDPOINT_SOCKET:
+      return library.socket_set_nonblocking != NULL && library.socket_raw != NULL;
+    case ENDPOINT_WATCHER:
+      return library.watcher_set_nonblocking != NULL && library.watcher_raw != NULL;
+    case ENDPOINT_FRAMED:
+      return library.framed_set_nonblocking != NULL && library.framed_raw != NULL;
+  }
+  return false;
+}
+
+static ipc_status library_set_nonblocking(endpoint *e, bool nonblocking) {
+  switch (e->kind) {
+    case ENDPOINT_LISTENER:
+      return library.listener_set_nonblocking(e->listener, nonblocking);
+    case ENDPOINT_STREAM:
+      return library.stream_set_nonblocking(e->stream, nonblocking);
+    case ENDPOINT_SOCKET:
+      return library.socket_set_nonblocking(e->socket, nonblocking);
+    case ENDPOINT_WATCHER:
+      return library.watcher_set_nonblocking(e->watcher, nonblocking);
+    case ENDPOINT_FRAMED:
+      return library.framed_set_nonblocking(e->framed, nonblocking);
+  }
+  return status_of(IPC_INVALID_ARGUMENT);
+}
+
+static ipc_status library_raw(endpoint *e) {
+  switch (e->kind) {
+    case ENDPOINT_LISTENER:
+      return library.listener_raw(e->listener, &e->raw);
+    case ENDPOINT_STREAM:
+      return library.stream_raw(e->stream, &e->raw);
+    case ENDPOINT_SOCKET:
+      return library.socket_raw(e->socket, &e->raw);
+    case ENDPOINT_WATCHER:
+      return library.watcher_raw(e->watcher, &e->raw);
+    case ENDPOINT_FRAMED:
+      return library.framed_raw(e->framed, &e->raw);
+  }
+  return status_of(IPC_INVALID_ARGUMENT);
+}
+
+static ipc_status library_close(endpoint *e) {
+  switch (e->kind) {
+    case ENDPOINT_LISTENER:
+      return library.listener_close(e->listener);
+    case ENDPOINT_STREAM:
+      return library.stream_close(e->stream);
+    case ENDPOINT_SOCKET:
+      return library.socket_close(e->socket);
+    case ENDPOINT_WATCHER:
+      return library.watcher_close(e->watcher);
+    case ENDPOINT_FRAMED:
+      return library.framed_close(e->framed);
+  }
+  return status_of(IPC_INVALID_ARGUMENT);
+}
+
+static void library_free(endpoint_kind kind, void *handle) {
+  switch (kind) {
+    case ENDPOINT_LISTENER:
+      library.listener_free(handle);
+      break;
+    case ENDPOINT_STREAM:
+      library.stream_free(handle);
+      break;
+    case ENDPOINT_SOCKET:
+      library.socket_free(handle);
+      break;
+    case ENDPOINT_WATCHER:
+      library.watcher_free(handle);
+      break;
+    case ENDPOINT_FRAMED:
+      library.framed_free(handle);
+      break;
+  }
+}
+
+bool endpoint_can_free(endpoint_kind kind) {
+  switch (kind) {
+    case ENDPOINT_LISTENER:
+      return library.listener_close != NULL && library.listener_free != NULL;
+    case ENDPOINT_STREAM:
+      return library.stream_close != NULL && library.stream_free != NULL;
+    case ENDPOINT_SOCKET:
+      return library.socket_close != NULL && library.socket_free != NULL;
+    case ENDPOINT_WATCHER:
+      return library.watcher_close != NULL && library.watcher_free != NULL;
+    case ENDPOINT_FRAMED:
+      return library.framed_close != NULL && library.framed_free != NULL;
+  }
+  return false;
+}
+
 /* library_switch moves the library's switch. e->mutex is held (or nobody else knows the endpoint yet). */
 static ipc_status library_switch(endpoint *e, bool nonblocking) {
-  ipc_status status = e->listener != NULL ? library.listener_set_nonblocking(e->listener, nonblocking)
-                                          : library.stream_set_nonblocking(e->stream, nonblocking);
+  ipc_status status = library_set_nonblocking(e, nonblocking);
   if (status.code == IPC_OK) {
     e->switched = nonblocking;
     e->num_moves++;
@@ -29,48 +130,35 @@ static ipc_status settle(endpoint *e) {
   return wanted == e->switched ? status_of(IPC_OK) : library_switch(e, wanted);
 }
 
-static void library_free(ipc_listener *listener, ipc_stream *stream) {
-  if (listener != NULL && library.listener_free != NULL) {
-    library.listener_free(listener);
-  } else if (listener != NULL && library.listener_close != NULL) {
-    library.listener_close(listener);
-  }
-  if (stream != NULL && library.stream_free != NULL) {
-    library.stream_free(stream);
-  } else if (stream != NULL && library.stream_close != NULL) {
-    library.stream_close(stream);
-  }
-}
-
 /* prepare_nonblocking switches a new handle and gets what the kit waits on. */
 static ipc_status prepare_nonblocking(endpoint *e) {
-  ipc_status status =
-      e->listener != NULL ? library.listener_raw(e->listener, &e->raw) : library.stream_raw(e->stream, &e->raw);
+  ipc_status status = library_raw(e);
   if (status.code != IPC_OK) return status;
   if (!platform_wake_open(&e->wake)) return status_of(IPC_OUT_OF_RESOURCES);
   return library_switch(e, true);
 }
 
-endpoint *endpoint_new(ipc_listener *listener, ipc_stream *stream, ipc_status *out_status) {
+endpoint *endpoint_new(endpoint_kind kind, void *handle, ipc_status *out_status) {
   endpoint *e = calloc(1, sizeof(*e));
   if (e == NULL) {
-    library_free(listener, stream);
+    library_free(kind, handle);
     *out_status = status_of(IPC_OUT_OF_RESOURCES);
     return NULL;
   }
-  e->listener = listener;
-  e->stream = stream;
+  e->kind = kind;
+  e->handle = handle;
   e->wake = (platform_wake){-1, -1};
   pthread_mutex_init(&e->mutex, NULL);
   pthread_cond_init(&e->settled, NULL);
-  *out_status = mode_nonblocking ? prepare_nonblocking(e) : status_of(IPC_OK);
+  e->can_switch = library_can_switch(kind);
+  *out_status = mode_nonblocking && e->can_switch ? prepare_nonblocking(e) : status_of(IPC_OK);
   if (out_status->code == IPC_OK) return e;
   endpoint_free(e);
   return NULL;
 }
 
 void endpoint_free(endpoint *e) {
-  library_free(e->listener, e->stream);
+  library_free(e->kind, e->handle);
   platform_wake_close(&e->wake);
   pthread_mutex_destroy(&e->mutex);
   pthread_cond_destroy(&e->settled);
@@ -86,10 +174,7 @@ void endpoint_end_waits(endpoint *e) {
 
 ipc_status endpoint_close(endpoint *e) {
   endpoint_end_waits(e);
-  if (e->listener != NULL) {
-    return library.listener_close != NULL ? library.listener_close(e->listener) : status_of(IPC_OK);
-  }
-  return library.stream_close != NULL ? library.stream_close(e->stream) : status_of(IPC_OK);
+  return library_close(e);
 }
 
 bool endpoint_kit_waits(endpoint *e) {
@@ -126,19 +211,17 @@ typedef struct turn {
 
 /* turn_begin decides how the call is made now, and puts the switch there. */
 static ipc_status turn_begin(endpoint *e, const endpoint_request *request, turn *t) {
-  bool can_switch =
-      e->listener != NULL ? library.listener_set_nonblocking != NULL : library.stream_set_nonblocking != NULL;
   ipc_status status = status_of(IPC_OK);
   pthread_mutex_lock(&e->mutex);
   for (;;) {
     t->single = !request->wait || e->user_nonblocking;
-    t->attempt = can_switch && (t->single || (mode_nonblocking && request->timeout_ms < 0));
+    t->attempt = e->can_switch && (t->single || (mode_nonblocking && request->timeout_ms < 0));
     if (t->attempt || e->num_attempts == 0) break;
     pthread_cond_wait(&e->settled, &e->mutex); /* attempts never wait for long */
   }
   unsigned *count = t->attempt ? &e->num_attempts : &e->num_waiting;
   ++*count;
-  if (can_switch) status = settle(e);
+  if (e->can_switch) status = settle(e);
   if (status.code != IPC_OK) --*count;
   t->moves = e->num_moves;
   pthread_mutex_unlock(&e->mutex);

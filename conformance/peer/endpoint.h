@@ -29,11 +29,28 @@ extern ipc_table library;
 /* True in nonblocking mode. Set once, before any handle exists. */
 extern bool mode_nonblocking;
 
+/* What a handle is. */
+typedef enum endpoint_kind {
+  ENDPOINT_LISTENER,
+  ENDPOINT_STREAM,
+  ENDPOINT_SOCKET,
+  ENDPOINT_WATCHER,
+  ENDPOINT_FRAMED,
+} endpoint_kind;
+
 typedef struct endpoint {
-  ipc_listener *listener; /* one of the two is not NULL */
-  ipc_stream *stream;
+  endpoint_kind kind;
+  union { /* the library's handle */
+    void *handle;
+    ipc_listener *listener;
+    ipc_stream *stream;
+    ipc_socket *socket;
+    ipc_watcher *watcher;
+    ipc_framed *framed;
+  };
   ipc_raw raw;            /* nonblocking mode: what the kit waits on */
   platform_wake wake;     /* nonblocking mode: ends the kit's waits */
+  bool can_switch;        /* the library has the switch for handles of this kind, and lends what to wait on */
   pthread_mutex_t mutex;  /* guards the rest */
   pthread_cond_t settled; /* no attempt is under way any more */
   bool user_nonblocking;  /* the runner's switch */
@@ -45,9 +62,12 @@ typedef struct endpoint {
   uint64_t num_moves;     /* of the switch */
 } endpoint;
 
-/* endpoint_new wraps a handle that the library has just made; exactly one of the two is not NULL. It owns the handle,
- * also when it fails: then it returns NULL, the handle has been freed, and |*out_status| says why. */
-endpoint *endpoint_new(ipc_listener *listener, ipc_stream *stream, ipc_status *out_status);
+/* endpoint_new wraps |handle| of |kind|, which the library has just made. It owns the handle, also when it fails: then
+ * it returns NULL, the handle has been freed, and |*out_status| says why. */
+endpoint *endpoint_new(endpoint_kind kind, void *handle, ipc_status *out_status);
+
+/* endpoint_can_free tells whether the library's table has what ends handles of |kind|: close and free. */
+bool endpoint_can_free(endpoint_kind kind);
 
 /* endpoint_close ends the kit's waits and closes the handle in the library. */
 ipc_status endpoint_close(endpoint *e);

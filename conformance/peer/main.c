@@ -26,6 +26,11 @@ typedef struct dispatch {
 #define PROTOCOL_ONLY_configure ~, 0
 #define PROTOCOL_ONLY_reset ~, 0
 #define PROTOCOL_ONLY_pending ~, 0
+#define PROTOCOL_ONLY_cancel ~, 0
+#define PROTOCOL_ONLY_process_spawn ~, 0
+#define PROTOCOL_ONLY_process_wait ~, 0
+#define PROTOCOL_ONLY_process_close ~, 0
+#define PROTOCOL_ONLY_signal_hooked ~, 0
 #define SECOND(first, second, ...) second
 #define PICK(...) SECOND(__VA_ARGS__)
 #define HANDLER_OF(identifier) PICK(PROTOCOL_ONLY_##identifier, do_##identifier, 0)
@@ -56,15 +61,23 @@ static bool table_has(size_t slot) {
 /* is_complete tells whether the library has what an operation cannot do without: a handle that is made must be closed
  * and freed again, and local.listen answers the listener's native address (spec/abi.md, 7). */
 static bool is_complete(cts_handler handler) {
-  bool streams = library.stream_close != NULL && library.stream_free != NULL;
-  bool listeners = library.listener_close != NULL && library.listener_free != NULL && library.listener_native != NULL;
   if (handler == do_framing_decode) {
     return library.decoder_feed != NULL && library.decoder_next != NULL && library.decoder_end != NULL &&
            library.decoder_free != NULL;
   }
-  if (handler == do_local_connect || handler == do_listener_accept) return streams;
-  if (handler == do_pipe_create || handler == do_fifo_open) return streams;
-  return handler != do_local_listen || listeners;
+  if (handler == do_local_listen || handler == do_unix_listen || handler == do_listener_adopt) {
+    return endpoint_can_free(ENDPOINT_LISTENER) && library.listener_native != NULL;
+  }
+  if (handler == do_local_connect || handler == do_listener_accept || handler == do_pipe_create ||
+      handler == do_fifo_open || handler == do_stream_split || handler == do_stream_adopt) {
+    return endpoint_can_free(ENDPOINT_STREAM);
+  }
+  if (handler == do_socket_bind) return endpoint_can_free(ENDPOINT_SOCKET) && library.socket_native != NULL;
+  if (handler == do_socket_open || handler == do_listener_accept_socket || handler == do_socket_adopt) {
+    return endpoint_can_free(ENDPOINT_SOCKET);
+  }
+  if (handler == do_signal_watch) return endpoint_can_free(ENDPOINT_WATCHER);
+  return handler != do_framed_open || endpoint_can_free(ENDPOINT_FRAMED);
 }
 
 /* offer_operations offers what has a slot; the kit's own operations it offers itself. */
@@ -73,8 +86,7 @@ static void offer_operations(void) {
   for (size_t i = 0; i < NUM_DISPATCHES; i++) {
     const dispatch *d = &dispatches[i];
     if (d->handler == NULL || !table_has(d->slot) || !is_complete(d->handler)) continue;
-    bool closes = d->handler == do_listener_close || d->handler == do_stream_close;
-    offered_operations[num++] = (cts_operation){d->name, closes ? cts_close : d->handler};
+    offered_operations[num++] = (cts_operation){d->name, d->handler};
   }
 }
 

@@ -3,6 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+bool outcome_is(cts_outcome outcome, const char *status) { return strcmp(outcome.status, status) == 0; }
 
 cts_outcome outcome_why(const char *status, const char *format, ...) {
   static _Thread_local char why[200];

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conformance/peer/call.h"
 #include "conformance/peer/endpoint.h"
 #include "conformance/peer/operations.h"
 #include "conformance/peer/outcome.h"
@@ -55,7 +56,7 @@ static endpoint_request request_of(const cts_call *call, int direction, ipc_stat
   return (endpoint_request){
       .direction = direction,
       .wait = cts_bool_or(call, "wait", true),
-      .timeout_ms = cts_has(call, "timeout_ms") ? (int64_t)cts_u64_or(call, "timeout_ms", 0) : IPC_NO_TIMEOUT,
+      .timeout_ms = call_timeout(call),
       .call = once,
       .context = t,
   };
@@ -69,8 +70,6 @@ static cts_outcome perform(cts_call *call, const endpoint_request *request, tran
   t->moved = 0;
   return outcome_why("failed", "the library answered length %zu for %zu bytes", claimed, t->len);
 }
-
-static bool is_status(cts_outcome outcome, const char *status) { return strcmp(outcome.status, status) == 0; }
 
 /* room_get returns |len| bytes: the lane's own room if that is enough, else memory for room_put. NULL: there is none.
  */
@@ -117,7 +116,7 @@ static cts_outcome read_until(cts_call *call, const read_plan *plan, uint8_t *ro
     t.len = (size_t)(left < plan->buffer ? left : plan->buffer);
     cts_outcome outcome = perform(call, &request, &t);
     cts_digest_update(digest, room, t.moved);
-    if (!is_status(outcome, "ok") || plan->some || digest->length == plan->max) return outcome;
+    if (!outcome_is(outcome, "ok") || plan->some || digest->length == plan->max) return outcome;
     if (t.moved == 0) return cts_status("failed", "the library answered ok and read nothing");
   }
 }
@@ -126,7 +125,7 @@ cts_outcome do_stream_read(cts_call *call) {
   read_plan plan;
   cts_digest digest;
   cts_outcome outcome = read_plan_of(call, &plan);
-  if (!is_status(outcome, "ok")) return outcome;
+  if (!outcome_is(outcome, "ok")) return outcome;
   uint8_t *room = room_get(call, (size_t)plan.buffer);
   if (room == NULL) return cts_status("out_of_resources", "no memory for the buffer");
   cts_digest_init(&digest, plan.chunk);
@@ -202,7 +201,7 @@ static bool may_be_short(cts_call *call, const endpoint_request *request) {
  * be. */
 static bool writing_step(writing *w, const transfer *t, bool may_be_short, cts_outcome *outcome) {
   w->written += t->moved;
-  if (!is_status(*outcome, "ok") || w->written == w->data.len) return false;
+  if (!outcome_is(*outcome, "ok") || w->written == w->data.len) return false;
   if (!may_be_short && t->moved < t->len) {
     *outcome = outcome_why("failed", "the library answered ok when it had taken %zu of %zu bytes", t->moved, t->len);
     return false;
@@ -215,7 +214,7 @@ static bool writing_step(writing *w, const transfer *t, bool may_be_short, cts_o
 /* writing_end answers: an attempt that placed a part is `ok`. */
 static cts_outcome writing_end(cts_call *call, const writing *w, cts_outcome outcome) {
   cts_add_u64(call, "length", w->written);
-  return is_status(outcome, "would_block") && w->written > 0 ? cts_ok() : outcome;
+  return outcome_is(outcome, "would_block") && w->written > 0 ? cts_ok() : outcome;
 }
 
 cts_outcome do_stream_write(cts_call *call) {

@@ -135,6 +135,16 @@ struct local_listen : RequestOf<local_listen> {
     set("backlog", value, "local.listen.backlog");
     return *this;
   }
+  /// leave the file behind at close; default false
+  local_listen &keep_name(bool value) {
+    set("keep_name", value, "local.listen.keep_name");
+    return *this;
+  }
+  /// processes of this user alone may connect; default false
+  local_listen &same_user(bool value) {
+    set("same_user", value, "local.listen.same_user");
+    return *this;
+  }
 };
 
 /// local.connect: Connects to a local socket name.
@@ -530,6 +540,16 @@ struct framing_decode : RequestOf<framing_decode> {
     set("end", value, "");
     return *this;
   }
+  /// `max` from the second frame on
+  framing_decode &max_after(uint64_t value) {
+    set("max_after", value, "framing.max_after");
+    return *this;
+  }
+  /// codec `length`: the body begins behind `skip` bytes, default false: behind the length field
+  framing_decode &body_at_skip(bool value) {
+    set("body_at_skip", value, "framing.body_at_skip");
+    return *this;
+  }
 };
 
 /// pipe.create: Makes an unnamed pipe: two streams of one direction each.
@@ -615,6 +635,821 @@ struct fifo_remove : RequestOf<fifo_remove> {
     set("path", value, "");
     return *this;
   }
+};
+
+/// stream.shutdown: Ends one direction or both, for every handle of the connection: the other end reads what was written, then the end.
+struct stream_shutdown : RequestOf<stream_shutdown> {
+  stream_shutdown() : RequestOf("stream.shutdown") {}
+  /// what is shut down
+  stream_shutdown &how(const std::string &value) {
+    set("how", value, "");
+    return *this;
+  }
+};
+
+/// stream.write_ancillary: Writes bytes, and beside the first of them descriptors or credentials.
+struct stream_write_ancillary : RequestOf<stream_write_ancillary> {
+  stream_write_ancillary() : RequestOf("stream.write_ancillary") {}
+  /// what to write, at least 1 byte
+  stream_write_ancillary &data(const Data &value) {
+    set("data", value, "");
+    return *this;
+  }
+  /// descriptors of this process to pass, at most 64; they stay open
+  stream_write_ancillary &descriptors(const std::vector<uint64_t> &value) {
+    set("descriptors", value, "ancillary.descriptors");
+    return *this;
+  }
+  /// pass credentials, default false
+  stream_write_ancillary &credentials(bool value) {
+    set("credentials", value, "ancillary.credentials");
+    return *this;
+  }
+  /// instead of the own
+  stream_write_ancillary &pid(uint64_t value) {
+    set("pid", value, "ancillary.credentials");
+    return *this;
+  }
+  /// instead of the own
+  stream_write_ancillary &uid(uint32_t value) {
+    set("uid", value, "ancillary.credentials");
+    return *this;
+  }
+  /// instead of the own
+  stream_write_ancillary &gid(uint32_t value) {
+    set("gid", value, "ancillary.credentials");
+    return *this;
+  }
+  /// the library's own timeout
+  stream_write_ancillary &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "stream.write.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  stream_write_ancillary &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// stream.read_ancillary: Reads bytes, at least one, and what travels beside them.
+struct stream_read_ancillary : RequestOf<stream_read_ancillary> {
+  stream_read_ancillary() : RequestOf("stream.read_ancillary") {}
+  /// bytes wanted at most, at least 1
+  stream_read_ancillary &max(uint64_t value) {
+    set("max", value, "");
+    return *this;
+  }
+  /// room for so many descriptors, at most 64; default 0
+  stream_read_ancillary &descriptors_max(uint32_t value) {
+    set("descriptors_max", value, "ancillary.descriptors");
+    return *this;
+  }
+  /// the library's own timeout
+  stream_read_ancillary &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "stream.read.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  stream_read_ancillary &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// stream.set_pass_credentials: From now on credentials come beside the bytes, the sender asked or not; or no more.
+struct stream_set_pass_credentials : RequestOf<stream_set_pass_credentials> {
+  stream_set_pass_credentials() : RequestOf("stream.set_pass_credentials") {}
+  /// the new state
+  stream_set_pass_credentials &pass(bool value) {
+    set("pass", value, "");
+    return *this;
+  }
+};
+
+/// unix.listen: Binds a Unix domain socket of a type and listens on it.
+struct unix_listen : RequestOf<unix_listen> {
+  unix_listen() : RequestOf("unix.listen") {}
+  /// name for the listener it makes
+  unix_listen &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// of the connections
+  unix_listen &type(const std::string &value) {
+    set("type", value, "");
+    return *this;
+  }
+  /// of the name
+  unix_listen &kind(const std::string &value) {
+    set("kind", value, "");
+    return *this;
+  }
+  /// the name; `autobind` stands instead of both
+  unix_listen &name(const Bytes &value) {
+    set("name", value, "");
+    return *this;
+  }
+  /// true: a name that the system chooses
+  unix_listen &autobind(bool value) {
+    set("autobind", value, "unix.autobind");
+    return *this;
+  }
+  /// take over a stale name; default false
+  unix_listen &reclaim(bool value) {
+    set("reclaim", value, "local.listen.reclaim");
+    return *this;
+  }
+  /// permission bits, at most 0777
+  unix_listen &mode(uint32_t value) {
+    set("mode", value, "local.listen.mode");
+    return *this;
+  }
+  /// a hint, at least 1
+  unix_listen &backlog(uint32_t value) {
+    set("backlog", value, "local.listen.backlog");
+    return *this;
+  }
+  /// leave the file behind at close; default false
+  unix_listen &keep_name(bool value) {
+    set("keep_name", value, "local.listen.keep_name");
+    return *this;
+  }
+  /// processes of this user alone may connect; default false
+  unix_listen &same_user(bool value) {
+    set("same_user", value, "local.listen.same_user");
+    return *this;
+  }
+};
+
+/// listener.accept_socket: Takes the next connection of a listener of type seqpacket.
+struct listener_accept_socket : RequestOf<listener_accept_socket> {
+  listener_accept_socket() : RequestOf("listener.accept_socket") {}
+  /// name for the socket it makes
+  listener_accept_socket &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  listener_accept_socket &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "listener.accept.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  listener_accept_socket &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// socket.open: Makes a socket that moves whole messages, with no name and no peer.
+struct socket_open : RequestOf<socket_open> {
+  socket_open() : RequestOf("socket.open") {}
+  /// name for the socket it makes
+  socket_open &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// of the socket
+  socket_open &type(const std::string &value) {
+    set("type", value, "");
+    return *this;
+  }
+};
+
+/// socket.bind: Makes a datagram socket with a name, which receives what is sent there.
+struct socket_bind : RequestOf<socket_bind> {
+  socket_bind() : RequestOf("socket.bind") {}
+  /// name for the socket it makes
+  socket_bind &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// of the name
+  socket_bind &kind(const std::string &value) {
+    set("kind", value, "");
+    return *this;
+  }
+  /// the name; `autobind` stands instead of both
+  socket_bind &name(const Bytes &value) {
+    set("name", value, "");
+    return *this;
+  }
+  /// true: a name that the system chooses
+  socket_bind &autobind(bool value) {
+    set("autobind", value, "unix.autobind");
+    return *this;
+  }
+  /// take over a stale name; default false
+  socket_bind &reclaim(bool value) {
+    set("reclaim", value, "local.listen.reclaim");
+    return *this;
+  }
+  /// permission bits, at most 0777
+  socket_bind &mode(uint32_t value) {
+    set("mode", value, "local.listen.mode");
+    return *this;
+  }
+  /// leave the file behind at close; default false
+  socket_bind &keep_name(bool value) {
+    set("keep_name", value, "local.listen.keep_name");
+    return *this;
+  }
+};
+
+/// socket.connect: Datagram: sets where sends go and whose messages come, again if need be. Seqpacket: connects.
+struct socket_connect : RequestOf<socket_connect> {
+  socket_connect() : RequestOf("socket.connect") {}
+  /// of the name
+  socket_connect &kind(const std::string &value) {
+    set("kind", value, "");
+    return *this;
+  }
+  /// the name
+  socket_connect &name(const Bytes &value) {
+    set("name", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  socket_connect &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "socket.connect.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  socket_connect &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// socket.native: The address that the socket is bound to; length 0 if it has none.
+struct socket_native : RequestOf<socket_native> {
+  socket_native() : RequestOf("socket.native") {}
+};
+
+/// socket.send: Sends one message, whole or not at all.
+struct socket_send : RequestOf<socket_send> {
+  socket_send() : RequestOf("socket.send") {}
+  /// the message
+  socket_send &data(const Data &value) {
+    set("data", value, "");
+    return *this;
+  }
+  /// sizes of the buffers it is gathered from, 0 to 64 of them; default one
+  socket_send &lengths(const std::vector<uint32_t> &value) {
+    set("lengths", value, "");
+    return *this;
+  }
+  /// of `to`
+  socket_send &to_kind(const std::string &value) {
+    set("to_kind", value, "");
+    return *this;
+  }
+  /// name of the receiver; default: where the socket is connected
+  socket_send &to(const Bytes &value) {
+    set("to", value, "");
+    return *this;
+  }
+  /// descriptors of this process to pass, at most 64; they stay open
+  socket_send &descriptors(const std::vector<uint64_t> &value) {
+    set("descriptors", value, "ancillary.descriptors");
+    return *this;
+  }
+  /// pass credentials, default false
+  socket_send &credentials(bool value) {
+    set("credentials", value, "ancillary.credentials");
+    return *this;
+  }
+  /// instead of the own
+  socket_send &pid(uint64_t value) {
+    set("pid", value, "ancillary.credentials");
+    return *this;
+  }
+  /// instead of the own
+  socket_send &uid(uint32_t value) {
+    set("uid", value, "ancillary.credentials");
+    return *this;
+  }
+  /// instead of the own
+  socket_send &gid(uint32_t value) {
+    set("gid", value, "ancillary.credentials");
+    return *this;
+  }
+  /// the library's own timeout
+  socket_send &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "socket.send.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  socket_send &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// socket.receive: Takes one message. One that does not fit is cut, and the rest of it lost: `message_truncated`; or it stays, with `whole`.
+struct socket_receive : RequestOf<socket_receive> {
+  socket_receive() : RequestOf("socket.receive") {}
+  /// room in bytes
+  socket_receive &max(uint64_t value) {
+    set("max", value, "");
+    return *this;
+  }
+  /// sizes of the buffers it is scattered to, 0 to 64 of them with the sum `max`; default one
+  socket_receive &lengths(const std::vector<uint32_t> &value) {
+    set("lengths", value, "");
+    return *this;
+  }
+  /// a message that does not fit stays; default false
+  socket_receive &whole(bool value) {
+    set("whole", value, "socket.receive.whole");
+    return *this;
+  }
+  /// room for so many descriptors, at most 64; default 0
+  socket_receive &descriptors_max(uint32_t value) {
+    set("descriptors_max", value, "ancillary.descriptors");
+    return *this;
+  }
+  /// the library's own timeout
+  socket_receive &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "socket.receive.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  socket_receive &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// socket.next_length: How long the next message is, which stays.
+struct socket_next_length : RequestOf<socket_next_length> {
+  socket_next_length() : RequestOf("socket.next_length") {}
+  /// the library's own timeout
+  socket_next_length &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "socket.receive.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  socket_next_length &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// socket.shutdown: Ends one direction or both.
+struct socket_shutdown : RequestOf<socket_shutdown> {
+  socket_shutdown() : RequestOf("socket.shutdown") {}
+  /// what is shut down
+  socket_shutdown &how(const std::string &value) {
+    set("how", value, "");
+    return *this;
+  }
+};
+
+/// socket.peer_credentials: Who is at the other end of a seqpacket connection.
+struct socket_peer_credentials : RequestOf<socket_peer_credentials> {
+  socket_peer_credentials() : RequestOf("socket.peer_credentials") {}
+};
+
+/// socket.set_pass_credentials: From now on credentials come beside each message, the sender asked or not; or no more.
+struct socket_set_pass_credentials : RequestOf<socket_set_pass_credentials> {
+  socket_set_pass_credentials() : RequestOf("socket.set_pass_credentials") {}
+  /// the new state
+  socket_set_pass_credentials &pass(bool value) {
+    set("pass", value, "");
+    return *this;
+  }
+};
+
+/// socket.set_nonblocking: From now on sends and receives answer `would_block` instead of waiting, or wait again.
+struct socket_set_nonblocking : RequestOf<socket_set_nonblocking> {
+  socket_set_nonblocking() : RequestOf("socket.set_nonblocking") {}
+  /// the new state
+  socket_set_nonblocking &nonblocking(bool value) {
+    set("nonblocking", value, "");
+    return *this;
+  }
+};
+
+/// socket.raw: The system's handle, borrowed: it stays the socket's.
+struct socket_raw : RequestOf<socket_raw> {
+  socket_raw() : RequestOf("socket.raw") {}
+};
+
+/// socket.release: Gives the system's handle to the caller; the socket is closed without touching it or its name.
+struct socket_release : RequestOf<socket_release> {
+  socket_release() : RequestOf("socket.release") {}
+};
+
+/// socket.adopt: Makes a socket of a datagram or seqpacket handle of the local family, which it owns from then on; its name is never removed.
+struct socket_adopt : RequestOf<socket_adopt> {
+  socket_adopt() : RequestOf("socket.adopt") {}
+  /// name for the socket it makes
+  socket_adopt &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// taken over on `ok` only
+  socket_adopt &raw(const Raw &value) {
+    set("raw", value, "");
+    return *this;
+  }
+};
+
+/// socket.close: Ends operations under way as `cancelled`, closes, and removes the file it made if it is still that file.
+struct socket_close : RequestOf<socket_close> {
+  socket_close() : RequestOf("socket.close") {}
+};
+
+/// ancillary.encode: Makes a control buffer as sendmsg(2) takes it, of exactly the size needed: a pure function.
+struct ancillary_encode : RequestOf<ancillary_encode> {
+  ancillary_encode() : RequestOf("ancillary.encode") {}
+  /// numbers to put in, at most 64; they need not be open
+  ancillary_encode &descriptors(const std::vector<uint64_t> &value) {
+    set("descriptors", value, "ancillary.descriptors");
+    return *this;
+  }
+  /// pass credentials, default false
+  ancillary_encode &credentials(bool value) {
+    set("credentials", value, "ancillary.credentials");
+    return *this;
+  }
+  /// instead of the own
+  ancillary_encode &pid(uint64_t value) {
+    set("pid", value, "ancillary.credentials");
+    return *this;
+  }
+  /// instead of the own
+  ancillary_encode &uid(uint32_t value) {
+    set("uid", value, "ancillary.credentials");
+    return *this;
+  }
+  /// instead of the own
+  ancillary_encode &gid(uint32_t value) {
+    set("gid", value, "ancillary.credentials");
+    return *this;
+  }
+};
+
+/// ancillary.decode: Takes a control buffer apart as recvmsg(2) fills it: a pure function that opens and closes nothing.
+struct ancillary_decode : RequestOf<ancillary_decode> {
+  ancillary_decode() : RequestOf("ancillary.decode") {}
+  /// the buffer
+  ancillary_decode &control(const Bytes &value) {
+    set("control", value, "");
+    return *this;
+  }
+  /// room for so many descriptors, at most 64; default 0
+  ancillary_decode &descriptors_max(uint32_t value) {
+    set("descriptors_max", value, "ancillary.descriptors");
+    return *this;
+  }
+};
+
+/// signal.number: The number of a signal on this system.
+struct signal_number : RequestOf<signal_number> {
+  signal_number() : RequestOf("signal.number") {}
+  /// name: INT, TERM, USR1, ..., or RT0, RT1, ... of the real-time ones
+  signal_number &signal(const std::string &value) {
+    set("signal", value, "");
+    return *this;
+  }
+};
+
+/// signal.name: The name of a signal by its number.
+struct signal_name : RequestOf<signal_name> {
+  signal_name() : RequestOf("signal.name") {}
+  /// its number
+  signal_name &number(int64_t value) {
+    set("number", value, "");
+    return *this;
+  }
+};
+
+/// signal.describe: What may be done with a signal.
+struct signal_describe : RequestOf<signal_describe> {
+  signal_describe() : RequestOf("signal.describe") {}
+  /// name: INT, TERM, USR1, ..., or RT0, RT1, ... of the real-time ones
+  signal_describe &signal(const std::string &value) {
+    set("signal", value, "");
+    return *this;
+  }
+};
+
+/// signal.set_handler: Says what a signal does to this process from now on.
+struct signal_set_handler : RequestOf<signal_set_handler> {
+  signal_set_handler() : RequestOf("signal.set_handler") {}
+  /// name: INT, TERM, USR1, ..., or RT0, RT1, ... of the real-time ones
+  signal_set_handler &signal(const std::string &value) {
+    set("signal", value, "");
+    return *this;
+  }
+  /// what it does
+  signal_set_handler &action(const std::string &value) {
+    set("action", value, "");
+    return *this;
+  }
+  /// system calls that it interrupts go on; default false
+  signal_set_handler &restart(bool value) {
+    set("restart", value, "");
+    return *this;
+  }
+  /// the first delivery sets it back to default; default false
+  signal_set_handler &reset(bool value) {
+    set("reset", value, "");
+    return *this;
+  }
+  /// it may interrupt its own hook; default false
+  signal_set_handler &nested(bool value) {
+    set("nested", value, "");
+    return *this;
+  }
+  /// CHLD: only for children that end; default false
+  signal_set_handler &no_child_stop(bool value) {
+    set("no_child_stop", value, "signal.child_stop");
+    return *this;
+  }
+};
+
+/// signal.send: Sends a signal to a process, or asks whether it exists.
+struct signal_send : RequestOf<signal_send> {
+  signal_send() : RequestOf("signal.send") {}
+  /// name; absent: nothing is sent
+  signal_send &signal(const std::string &value) {
+    set("signal", value, "");
+    return *this;
+  }
+  /// of the process
+  signal_send &pid(uint64_t value) {
+    set("pid", value, "");
+    return *this;
+  }
+};
+
+/// signal.send_group: Sends a signal to every process of a group.
+struct signal_send_group : RequestOf<signal_send_group> {
+  signal_send_group() : RequestOf("signal.send_group") {}
+  /// name; absent: nothing is sent
+  signal_send_group &signal(const std::string &value) {
+    set("signal", value, "");
+    return *this;
+  }
+  /// id of the process group
+  signal_send_group &group(uint64_t value) {
+    set("group", value, "");
+    return *this;
+  }
+};
+
+/// signal.queue: Sends a real-time signal with a value, queued behind those before it.
+struct signal_queue : RequestOf<signal_queue> {
+  signal_queue() : RequestOf("signal.queue") {}
+  /// name: INT, TERM, USR1, ..., or RT0, RT1, ... of the real-time ones
+  signal_queue &signal(const std::string &value) {
+    set("signal", value, "");
+    return *this;
+  }
+  /// of the process
+  signal_queue &pid(uint64_t value) {
+    set("pid", value, "");
+    return *this;
+  }
+  /// goes with it; within 32 bits
+  signal_queue &value(int64_t value) {
+    set("value", value, "");
+    return *this;
+  }
+};
+
+/// signal.watch: Routes signals to a handle on which they can be waited for, instead of to a handler.
+struct signal_watch : RequestOf<signal_watch> {
+  signal_watch() : RequestOf("signal.watch") {}
+  /// name for the watcher it makes
+  signal_watch &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// names of them, 1 to 64
+  signal_watch &signals(const std::vector<std::string> &value) {
+    set("signals", value, "");
+    return *this;
+  }
+};
+
+/// watcher.next: Waits for the next of the signals watched.
+struct watcher_next : RequestOf<watcher_next> {
+  watcher_next() : RequestOf("watcher.next") {}
+  /// the library's own timeout
+  watcher_next &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "watcher.next.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  watcher_next &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// watcher.set_nonblocking: From now on watcher.next answers `would_block` instead of waiting, or waits again.
+struct watcher_set_nonblocking : RequestOf<watcher_set_nonblocking> {
+  watcher_set_nonblocking() : RequestOf("watcher.set_nonblocking") {}
+  /// the new state
+  watcher_set_nonblocking &nonblocking(bool value) {
+    set("nonblocking", value, "");
+    return *this;
+  }
+};
+
+/// watcher.raw: A handle that is readable while a signal waits, borrowed: it stays the watcher's.
+struct watcher_raw : RequestOf<watcher_raw> {
+  watcher_raw() : RequestOf("watcher.raw") {}
+};
+
+/// watcher.close: Ends waits under way as `cancelled` and gives the signals back what they did before.
+struct watcher_close : RequestOf<watcher_close> {
+  watcher_close() : RequestOf("watcher.close") {}
+};
+
+/// signal.hooked: How often the hook of a signal has run in this process since it was last set; waits until it has run `at_least` so often.
+struct signal_hooked : RequestOf<signal_hooked> {
+  signal_hooked() : RequestOf("signal.hooked") {}
+  /// name: INT, TERM, USR1, ..., or RT0, RT1, ... of the real-time ones
+  signal_hooked &signal(const std::string &value) {
+    set("signal", value, "");
+    return *this;
+  }
+  /// default 0
+  signal_hooked &at_least(uint32_t value) {
+    set("at_least", value, "");
+    return *this;
+  }
+};
+
+/// framed.open: Makes a framed stream of a stream, which it owns from then on.
+struct framed_open : RequestOf<framed_open> {
+  framed_open() : RequestOf("framed.open") {}
+  /// name for the framed it makes
+  framed_open &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// member of the family: framing.md
+  framed_open &codec(const std::string &value) {
+    set("codec", value, "");
+    return *this;
+  }
+  /// bytes before the length field, default 0
+  framed_open &offset(uint32_t value) {
+    set("offset", value, "framing.length_field");
+    return *this;
+  }
+  /// bytes of the length field; codec `length` needs it
+  framed_open &width(uint32_t value) {
+    set("width", value, "framing.length_field");
+    return *this;
+  }
+  /// of the length field's bytes, default big
+  framed_open &order(const std::string &value) {
+    set("order", value, "framing.length_field");
+    return *this;
+  }
+  /// body length minus field value, default 0
+  framed_open &adjustment(int64_t value) {
+    set("adjustment", value, "framing.length_field");
+    return *this;
+  }
+  /// bytes not delivered from the front of the frame, default offset + width
+  framed_open &skip(uint32_t value) {
+    set("skip", value, "framing.length_field");
+    return *this;
+  }
+  /// 5 or 10, default 5
+  framed_open &varint_bytes(uint32_t value) {
+    set("varint_bytes", value, "framing.varint");
+    return *this;
+  }
+  /// longest body in bytes, at least 1, default 1 MiB
+  framed_open &max(uint64_t value) {
+    set("max", value, "");
+    return *this;
+  }
+};
+
+/// framed.write: Writes frames: header, body and trailer of each, as many as there are, in as few system calls as can be.
+struct framed_write : RequestOf<framed_write> {
+  framed_write() : RequestOf("framed.write") {}
+  /// the bodies, one behind the other
+  framed_write &data(const Data &value) {
+    set("data", value, "");
+    return *this;
+  }
+  /// length of each body, 1 to 64 of them
+  framed_write &lengths(const std::vector<uint32_t> &value) {
+    set("lengths", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  framed_write &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "framed.write.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  framed_write &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// framed.read: Takes the next frame. One that does not fit stays: `message_truncated`.
+struct framed_read : RequestOf<framed_read> {
+  framed_read() : RequestOf("framed.read") {}
+  /// room in bytes
+  framed_read &max(uint64_t value) {
+    set("max", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  framed_read &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "framed.read.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  framed_read &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// framed.flush: Hands to the system what is left of a frame that a write has taken.
+struct framed_flush : RequestOf<framed_flush> {
+  framed_flush() : RequestOf("framed.flush") {}
+  /// the library's own timeout
+  framed_flush &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "framed.write.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  framed_flush &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// framed.set_nonblocking: From now on reads and writes answer `would_block` instead of waiting, or wait again.
+struct framed_set_nonblocking : RequestOf<framed_set_nonblocking> {
+  framed_set_nonblocking() : RequestOf("framed.set_nonblocking") {}
+  /// the new state
+  framed_set_nonblocking &nonblocking(bool value) {
+    set("nonblocking", value, "");
+    return *this;
+  }
+};
+
+/// framed.raw: The system's handle, borrowed: it stays the framed stream's.
+struct framed_raw : RequestOf<framed_raw> {
+  framed_raw() : RequestOf("framed.raw") {}
+};
+
+/// framed.close: Ends operations under way as `cancelled` and closes the stream. What framed.flush would send is lost.
+struct framed_close : RequestOf<framed_close> {
+  framed_close() : RequestOf("framed.close") {}
+};
+
+/// cancel: Ends the request `target` as `cancelled`, unless it has its answer already. Runs in control.
+struct cancel : RequestOf<cancel> {
+  cancel() : RequestOf("cancel") {}
+  /// id of the request
+  cancel &target(uint64_t value) {
+    set("target", value, "");
+    return *this;
+  }
+};
+
+/// process.spawn: Starts this peer again as a child process, as a program of its language starts one: the child has what is inheritable, and a channel of its own.
+struct process_spawn : RequestOf<process_spawn> {
+  process_spawn() : RequestOf("process.spawn") {}
+  /// name for the process it makes
+  process_spawn &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// path of the socket that the child opens its channel on
+  process_spawn &control(const std::string &value) {
+    set("control", value, "");
+    return *this;
+  }
+};
+
+/// process.wait: Waits until the child has ended.
+struct process_wait : RequestOf<process_wait> {
+  process_wait() : RequestOf("process.wait") {}
+};
+
+/// process.close: Kills the child if it still runs, with what it started, and forgets it.
+struct process_close : RequestOf<process_close> {
+  process_close() : RequestOf("process.close") {}
 };
 
 }  // namespace op

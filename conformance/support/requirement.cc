@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "conformance/support/data.h"
+
 namespace cts {
 
 bool Requirement::gates(const std::string &os) const {
@@ -73,10 +75,25 @@ std::string SystemOf(const std::string &os) {
 }
 
 const std::vector<Requirement> &Requirements() {
-  static const std::vector<Requirement> all = {
+  static const std::vector<Requirement> requirements = [] {
+    static const char *const rows[] = {
 #include "conformance/support/requirements.inc"
-  };
-  return all;
+    };
+    std::vector<Requirement> read;
+    for (const char *row : rows) {
+      const Json json = Json::parse(row);
+      Requirement requirement;
+      json.at("id").get_to(requirement.id);
+      json.at("level").get_to(requirement.level);
+      json.at("shapes").get_to(requirement.shapes);
+      json.at("needs").get_to(requirement.needs);
+      json.at("evidence").get_to(requirement.evidence);
+      json.at("outcomes").get_to(requirement.outcomes);
+      read.push_back(std::move(requirement));
+    }
+    return read;
+  }();
+  return requirements;
 }
 
 const Requirement *FindRequirement(const std::string &id) {

@@ -68,13 +68,19 @@ def table_header(d: Definition) -> str:
 #ifndef IPC_TABLE_H
 #define IPC_TABLE_H
 
+#include "ipc/ancillary.h"
 #include "ipc/base.h"
 #include "ipc/fifo.h"
+#include "ipc/framed.h"
 #include "ipc/framing.h"
 #include "ipc/local.h"
+#include "ipc/loop.h"
 #include "ipc/name.h"
 #include "ipc/pipe.h"
+#include "ipc/signal.h"
+#include "ipc/socket.h"
 #include "ipc/stream.h"
+#include "ipc/unix.h"
 
 #ifdef __cplusplus
 extern "C" {{
@@ -266,24 +272,22 @@ def cpp_stubs(d: Definition) -> str:
     return "\n".join(parts)
 
 
-def _cpp_list(values: List[str]) -> str:
-    return "{" + ", ".join(_c_string(v) for v in values) + "}"
-
-
-def _cpp_map(values: Dict[str, Any], each: Any) -> str:
-    return "{" + ", ".join(f"{{{_c_string(k)}, {each(v)}}}" for k, v in values.items()) + "}"
-
-
 def cpp_requirements(requirements: List[Requirement]) -> str:
-    """support/requirements.inc: the requirements as initializers of cts::Requirement."""
+    """support/requirements.inc: the requirements as JSON, a string literal a line, which cts::Requirements reads.
+
+    As initializers of C++ they took the compiler most of a minute.
+    """
     rows = ["// Made by `cts spec generate` from spec/*.md: change those files, not this one.", "// clang-format off"]
     for r in requirements:
-        shapes = "{" + ", ".join(f"{{{_c_string(k)}, {_cpp_list(v)}}}" for k, v in r.shapes.items()) + "}"
-        outcomes = _cpp_map(r.outcomes, lambda row: _cpp_map(row, _cpp_list))
-        rows.append(
-            f"Requirement{{{_c_string(r.id)}, {_c_string(r.level)}, {shapes}, {_cpp_map(r.needs, _cpp_list)}, "
-            f"{_cpp_map(r.evidence, _c_string)}, {outcomes}}},"
-        )
+        row = {
+            "id": r.id,
+            "level": r.level,
+            "shapes": [[axis, values] for axis, values in r.shapes.items()],
+            "needs": r.needs,
+            "evidence": r.evidence,
+            "outcomes": r.outcomes,
+        }
+        rows.append(f"{_c_string(json.dumps(row, ensure_ascii=True, separators=(',', ':')))},")
     return "\n".join(rows) + "\n"
 
 

@@ -187,6 +187,7 @@ enum {
   TYPE_raw,
   TYPE_list_u32,
   TYPE_list_u64,
+  TYPE_list_text,
 };
 
 typedef struct row {
@@ -682,7 +683,7 @@ static const node *json_member(const json *j, const node *object, const char *ke
 
 /* ---------------------------------------------------------------------------------------------------- requests */
 
-enum { ARGUMENTS_MAX = 16, MAKES_MAX = 2, HANDLE_NAME_MAX = 63, LANES_MAX = 16, WHY_MAX = 500 };
+enum { ARGUMENTS_MAX = 24, LISTS_MAX = 2, MAKES_MAX = 2, HANDLE_NAME_MAX = 63, LANES_MAX = 16, WHY_MAX = 500 };
 
 typedef struct handle handle;
 
@@ -694,7 +695,9 @@ typedef struct value {
   cts_bytes bytes; /* bytes, text, enum */
   cts_data data;
   cts_raw raw;
-  size_t num; /* elements of `list` */
+  const uint64_t *list;     /* list_u32, list_u64 */
+  const char *const *texts; /* list_text */
+  size_t num;               /* elements of either */
 } value;
 
 /* What a lane brings to the calls that run in it. The reply is put together in place: the head goes right before
@@ -716,18 +719,20 @@ struct cts_call {
   const char *on;       /* NULL: none */
   const char *makes[MAKES_MAX];
   bool watch;
-  value arguments[ARGUMENTS_MAX]; /* in the order of its rows */
-  uint64_t list[CTS_LIST_MAX];
-  cts_outcome refusal;      /* status NULL: none */
-  char why[WHY_MAX / 2];    /* of the refusal */
-  handle *target;           /* behind `on`; a reference */
-  handle *made[MAKES_MAX];  /* reserved entries */
-  void *objects[MAKES_MAX]; /* what cts_make gave for them */
-  bool retires;             /* this call ends its target: it waits for the others and releases it */
-  executor *executor;       /* while it runs */
-  size_t results_len;       /* bytes of results in the reply */
-  bool overflow;            /* they did not fit */
-  cts_call *next;           /* in its lane's queue, or the free list */
+  value arguments[ARGUMENTS_MAX];          /* in the order of its rows */
+  uint64_t lists[LISTS_MAX][CTS_LIST_MAX]; /* of its lists of numbers, in their order */
+  size_t num_lists;
+  const char *texts[CTS_LIST_MAX]; /* of its one list of texts */
+  cts_outcome refusal;             /* status NULL: none */
+  char why[WHY_MAX / 2];           /* of the refusal */
+  handle *target;                  /* behind `on`; a reference */
+  handle *made[MAKES_MAX];         /* reserved entries */
+  void *objects[MAKES_MAX];        /* what cts_make gave for them */
+  bool retires;                    /* this call ends its target: it waits for the others and releases it */
+  executor *executor;              /* while it runs */
+  size_t results_len;              /* bytes of results in the reply */
+  bool overflow;                   /* they did not fit */
+  cts_call *next;                  /* in its lane's queue, or the free list */
   uint8_t line[CTS_LINE_MAX + 1];
 };
 
@@ -831,13 +836,30 @@ static bool read_raw(const json *j, const node *n, cts_raw *out) {
   return read_decimal(number, &out->value);
 }
 
-static bool read_list(const json *j, const node *n, int64_t most, cts_call *call, size_t *out_num) {
+static bool read_list(const json *j, const node *n, int64_t most, cts_call *call, value *out) {
+  if (n->type != JSON_ARRAY || n->len > CTS_LIST_MAX) return false;
+  if (call->num_lists == LISTS_MAX) peer_is_wrong("the operation has more lists than the kit has room for", "lists");
+  uint64_t *list = call->lists[call->num_lists++];
+  uint32_t i = (uint32_t)(n - j->nodes) + 1;
+  for (uint32_t k = 0; k < n->len; k++, i = j->nodes[i].next) {
+    if (!read_integer(&j->nodes[i], 0, most, &list[k])) return false;
+  }
+  out->list = list;
+  out->num = n->len;
+  return true;
+}
+
+/* Texts in lists are names: a NUL inside would cut one. */
+static bool read_texts(const json *j, const node *n, cts_call *call, value *out) {
   if (n->type != JSON_ARRAY || n->len > CTS_LIST_MAX) return false;
   uint32_t i = (uint32_t)(n - j->nodes) + 1;
   for (uint32_t k = 0; k < n->len; k++, i = j->nodes[i].next) {
-    if (!read_integer(&j->nodes[i], 0, most, &call->list[k])) return false;
+    cts_bytes text;
+    if (!read_text(j, &j->nodes[i], &text) || strlen((const char *)text.data) != text.len) return false;
+    call->texts[k] = (const char *)text.data;
   }
-  *out_num = n->len;
+  out->texts = call->texts;
+  out->num = n->len;
   return true;
 }
 
@@ -864,9 +886,11 @@ static bool read_argument(const json *j, const node *n, const row *argument, cts
     case TYPE_raw:
       return read_raw(j, n, &out->raw);
     case TYPE_list_u32:
-      return read_list(j, n, UINT32_MAX, call, &out->num);
+      return read_list(j, n, UINT32_MAX, call, out);
     case TYPE_list_u64:
-      return read_list(j, n, json_integer_max, call, &out->num);
+      return read_list(j, n, json_integer_max, call, out);
+    case TYPE_list_text:
+      return read_texts(j, n, call, out);
     default:
       return false;
   }
@@ -957,6 +981,7 @@ static bool call_begin_request(json *j, cts_call *call) {
   call->refusal.status = NULL;
   call->target = NULL;
   call->retires = false;
+  call->num_lists = 0;
   memset(call->makes, 0, sizeof(call->makes));
   memset(call->made, 0, sizeof(call->made));
   memset(call->objects, 0, sizeof(call->objects));
@@ -982,17 +1007,25 @@ static bool call_begin_request(json *j, cts_call *call) {
   return true;
 }
 
-/* argument returns the argument |name| of |call|. */
-static const value *argument(const cts_call *call, const char *name) {
+/* find_argument returns the argument |name| of |call|, or NULL if the operation has none of that name. */
+static const value *find_argument(const cts_call *call, const char *name) {
   size_t index = 0;
   for (const row *r = call->operation + 1; r->kind != ROW_END; r++) {
     if (r->kind != ROW_ARGUMENT) continue;
     if (strcmp(r->name, name) == 0) return &call->arguments[index];
     index++;
   }
-  peer_is_wrong("the operation has no such argument", name);
   return NULL;
 }
+
+/* argument is find_argument for one that the operation has. */
+static const value *argument(const cts_call *call, const char *name) {
+  const value *found = find_argument(call, name);
+  if (found == NULL) peer_is_wrong("the operation has no such argument", name);
+  return found;
+}
+
+bool cts_takes(const cts_call *call, const char *name) { return find_argument(call, name) != NULL; }
 
 bool cts_has(const cts_call *call, const char *name) { return argument(call, name)->present; }
 
@@ -1022,8 +1055,15 @@ cts_data cts_data_of(const cts_call *call, const char *name) { return argument(c
 cts_raw cts_raw_of(const cts_call *call, const char *name) { return argument(call, name)->raw; }
 
 const uint64_t *cts_list_of(const cts_call *call, const char *name, size_t *out_num) {
-  *out_num = argument(call, name)->num;
-  return call->list;
+  const value *v = argument(call, name);
+  *out_num = v->num;
+  return v->list;
+}
+
+const char *const *cts_texts_of(const cts_call *call, const char *name, size_t *out_num) {
+  const value *v = argument(call, name);
+  *out_num = v->num;
+  return v->texts;
 }
 
 uint8_t *cts_scratch(cts_call *call) { return call->executor->scratch; }

@@ -119,6 +119,9 @@ typedef struct cts_raw {
   uint64_t value;
 } cts_raw;
 
+/* cts_takes says whether the operation has the argument at all, for what serves several operations. */
+bool cts_takes(const cts_call *call, const char *name);
+
 bool cts_has(const cts_call *call, const char *name);
 bool cts_bool_or(const cts_call *call, const char *name, bool otherwise);
 uint64_t cts_u64_or(const cts_call *call, const char *name, uint64_t otherwise); /* types u32 and u64 */
@@ -128,6 +131,7 @@ cts_bytes cts_bytes_of(const cts_call *call, const char *name);
 cts_data cts_data_of(const cts_call *call, const char *name);
 cts_raw cts_raw_of(const cts_call *call, const char *name);
 const uint64_t *cts_list_of(const cts_call *call, const char *name, size_t *out_num);
+const char *const *cts_texts_of(const cts_call *call, const char *name, size_t *out_num);
 
 /* cts_object returns the object behind `on`. */
 void *cts_object(const cts_call *call);

@@ -39,6 +39,10 @@ typedef struct ipc_listener ipc_listener;
  * ipc_fifo_open, ipc_stream_split and ipc_stream_adopt. */
 typedef struct ipc_stream ipc_stream;
 
+/* A socket that moves whole messages: datagrams, or a seqpacket connection. Made by ipc_socket_open, ipc_socket_bind,
+ * ipc_listener_accept_socket and ipc_socket_adopt. */
+typedef struct ipc_socket ipc_socket;
+
 /* `timeout_ms` that never expires. 0 is a timeout that expires at once: what cannot complete immediately is
  * IPC_TIMED_OUT. Values below -1 are IPC_INVALID_ARGUMENT. A handle in nonblocking mode does not wait at all: there a
  * call answers IPC_WOULD_BLOCK, whatever the timeout. */
@@ -46,6 +50,9 @@ typedef struct ipc_stream ipc_stream;
 
 /* The system that a name is for. IPC_OS_THIS is the one the library runs on. */
 enum { IPC_OS_THIS = 0, IPC_OS_LINUX = 1, IPC_OS_MACOS = 2, IPC_OS_FREEBSD = 3, IPC_OS_WINDOWS = 4 };
+
+/* Directions of a shutdown. */
+enum { IPC_SHUTDOWN_READ = 1, IPC_SHUTDOWN_WRITE = 2, IPC_SHUTDOWN_BOTH = 3 };
 
 /* What kind of system handle an `ipc_raw` holds: a Unix descriptor, a Windows HANDLE, a Windows SOCKET. Descriptors of
  * a C run-time library never cross this boundary. */
@@ -68,6 +75,17 @@ typedef struct ipc_const_buffer {
   const void *data; /* may be NULL if len is 0 */
   size_t len;       /* bytes */
 } ipc_const_buffer;
+
+/* What ipc_credentials.fields says is known, or meant. */
+enum { IPC_CREDENTIALS_PID = 1, IPC_CREDENTIALS_UID = 2, IPC_CREDENTIALS_GID = 4 };
+
+/* Who a process is. */
+typedef struct ipc_credentials {
+  uint32_t fields; /* IPC_CREDENTIALS_*: which of the following are known */
+  uint32_t uid;    /* effective user id */
+  uint32_t gid;    /* effective group id */
+  uint64_t pid;    /* process id, as this process sees it */
+} ipc_credentials;
 
 #ifdef __cplusplus
 } /* extern "C" */

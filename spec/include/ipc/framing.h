@@ -38,6 +38,7 @@ enum {
 enum {
   IPC_FRAMING_LITTLE_ENDIAN = 1,   /* IPC_FRAMING_LENGTH: the field's lowest byte comes first */
   IPC_FRAMING_ACCEPT_OVERLONG = 2, /* IPC_FRAMING_VARINT and _ESCAPE: read lengths that have a shorter form, too */
+  IPC_FRAMING_BODY_AT_SKIP = 4,    /* IPC_FRAMING_LENGTH: the body begins behind |skip| bytes (decoding alone) */
 };
 
 /* Limits, in bytes. */
@@ -119,6 +120,11 @@ ipc_status ipc_decoder_next(ipc_decoder *decoder, const void **out_body, size_t 
 /* ipc_decoder_end says that the stream ended. A frame that is complete can still be taken. IPC_OK at a boundary,
  * IPC_MESSAGE_TRUNCATED inside a frame, or the error from before. */
 ipc_status ipc_decoder_end(ipc_decoder *decoder);
+
+/* ipc_decoder_set_max sets the limit for the frames whose header has not been understood yet. 0 is
+ * IPC_FRAMING_MAX_DEFAULT. IPC_OK, the error from before, or IPC_INVALID_ARGUMENT (a NULL pointer, above the codec's
+ * ceiling, or no frame could be valid). */
+ipc_status ipc_decoder_set_max(ipc_decoder *decoder, uint64_t max);
 
 /* ipc_decoder_free releases the decoder and the frame it holds. NULL is IPC_INVALID_ARGUMENT. */
 ipc_status ipc_decoder_free(ipc_decoder *decoder);

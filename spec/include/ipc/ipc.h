@@ -6,14 +6,20 @@
 #ifndef IPC_IPC_H
 #define IPC_IPC_H
 
+#include "ipc/ancillary.h"
 #include "ipc/base.h"
 #include "ipc/fifo.h"
+#include "ipc/framed.h"
 #include "ipc/framing.h"
 #include "ipc/local.h"
+#include "ipc/loop.h"
 #include "ipc/name.h"
 #include "ipc/pipe.h"
+#include "ipc/signal.h"
+#include "ipc/socket.h"
 #include "ipc/status.h"
 #include "ipc/stream.h"
 #include "ipc/table.h"
+#include "ipc/unix.h"
 
 #endif /* IPC_IPC_H */

@@ -16,8 +16,10 @@ extern "C" {
 
 /* Flags of ipc_local_listen_options. */
 enum {
-  IPC_LISTEN_RECLAIM = 1, /* take over a path whose listener is gone */
-  IPC_LISTEN_MODE = 2,    /* `mode` is meant: give the file these permission bits, whatever the umask */
+  IPC_LISTEN_RECLAIM = 1,   /* take over a path whose listener is gone */
+  IPC_LISTEN_MODE = 2,      /* `mode` is meant: give the file these permission bits, whatever the umask */
+  IPC_LISTEN_KEEP_NAME = 4, /* leave the file behind at close: the program removes it */
+  IPC_LISTEN_SAME_USER = 8, /* let processes of this user connect, and nobody else */
 };
 
 /* Options of ipc_local_listen. Zero-initialise, set `size`, then what is wanted. */
@@ -34,6 +36,14 @@ typedef struct ipc_local_listen_options {
  * Connections succeed from the moment it returns, before any accept. A file it makes is removed by
  * ipc_listener_close, but only if it is still the same file. With IPC_LISTEN_MODE nobody can connect before the bits
  * are set.
+ *
+ * With IPC_LISTEN_SAME_USER the file has at most the bits 0700 before anybody can connect, and accept takes only
+ * connections whose peer, as the system vouches, has the effective user id of the process that listens: others are
+ * closed without a word and never come to the program, root included. On names without a file that check stands alone.
+ * A system that cannot tell who connects answers IPC_UNSUPPORTED.
+ *
+ * A path with a symbolic link in it that somebody else could change, who is neither this user nor root, is
+ * IPC_PERMISSION_DENIED, here and wherever the library makes or removes a file.
  *
  * With IPC_LISTEN_RECLAIM a socket file that no process listens on any more is replaced. A live name, and anything
  * that is not a socket, is left exactly as it is; two processes that reclaim one name at once end with one listener.

@@ -67,17 +67,6 @@ ipc_status ipc_stream_flush(ipc_stream *stream);
  * IPC_OK, IPC_BUSY, IPC_CLOSED, IPC_OUT_OF_RESOURCES, IPC_UNSUPPORTED (one direction already), IPC_INVALID_ARGUMENT. */
 ipc_status ipc_stream_split(ipc_stream *stream, ipc_stream **out_reader, ipc_stream **out_writer);
 
-/* What ipc_credentials.fields says is known. */
-enum { IPC_CREDENTIALS_PID = 1, IPC_CREDENTIALS_UID = 2, IPC_CREDENTIALS_GID = 4 };
-
-/* Who is at the other end. */
-typedef struct ipc_credentials {
-  uint32_t fields; /* IPC_CREDENTIALS_*: which of the following are known */
-  uint32_t uid;    /* effective user id */
-  uint32_t gid;    /* effective group id */
-  uint64_t pid;    /* process id, as this process sees it */
-} ipc_credentials;
-
 /* ipc_stream_peer_credentials writes who the other end was when the connection was made: at the accepting end the
  * process that connected, at the connecting end the process that called listen. It stays what it was when that
  * process has ended, and may be asked before the first byte is read. Source: unix(7), SO_PEERCRED.

@@ -2,20 +2,26 @@
 #ifndef IPC_TABLE_H
 #define IPC_TABLE_H
 
+#include "ipc/ancillary.h"
 #include "ipc/base.h"
 #include "ipc/fifo.h"
+#include "ipc/framed.h"
 #include "ipc/framing.h"
 #include "ipc/local.h"
+#include "ipc/loop.h"
 #include "ipc/name.h"
 #include "ipc/pipe.h"
+#include "ipc/signal.h"
+#include "ipc/socket.h"
 #include "ipc/stream.h"
+#include "ipc/unix.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define IPC_ABI_MAJOR 1u
-#define IPC_ABI_MINOR 3u
+#define IPC_ABI_MINOR 4u
 
 /* Slots are only ever appended. A slot beyond `size`, or NULL, is not offered (spec/abi.md). */
 typedef struct ipc_table {
@@ -115,6 +121,135 @@ typedef struct ipc_table {
   ipc_status (*fifo_open)(const void *path, size_t path_len, uint32_t direction, uint32_t flags, int64_t timeout_ms, ipc_stream **out_stream);
   /* 36: fifo.remove. Removes a FIFO file; never anything else, and never through a link. */
   ipc_status (*fifo_remove)(const void *path, size_t path_len);
+  /* 37: stream.shutdown. Ends one direction or both, for every handle of the connection: the other end reads what
+   * was written, then the end. */
+  ipc_status (*stream_shutdown)(ipc_stream *stream, uint32_t directions);
+  /* 38: stream.write_ancillary. Writes bytes, and beside the first of them descriptors or credentials. */
+  ipc_status (*stream_write_ancillary)(ipc_stream *stream, const void *data, size_t data_len, const ipc_ancillary *ancillary, int64_t timeout_ms, size_t *out_len);
+  /* 39: stream.read_ancillary. Reads bytes, at least one, and what travels beside them. */
+  ipc_status (*stream_read_ancillary)(ipc_stream *stream, void *out_data, size_t data_max, ipc_ancillary *ancillary, int64_t timeout_ms, size_t *out_len);
+  /* 40: stream.set_pass_credentials. From now on credentials come beside the bytes, the sender asked or not; or no
+   * more. */
+  ipc_status (*stream_set_pass_credentials)(ipc_stream *stream, bool pass);
+  /* 41: unix.listen. Binds a Unix domain socket of a type and listens on it. */
+  ipc_status (*unix_listen)(const ipc_name *name, uint32_t type, const ipc_local_listen_options *options, ipc_listener **out_listener);
+  /* 42: listener.accept_socket. Takes the next connection of a listener of type seqpacket. */
+  ipc_status (*listener_accept_socket)(ipc_listener *listener, int64_t timeout_ms, ipc_socket **out_socket);
+  /* 43: socket.open. Makes a socket that moves whole messages, with no name and no peer. */
+  ipc_status (*socket_open)(uint32_t type, ipc_socket **out_socket);
+  /* 44: socket.bind. Makes a datagram socket with a name, which receives what is sent there. */
+  ipc_status (*socket_bind)(const ipc_name *name, const ipc_local_listen_options *options, ipc_socket **out_socket);
+  /* 45: socket.connect. Datagram: sets where sends go and whose messages come, again if need be. Seqpacket:
+   * connects. */
+  ipc_status (*socket_connect)(ipc_socket *socket, const ipc_name *name, int64_t timeout_ms);
+  /* 46: socket.native. The address that the socket is bound to; length 0 if it has none. */
+  ipc_status (*socket_native)(ipc_socket *socket, void *out_native, size_t native_max, size_t *out_len);
+  /* 47: socket.send. Sends one message, whole or not at all. */
+  ipc_status (*socket_send)(ipc_socket *socket, const ipc_const_buffer *buffers, size_t num_buffers, const ipc_name *to, const ipc_ancillary *ancillary, int64_t timeout_ms);
+  /* 48: socket.receive. Takes one message. One that does not fit is cut, and the rest of it lost:
+   * `message_truncated`; or it stays, with `whole`. */
+  ipc_status (*socket_receive)(ipc_socket *socket, uint32_t flags, const ipc_buffer *buffers, size_t num_buffers, ipc_received *out_received, ipc_ancillary *ancillary, int64_t timeout_ms);
+  /* 49: socket.next_length. How long the next message is, which stays. */
+  ipc_status (*socket_next_length)(ipc_socket *socket, int64_t timeout_ms, size_t *out_len);
+  /* 50: socket.shutdown. Ends one direction or both. */
+  ipc_status (*socket_shutdown)(ipc_socket *socket, uint32_t directions);
+  /* 51: socket.peer_credentials. Who is at the other end of a seqpacket connection. */
+  ipc_status (*socket_peer_credentials)(ipc_socket *socket, ipc_credentials *out_credentials);
+  /* 52: socket.set_pass_credentials. From now on credentials come beside each message, the sender asked or not; or
+   * no more. */
+  ipc_status (*socket_set_pass_credentials)(ipc_socket *socket, bool pass);
+  /* 53: socket.set_nonblocking. From now on sends and receives answer `would_block` instead of waiting, or wait
+   * again. Feature gate: nonblocking. */
+  ipc_status (*socket_set_nonblocking)(ipc_socket *socket, bool nonblocking);
+  /* 54: socket.raw. The system's handle, borrowed: it stays the socket's. */
+  ipc_status (*socket_raw)(ipc_socket *socket, ipc_raw *out_raw);
+  /* 55: socket.release. Gives the system's handle to the caller; the socket is closed without touching it or its
+   * name. */
+  ipc_status (*socket_release)(ipc_socket *socket, ipc_raw *out_raw);
+  /* 56: socket.adopt. Makes a socket of a datagram or seqpacket handle of the local family, which it owns from then
+   * on; its name is never removed. */
+  ipc_status (*socket_adopt)(const ipc_raw *raw, ipc_socket **out_socket);
+  /* 57: socket.close. Ends operations under way as `cancelled`, closes, and removes the file it made if it is still
+   * that file. */
+  ipc_status (*socket_close)(ipc_socket *socket);
+  /* 58: socket.free. Releases the memory of a socket, closing it first if need be. No other call may use it any
+   * more. */
+  ipc_status (*socket_free)(ipc_socket *socket);
+  /* 59: ancillary.encode. Makes a control buffer as sendmsg(2) takes it, of exactly the size needed: a pure
+   * function. */
+  ipc_status (*ancillary_encode)(const ipc_ancillary *ancillary, void *out_control, size_t control_max, size_t *out_len);
+  /* 60: ancillary.decode. Takes a control buffer apart as recvmsg(2) fills it: a pure function that opens and closes
+   * nothing. */
+  ipc_status (*ancillary_decode)(const void *control, size_t control_len, ipc_ancillary *ancillary);
+  /* 61: signal.number. The number of a signal on this system. Feature gate: signals. */
+  ipc_status (*signal_number)(const void *name, size_t name_len, int32_t *out_signal);
+  /* 62: signal.name. The name of a signal by its number. Feature gate: signals. */
+  ipc_status (*signal_name)(int32_t signal, void *out_name, size_t name_max, size_t *out_len);
+  /* 63: signal.describe. What may be done with a signal. Feature gate: signals. */
+  ipc_status (*signal_describe)(int32_t signal, uint32_t *out_traits);
+  /* 64: signal.set_handler. Says what a signal does to this process from now on. Feature gate: signals. */
+  ipc_status (*signal_set_handler)(int32_t signal, uint32_t action, uint32_t flags, ipc_signal_hook hook, void *context);
+  /* 65: signal.send. Sends a signal to a process, or asks whether it exists. Feature gate: signals. */
+  ipc_status (*signal_send)(int32_t signal, uint64_t pid);
+  /* 66: signal.send_group. Sends a signal to every process of a group. Feature gate: signals. */
+  ipc_status (*signal_send_group)(int32_t signal, uint64_t group);
+  /* 67: signal.queue. Sends a real-time signal with a value, queued behind those before it. Feature gate: signals. */
+  ipc_status (*signal_queue)(int32_t signal, uint64_t pid, int32_t value);
+  /* 68: signal.watch. Routes signals to a handle on which they can be waited for, instead of to a handler. Feature
+   * gate: signals. */
+  ipc_status (*signal_watch)(const int32_t *signals, size_t num_signals, ipc_watcher **out_watcher);
+  /* 69: watcher.next. Waits for the next of the signals watched. Feature gate: signals. */
+  ipc_status (*watcher_next)(ipc_watcher *watcher, int64_t timeout_ms, ipc_signal_event *out_event);
+  /* 70: watcher.set_nonblocking. From now on watcher.next answers `would_block` instead of waiting, or waits again.
+   * Feature gate: signals. */
+  ipc_status (*watcher_set_nonblocking)(ipc_watcher *watcher, bool nonblocking);
+  /* 71: watcher.raw. A handle that is readable while a signal waits, borrowed: it stays the watcher's. Feature gate:
+   * signals. */
+  ipc_status (*watcher_raw)(ipc_watcher *watcher, ipc_raw *out_raw);
+  /* 72: watcher.close. Ends waits under way as `cancelled` and gives the signals back what they did before. Feature
+   * gate: signals. */
+  ipc_status (*watcher_close)(ipc_watcher *watcher);
+  /* 73: watcher.free. Releases the memory of a watcher, closing it first if need be. No other call may use it any
+   * more. Feature gate: signals. */
+  ipc_status (*watcher_free)(ipc_watcher *watcher);
+  /* 74: framed.open. Makes a framed stream of a stream, which it owns from then on. */
+  ipc_status (*framed_open)(ipc_stream *stream, const ipc_framing *framing, ipc_framed **out_framed);
+  /* 75: framed.write. Writes frames: header, body and trailer of each, as many as there are, in as few system calls
+   * as can be. */
+  ipc_status (*framed_write)(ipc_framed *framed, const ipc_const_buffer *bodies, size_t num_bodies, int64_t timeout_ms, size_t *out_num);
+  /* 76: framed.read. Takes the next frame. One that does not fit stays: `message_truncated`. */
+  ipc_status (*framed_read)(ipc_framed *framed, void *out_body, size_t body_max, int64_t timeout_ms, size_t *out_len);
+  /* 77: framed.flush. Hands to the system what is left of a frame that a write has taken. */
+  ipc_status (*framed_flush)(ipc_framed *framed, int64_t timeout_ms);
+  /* 78: framed.set_nonblocking. From now on reads and writes answer `would_block` instead of waiting, or wait again.
+   * Feature gate: nonblocking. */
+  ipc_status (*framed_set_nonblocking)(ipc_framed *framed, bool nonblocking);
+  /* 79: framed.raw. The system's handle, borrowed: it stays the framed stream's. */
+  ipc_status (*framed_raw)(ipc_framed *framed, ipc_raw *out_raw);
+  /* 80: framed.close. Ends operations under way as `cancelled` and closes the stream. What framed.flush would send
+   * is lost. */
+  ipc_status (*framed_close)(ipc_framed *framed);
+  /* 81: framed.free. Releases the memory of a framed stream, closing it first if need be. No other call may use it
+   * any more. */
+  ipc_status (*framed_free)(ipc_framed *framed);
+  /* 82: decoder.set_max. Sets the limit for the frames that follow. */
+  ipc_status (*decoder_set_max)(ipc_decoder *decoder, uint64_t max);
+  /* 83: loop.open. Makes a loop: a queue of operations under way and of their completions. Feature gate: async. */
+  ipc_status (*loop_open)(const ipc_loop_options *options, ipc_loop **out_loop);
+  /* 84: loop.submit. Begins an operation; its completion says how it ended. Feature gate: async. */
+  ipc_status (*loop_submit)(ipc_loop *loop, const ipc_submission *submission);
+  /* 85: loop.cancel. Ends an operation under way as `cancelled`, unless it has completed. Feature gate: async. */
+  ipc_status (*loop_cancel)(ipc_loop *loop, uint64_t token);
+  /* 86: loop.wait. Waits for completions and takes them. Feature gate: async. */
+  ipc_status (*loop_wait)(ipc_loop *loop, int64_t timeout_ms, ipc_completion *out_completions, size_t completions_max, size_t *out_num);
+  /* 87: loop.wake. Makes the wait under way, or the next, return. Feature gate: async. */
+  ipc_status (*loop_wake)(ipc_loop *loop);
+  /* 88: loop.close. Ends every operation under way as `cancelled`; their completions can still be taken. Feature
+   * gate: async. */
+  ipc_status (*loop_close)(ipc_loop *loop);
+  /* 89: loop.free. Releases a loop, closing it first if need be. No other call may use it any more. Feature gate:
+   * async. */
+  ipc_status (*loop_free)(ipc_loop *loop);
 } ipc_table;
 
 #if defined(_WIN32)
