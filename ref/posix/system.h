@@ -75,6 +75,32 @@ int ipc_system_open_until(const char *path, int flags, ipc_deadline *deadline, i
 /* ipc_system_peer_credentials asks who made the other end of |fd|. errno, EOPNOTSUPP if the system cannot tell. */
 int ipc_system_peer_credentials(int fd, ipc_credentials *out_credentials);
 
+/* The flag with which recvmsg(2) makes descriptors that are closed on exec, and which it gives back in msg_flags if it
+ * knows it; 0 if the system has none. */
+extern const int ipc_system_cloexec_flag;
+
+/* The control message that carries credentials, and the size of its payload, at most IPC_SYSTEM_CREDENTIALS_SIZE_MAX.
+ * The type is -1 if the system has none. */
+enum { IPC_SYSTEM_CREDENTIALS_SIZE_MAX = 96 };
+extern const int ipc_system_credentials_type;
+extern const size_t ipc_system_credentials_size;
+
+/* The control message by which the system adds a descriptor that nobody sent, if an option is set on the socket; -1 if
+ * it has none. */
+extern const int ipc_system_added_descriptor_type;
+
+/* ipc_system_credentials_check tells whether |credentials| can be sent: IPC_OK, IPC_INVALID_ARGUMENT (a process id that
+ * the system's type does not hold), IPC_UNSUPPORTED. */
+int32_t ipc_system_credentials_check(const ipc_credentials *credentials);
+
+/* ipc_system_credentials_encode writes the payload for |credentials|, which have been checked; what they do not give is
+ * this process's own. ipc_system_credentials_decode reads one; what it does not tell is not among the fields. */
+void ipc_system_credentials_encode(const ipc_credentials *credentials, void *out_payload);
+void ipc_system_credentials_decode(const void *payload, ipc_credentials *out_credentials);
+
+/* ipc_system_pass_credentials makes the system put credentials beside what comes at |fd|, or stop it. errno. */
+int ipc_system_pass_credentials(int fd, bool pass);
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
