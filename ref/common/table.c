@@ -54,6 +54,11 @@ static const ipc_table ipc_ref_table = {
     .fifo_create = ipc_fifo_create,
     .fifo_open = ipc_fifo_open,
     .fifo_remove = ipc_fifo_remove,
+    .stream_write_ancillary = ipc_stream_write_ancillary,
+    .stream_read_ancillary = ipc_stream_read_ancillary,
+    .stream_set_pass_credentials = ipc_stream_set_pass_credentials,
+    .ancillary_encode = ipc_ancillary_encode,
+    .ancillary_decode = ipc_ancillary_decode,
 };
 
 const ipc_table *ipc_get_table(uint32_t abi_major) { return abi_major == IPC_ABI_MAJOR ? &ipc_ref_table : NULL; }

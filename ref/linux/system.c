@@ -53,6 +53,8 @@ const char *const ipc_platform_features[] = {
     "pipe.inherit",
     "pipe.capacity",
     "fifo.open.timeout",
+    "ancillary.descriptors",
+    "ancillary.credentials",
     NULL,
 };
 

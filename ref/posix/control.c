@@ -48,7 +48,7 @@ ipc_status ipc_control_check_sent(const ipc_ancillary *ancillary) {
   return ipc_status_of(ipc_system_credentials_check(&ancillary->credentials));
 }
 
-static void clear(ipc_ancillary *ancillary) {
+void ipc_control_clear(ipc_ancillary *ancillary) {
   ancillary->fields = 0;
   ancillary->num_descriptors = 0;
   ancillary->credentials = (ipc_credentials){0};
@@ -60,7 +60,7 @@ ipc_status ipc_control_check_room(ipc_ancillary *ancillary) {
   if (max > IPC_ANCILLARY_DESCRIPTORS_MAX || (max != 0 && ancillary->descriptors == NULL)) {
     return ipc_status_of(IPC_INVALID_ARGUMENT);
   }
-  clear(ancillary);
+  ipc_control_clear(ancillary);
   return ipc_status_of(IPC_OK);
 }
 
@@ -225,7 +225,7 @@ ssize_t ipc_control_receive(int fd, struct msghdr *message, int flags, ipc_ancil
   message->msg_controllen = room_for(ancillary);
   ssize_t n = receive(fd, message, flags);
   if (n >= 0) {
-    clear(ancillary);
+    ipc_control_clear(ancillary);
     (void)take_all(control.bytes, message->msg_controllen, ancillary, true); /* the system's own is well formed */
     if ((message->msg_flags & MSG_CTRUNC) != 0) ancillary->fields |= IPC_ANCILLARY_CUT;
     if (ipc_system_cloexec_flag == 0 || (message->msg_flags & ipc_system_cloexec_flag) == 0) {

@@ -37,6 +37,9 @@ ipc_status ipc_control_check_sent(const ipc_ancillary *ancillary);
  * IPC_INVALID_ARGUMENT. */
 ipc_status ipc_control_check_room(ipc_ancillary *ancillary);
 
+/* ipc_control_clear sets room to "nothing came". */
+void ipc_control_clear(ipc_ancillary *ancillary);
+
 /* ipc_control_put makes |message| carry |ancillary|, which has been checked, by way of |control|, which must live as
  * long as the message is sent. Nothing to send is no control buffer. */
 void ipc_control_put(ipc_control *control, const ipc_ancillary *ancillary, struct msghdr *message);
