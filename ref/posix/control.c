@@ -122,6 +122,8 @@ typedef struct cursor {
   int type;
   const unsigned char *payload;
   size_t len; /* of the payload */
+  bool clip;  /* a payload that reaches beyond the bytes is what there is of it: some systems leave the length of a
+                 message that they have cut as it was */
 } cursor;
 
 /* Goes to the next control message: IPC_OK, IPC_END, or IPC_MALFORMED. Fewer bytes than a header are none, and the
@@ -132,6 +134,7 @@ static int32_t next_message(cursor *c) {
   if (c->left < header_len) return IPC_END;
   memcpy(&header, c->bytes, sizeof header);
   size_t message_len = header.cmsg_len;
+  if (c->clip && message_len > c->left) message_len = c->left;
   if (message_len < header_len || message_len > c->left) return IPC_MALFORMED;
   c->level = header.cmsg_level;
   c->type = header.cmsg_type;
@@ -183,7 +186,7 @@ static int32_t take_message(const cursor *c, ipc_ancillary *ancillary, bool owne
 }
 
 static int32_t take_all(const void *control, size_t len, ipc_ancillary *ancillary, bool owned) {
-  cursor c = {.bytes = control, .left = len};
+  cursor c = {.bytes = control, .left = len, .clip = owned};
   for (;;) {
     int32_t code = next_message(&c);
     if (code == IPC_OK) code = take_message(&c, ancillary, owned);
