@@ -114,7 +114,7 @@ bool RegisterCases(const Plan &plan, std::string *error) {
     return false;
   }
   for (const Registered &entry : Registry()) {
-    if (entry.canary) session.canaries.push_back(Requirement{entry.id, "CANARY", {}, {}, {}, {}});
+    if (entry.canary) session.canaries.push_back(Requirement{entry.id, "CANARY", {}, {}, {}, {}, {}});
     const Requirement *requirement = entry.canary ? &session.canaries.back() : FindRequirement(entry.id);
     if (requirement == nullptr) {
       *error = entry.file + ":" + std::to_string(entry.line) + ": case " + entry.id + " has no requirement in spec/";
@@ -161,9 +161,15 @@ Peer &Case::Role(const std::string &role, int number) {
   if (touched_.insert(name).second) {
     peers_.push_back(peer.get());
     peer->BeginCase();
+    if (applicable_) Begin(*peer);
   }
   peer->EnsureStarted();
   return *peer;
+}
+
+// A process that others have used is replaced only once it is known that the case can run.
+void Case::Begin(Peer &peer) {
+  if (IsFresh(*requirement_, shape_, RoleOf(peer))) peer.Renew();
 }
 
 Peer &Case::server(int number) { return Role("server", number); }
@@ -275,7 +281,20 @@ void Case::OnRequest(const Peer &peer, const Request &request) {
                   "the case uses " + feature + " at the " + role + ", which its requirement does not name"};
     }
   }
+  CheckTarget(peer, request);
   used_[role].insert(request.operation());
+}
+
+// A mistake in a case, or a process that has ended meanwhile, must not hit somebody else: signals go to what this run
+// has started, or to nobody.
+void Case::CheckTarget(const Peer &peer, const Request &request) const {
+  const bool group = request.operation() == "signal.send_group";
+  if (!group && request.operation() != "signal.send" && request.operation() != "signal.queue") return;
+  const uint64_t target = request.body().value(group ? "group" : "pid", uint64_t{0});
+  if (target > 1 && (!IsProcessId(target) || IsOurs(static_cast<int64_t>(target), group))) return;
+  throw Abort{"failed", "",
+              "the case lets the " + peer.role() + " send a signal to " + (group ? "group " : "process ") +
+                  std::to_string(target) + ", which is no peer's"};
 }
 
 void Case::OnTrace(const Peer &peer, const char *kind, const Json &detail) {
@@ -353,6 +372,8 @@ void Case::Run() {
     message_ = "not offered: server: canary.never";
     return;
   }
+  applicable_ = true;
+  for (Peer *peer : peers_) Begin(*peer);
   Body();
   if (!HasFailure()) CheckUse();
 }
@@ -361,6 +382,7 @@ void Case::ResetPeers() {
   for (Peer *peer : peers_) {
     try {
       peer->Reset();
+      if (applicable_ && IsFresh(*requirement_, shape_, RoleOf(*peer))) peer->End();
     } catch (const Abort &abort) {
       // The first thing that went wrong is the case's outcome; what follows from it is told behind it.
       if (!aborted_ && !HasFailure()) throw;

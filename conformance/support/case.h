@@ -168,6 +168,8 @@ class Case : public testing::Test, public PeerObserver {
   std::string Missing();
   void Run();
   void CheckUse();
+  void CheckTarget(const Peer &peer, const Request &request) const;
+  void Begin(Peer &peer);
   void ResetPeers();
   void Record();
   Peer &Role(const std::string &role, int number);
@@ -183,6 +185,7 @@ class Case : public testing::Test, public PeerObserver {
   uint32_t next_seed_;
   int64_t begun_us_ = 0;
   bool aborted_ = false;
+  bool applicable_ = false;  // known to be, so that it begins
 };
 
 using CaseMaker = Case *(*)(const Requirement *, Shape);

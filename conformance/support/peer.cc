@@ -28,6 +28,7 @@ const std::set<std::string> kStatuses = {
 };
 
 const std::set<std::string> kControl = {"hello", "configure", "reset", "pending"};
+const std::set<std::string> kGreeting = {"hello", "configure"};
 
 /// Parses one line by the rules of peer_protocol.md 1.1, some of which a JSON parser does not know.
 bool ParseLine(const std::string &line, Json *json, std::string *error) {
@@ -113,6 +114,11 @@ uint64_t Reply::number(const std::string &key) const {
   return json_[key].get<uint64_t>();
 }
 
+int64_t Reply::integer(const std::string &key) const {
+  if (!json_.contains(key) || !json_[key].is_number_integer()) Missing(key, "an integer");
+  return json_[key].get<int64_t>();
+}
+
 std::string Reply::text(const std::string &key) const {
   if (!json_.contains(key) || !json_[key].is_string()) Missing(key, "a string");
   return json_[key].get<std::string>();
@@ -186,6 +192,7 @@ void Peer::EnsureStarted() {
   outstanding_.clear();
   replies_.clear();
   handles_ = 0;
+  used_ = false;
   process_ = Process::Start(implementation_.command, ScrubbedEnvironment(implementation_), directory, &error);
   try {
     if (!process_) throw Abort{"crashed", role_, error};
@@ -222,6 +229,11 @@ void Peer::AskOffer() {
   inspected_pid_ = IsDescendant(offer_.pid, pid()) ? offer_.pid : pid();
 }
 
+void Peer::Renew() {
+  if (used_) End();
+  EnsureStarted();
+}
+
 bool Peer::Reset() {
   if (!process_) return true;
   try {
@@ -245,6 +257,25 @@ std::unique_ptr<Exit> Peer::End() {
   if (g_observer) g_observer->OnTrace(*this, "exit", {{"status", exit ? exit->describe() : "killed"}});
   process_.reset();
   return exit;
+}
+
+std::unique_ptr<Exit> Peer::AwaitExit() {
+  if (!process_) return nullptr;
+  auto exit = std::make_unique<Exit>();
+  if (!process_->Wait(plan_.deadline_ms, exit.get())) return nullptr;
+  PumpOnce(0);  // what it wrote before it ended
+  if (g_observer) g_observer->OnTrace(*this, "exit", {{"status", exit->describe()}});
+  process_.reset();
+  return exit;
+}
+
+void Peer::expect_stopped() {
+  const int64_t deadline = NowMs() + plan_.deadline_ms;
+  while (!InspectProcess(inspected_pid_).stopped) {
+    if (!process_ || process_->exited()) FailDead();
+    if (NowMs() >= deadline) Fail("hung", "it should have stopped, but goes on");
+    Yield();
+  }
 }
 
 void Peer::Kill() {
@@ -273,6 +304,7 @@ Pending Peer::Send(Json body, const std::string &operation, const std::string &l
   if (line.size() >= kLineMax) Fail("failed", "the case makes a request longer than a line may be");
   outstanding_[id] = Outstanding{operation, lane, false, 0};
   requests_++;
+  used_ = used_ || kGreeting.count(operation) == 0;
   if (g_observer) g_observer->OnTrace(*this, "begin", {{"request", body}});
   process_->Write(line + "\n");
   return Pending(this, id, operation);
@@ -282,6 +314,7 @@ Pending Peer::send_line(const std::string &line, uint64_t id) {
   EnsureStarted();
   outstanding_[id] = Outstanding{"(a line as it is)", "a", false, 0};
   requests_++;
+  used_ = true;
   process_->Write(line);
   return Pending(this, id, "(a line as it is)");
 }

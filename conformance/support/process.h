@@ -72,17 +72,23 @@ int64_t NowUs();
 struct ThreadState {
   bool known = false;            // this kernel shows it
   bool sleeping = false;         // in an interruptible wait
+  bool stopped = false;          // by a signal
   bool waits_elsewhere = false;  // for another thread or for time to pass, not for what the operation is about
   std::string counters;          // grow whenever it runs
 };
 
 /// State of one thread.
 ThreadState InspectThread(int64_t pid, int64_t tid);
-/// All threads as one: sleeping if every one sleeps, whatever for.
+/// All threads as one: sleeping (or stopped) if every one is, whatever for.
 ThreadState InspectProcess(int64_t pid);
 
 /// Whether `pid` is `ancestor` or was started by it, through however many others.
 bool IsDescendant(int64_t pid, int64_t ancestor);
+
+/// Whether any system gives processes numbers as high as `pid`.
+bool IsProcessId(uint64_t pid);
+/// Whether `target` is a process that this one has started, or with `group` the group that such a process leads.
+bool IsOurs(int64_t target, bool group);
 
 /// Memory that a process holds in fact, in bytes; 0 if this system does not show it.
 uint64_t ResidentBytes(int64_t pid);

@@ -1162,6 +1162,13 @@ void cts_add_bool(cts_call *call, const char *key, bool value) {
   results_end(call, &b);
 }
 
+void cts_add_i64(cts_call *call, const char *key, int64_t value) {
+  builder b = results_begin(call, key);
+  if (value < 0) put_text(&b, "-");
+  put_u64(&b, value < 0 ? ~(uint64_t)value + 1 : (uint64_t)value);
+  results_end(call, &b);
+}
+
 void cts_add_text(cts_call *call, const char *key, const char *text) {
   builder b = results_begin(call, key);
   put_string(&b, (const uint8_t *)text, strlen(text));
@@ -1772,6 +1779,7 @@ static bool any_call_in_library(void) {
 
 static cts_outcome operation_reset(cts_call *call) {
   (void)call;
+  if (peer->before_reset != NULL) peer->before_reset();
   cancel_queued();
   pthread_mutex_lock(&state.mutex);
   bool in_library = any_call_in_library();

@@ -77,6 +77,8 @@ typedef struct cts_peer {
   const cts_kind *kinds;               /* every kind that handlers make */
   void (*configure)(const char *mode); /* a mode was chosen, before any handle; NULL with one mode */
   void (*after_reset)(void);           /* every handle is closed; NULL if nothing else is to be cleared */
+  void (*before_reset)(void);          /* calls that wait without a handle must end as `cancelled`, and those that begin
+                                          until after_reset; NULL if there are none */
 } cts_peer;
 
 /* cts_open_channel moves the channel off descriptors 0 and 1: 0 becomes the null device, 1 becomes standard error, and
@@ -147,6 +149,7 @@ void cts_make(cts_call *call, const char *key, void *object);
  * others as base64; text that is no UTF-8 gets U+FFFD where it is not. */
 void cts_add_u64(cts_call *call, const char *key, uint64_t value);
 void cts_add_bool(cts_call *call, const char *key, bool value);
+void cts_add_i64(cts_call *call, const char *key, int64_t value);
 void cts_add_text(cts_call *call, const char *key, const char *text);
 void cts_add_bytes(cts_call *call, const char *key, const void *data, size_t len);
 void cts_add_raw(cts_call *call, const char *key, cts_raw raw);

@@ -80,6 +80,7 @@ ThreadState Inspect(const std::string &task) {
   state.counters = Counters(task);
   state.known = !after.empty() && !state.counters.empty();
   state.sleeping = !after.empty() && after[0] == 'S';
+  state.stopped = !after.empty() && after[0] == 'T';
   state.waits_elsewhere = state.sleeping && WaitsElsewhere(task);
   return state;
 }
@@ -94,11 +95,12 @@ ThreadState InspectProcess(int64_t pid) {
   ThreadState all;
   std::string tasks = "/proc/" + std::to_string(pid) + "/task";
   std::vector<int64_t> threads = NumbersIn(tasks);
-  all.known = all.sleeping = !threads.empty();
+  all.known = all.sleeping = all.stopped = !threads.empty();
   for (int64_t tid : threads) {
     ThreadState one = Inspect(tasks + "/" + std::to_string(tid));
     all.known = all.known && one.known;
     all.sleeping = all.sleeping && one.sleeping;
+    all.stopped = all.stopped && one.stopped;
     all.counters += one.counters;
   }
   return all;
@@ -112,6 +114,8 @@ bool IsDescendant(int64_t pid, int64_t ancestor) {
   }
   return false;
 }
+
+bool IsProcessId(uint64_t pid) { return pid < uint64_t{1} << 22; }  // PID_MAX_LIMIT of 64-bit kernels, proc(5)
 
 uint64_t ResidentBytes(int64_t pid) {
   // statm: total and resident size, in pages.

@@ -278,6 +278,11 @@ void PumpAll(const std::vector<Process *> &processes, int timeout_ms) {
   for (size_t i = 0; i < processes.size(); i++) static_cast<PosixProcess *>(processes[i])->Move(&fds[3 * i]);
 }
 
+bool IsOurs(int64_t target, bool group) {
+  if (target == getpid() || !IsDescendant(target, getpid())) return false;
+  return !group || getpgid(static_cast<pid_t>(target)) == static_cast<pid_t>(target);
+}
+
 int KillOrphans() {
   int killed = 0;
   for (bool found = true; found;) {
