@@ -159,6 +159,7 @@ int main(int argc, char **argv) {
       .kinds = operations_kinds,
       .configure = configure,
       .after_reset = released_close_all,
+      .argv = argv,
   };
   return cts_run(&peer);
 }
