@@ -166,7 +166,8 @@ enum { INPUT_ENDED = POLLRDHUP };
 enum { INPUT_ENDED = 0 };
 #endif
 
-/* platform_wait_hangup waits until the other end of the channel's input is gone (at most |timeout_ms|, -1: no limit). */
+/* platform_wait_hangup waits until the other end of the channel's input is gone (at most |timeout_ms|, -1: no limit).
+ */
 static bool platform_wait_hangup(int timeout_ms) {
   struct pollfd in = {channel_in, INPUT_ENDED, 0};
   return poll(&in, 1, timeout_ms) > 0 && (in.revents & (POLLHUP | POLLERR | INPUT_ENDED)) != 0;
@@ -177,8 +178,7 @@ static bool platform_wait_hangup(int timeout_ms) {
 static void platform_wait_writable(void) {
   struct pollfd both[2] = {{channel_out, POLLOUT, 0}, {channel_in, INPUT_ENDED, 0}};
   while (poll(both, 1, 0) == 0) {
-    if (poll(both, 2, -1) > 0 && both[0].revents == 0 &&
-        (both[1].revents & (POLLHUP | POLLERR | INPUT_ENDED)) != 0) {
+    if (poll(both, 2, -1) > 0 && both[0].revents == 0 && (both[1].revents & (POLLHUP | POLLERR | INPUT_ENDED)) != 0) {
       platform_end(0);
     }
   }
@@ -1832,8 +1832,8 @@ static bool sweep_or_give_up(void) {
   return done;
 }
 
-/* any_call_in_library tells whether a call runs that is not merely writing its reply, and is not one that the kit itself
- * can end. state.mutex is held. */
+/* any_call_in_library tells whether a call runs that is not merely writing its reply, and is not one that the kit
+ * itself can end. state.mutex is held. */
 static bool any_call_in_library(void) {
   for (size_t i = 0; i < CALLS_MAX; i++) {
     bool own = calls[i].handler == operation_reset || calls[i].handler == operation_process_wait;
@@ -1871,8 +1871,8 @@ extern char **environ;
 static sigset_t initial_signals;
 
 typedef struct process {
-  pid_t pid;     /* and its process group */
-  bool closing;  /* guarded by state.mutex */
+  pid_t pid;    /* and its process group */
+  bool closing; /* guarded by state.mutex */
 } process;
 
 /* signal_name returns the name of |number| as operations.toml spells it, or NULL. */

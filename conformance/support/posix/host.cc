@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -161,6 +162,11 @@ std::string BareClient::Read(size_t length) {
   }
   bytes.resize(have);
   return bytes;
+}
+
+void KillProcess(int64_t pid) {
+  if (pid <= 1 || !IsDescendant(pid, getpid())) throw Abort{"failed", "", std::to_string(pid) + " is no peer's child"};
+  if (kill(static_cast<pid_t>(pid), SIGKILL) != 0) Give("kill process " + std::to_string(pid));
 }
 
 uint32_t UserId() { return geteuid(); }
