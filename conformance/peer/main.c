@@ -187,6 +187,8 @@ int main(int argc, char **argv) {
       .configure = configure,
       .after_reset = end_reset,
       .before_reset = begin_reset,
+      .after_reset = released_close_all,
+      .argv = argv,
   };
   return cts_run(&peer);
 }

@@ -177,6 +177,15 @@ Peer &Case::client(int number) { return Role("client", number); }
 // A one-process case needs no process of its own: it runs in the server's.
 Peer &Case::peer() { return Role("server", 1); }
 
+Peer &Case::spawn(Peer &parent) {
+  std::string role = parent.role() + ".child";
+  const auto named = [&](const std::unique_ptr<Peer> &child) { return child->role().rfind(role, 0) == 0; };
+  const auto before = std::count_if(children_.begin(), children_.end(), named);
+  if (before > 0) role += std::to_string(before + 1);
+  children_.push_back(Peer::Spawn(parent, role));
+  return *children_.back();
+}
+
 std::string Case::RoleOf(const Peer &peer) const {
   if (requirement_->alone()) return "peer";
   return peer.role().substr(0, 6);
@@ -306,7 +315,7 @@ void Case::OnTrace(const Peer &peer, const char *kind, const Json &detail) {
                {"pairing", label(session.plan.server) + ">" + label(session.plan.client)},
                {"case", requirement_->id},
                {"shape", ShapeName(*requirement_, shape_)},
-               {"role", requirement_->alone() ? "peer" : peer.role()},
+               {"role", requirement_->alone() ? "peer" + peer.role().substr(6) : peer.role()},
                {"pid", peer.pid()},
                {"kind", kind}};
   line.update(detail);
@@ -350,7 +359,9 @@ void Case::CheckUse() {
       }
     }
   }
-  for (Peer *peer : peers_) {
+  std::vector<Peer *> all = peers_;
+  for (const auto &child : children_) all.push_back(child.get());
+  for (Peer *peer : all) {
     std::vector<std::string> needs = NeedsOf(*requirement_, shape_, RoleOf(*peer));
     if (peer->concurrent_lanes_used() && std::find(needs.begin(), needs.end(), "lanes") == needs.end()) {
       throw Abort{"failed", "",
@@ -376,6 +387,15 @@ void Case::Run() {
   for (Peer *peer : peers_) Begin(*peer);
   Body();
   if (!HasFailure()) CheckUse();
+}
+
+/// The youngest first: a child's own children are other processes' matter once it has ended.
+void Case::EndChildren() {
+  for (auto child = children_.rbegin(); child != children_.rend(); ++child) {
+    if ((*child)->running() && !(*child)->End() && !aborted_ && !HasFailure()) {
+      throw Abort{"hung", (*child)->role(), "the " + (*child)->role() + " did not end at the end of its input"};
+    }
+  }
 }
 
 void Case::ResetPeers() {
@@ -408,6 +428,7 @@ void Case::TestBody() {
     }
   };
   guarded([&] { Run(); });
+  guarded([&] { EndChildren(); });
   guarded([&] { ResetPeers(); });
   KillOrphans();
   Peer::SetObserver(nullptr);
@@ -432,6 +453,7 @@ void Case::Record() {
   if (!session.records.is_open()) return;
   uint64_t requests = 0;
   for (Peer *peer : peers_) requests += peer->requests();
+  for (const auto &child : children_) requests += child->requests();
   std::string blame = requirement_->alone() && !blame_.empty() ? "peer" : blame_.substr(0, 6);
   Json record = {{"case", requirement_->id},
                  {"requirement", requirement_->level},

@@ -63,6 +63,13 @@ class BareClient {
   int fd_ = -1;
 };
 
+/// What descriptor `fd` of process `pid` is of, and for what it is open: the same text for the same end of the same
+/// pipe, in every process. Empty if it is not open.
+std::string DescriptorOf(int64_t pid, const std::string &fd);
+/// The descriptors of process `pid` that are of `what` (DescriptorOf), as many as there are.
+std::vector<std::string> DescriptorsOf(int64_t pid, const std::string &what);
+/// Kills process `pid`, which a peer started.
+void KillProcess(int64_t pid);
 /// Whether descriptor `fd` of process `pid` is close-on-exec.
 bool IsCloseOnExec(int64_t pid, const std::string &fd);
 /// How many descriptors process `pid` has open.

@@ -105,11 +105,16 @@ class Peer {
  public:
   /// `role`: server, client or peer, with a number behind it for further processes (client2).
   Peer(std::string role, const Implementation &implementation, const Plan &plan);
+  /// Has `parent` start a child of its own (process.spawn), which is then a peer in the same mode. It is not started
+  /// again when it has ended.
+  static std::unique_ptr<Peer> Spawn(Peer &parent, const std::string &role);
   ~Peer();
   Peer(const Peer &) = delete;
   Peer &operator=(const Peer &) = delete;
 
   const std::string &role() const { return role_; }
+  /// What a child is called at its parent: the handle of kind `process`.
+  const std::string &process_handle() const { return process_handle_; }
   const Offer &offer() const { return offer_; }
   int64_t pid() const;
   bool offers(const std::string &need) const { return offer_.covers(need); }
@@ -153,6 +158,7 @@ class Peer {
     int64_t tid = 0;
   };
 
+  void Connect(Peer &parent, int64_t pid, ControlSocket *control);
   Pending Send(Json body, const std::string &operation, const std::string &lane);
   Reply Control(const Request &request);
   Reply WaitFor(uint64_t id, const std::string &operation);
@@ -185,6 +191,8 @@ class Peer {
   int greet_failures_ = 0;
   int64_t inspected_pid_ = -1;  // the process that performs the operations: of `hello`, where the command is a wrapper
   std::string greet_message_;
+  Peer *parent_ = nullptr;  // of a child
+  std::string process_handle_;
 };
 
 }  // namespace cts

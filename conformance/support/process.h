@@ -15,12 +15,13 @@ namespace cts {
 /// How a process ended.
 struct Exit {
   bool by_signal = false;
-  int code = 0;  // exit status or signal number
+  int code = 0;       // exit status or signal number
+  bool known = true;  // false: only its parent knows
   /// For people: "exit status 3", "signal 11 (Segmentation fault)".
   std::string describe() const;
 };
 
-/// A child process with pipes to its standard streams.
+/// A child process with pipes to its standard streams, or a process of another's with a socket instead of them.
 class Process {
  public:
   /// Starts `command` in directory `cwd` with exactly `environment`, in a process group of its own; nothing but the
@@ -53,6 +54,22 @@ class Process {
   /// Kills it and everything it started, and reaps it.
   virtual void Kill() = 0;
 };
+
+/// A Unix stream socket on which one process that another started opens its channel.
+class ControlSocket {
+ public:
+  /// Listens at `path`, which is removed with it; nullptr with a sentence in `error` if that cannot be.
+  static std::unique_ptr<ControlSocket> Open(const std::string &path, std::string *error);
+  virtual ~ControlSocket() = default;
+  /// The next connection that is there, if it is of `pid` or of what that started; those of others are closed, and
+  /// counted. Never waits. The process is not a child of this one: killing it leaves it to its parent to reap.
+  virtual std::unique_ptr<Process> Accept(int64_t pid) = 0;
+  virtual int strangers() const = 0;
+};
+
+/// When a process began, as the system measures it; empty if it has ended, reaped or not. Tells it from another that
+/// has its number later.
+std::string Beginning(int64_t pid);
 
 /// Moves bytes of all `processes` both ways until something arrived or ended, or `timeout_ms` passed (0: only what is
 /// there now). Reading all while waiting for one keeps peers from blocking on replies that nobody takes.

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -202,6 +203,11 @@ std::string WithControlLength(std::string message, uint64_t length) {
   decltype(cmsghdr::cmsg_len) value = static_cast<decltype(cmsghdr::cmsg_len)>(length);
   memcpy(message.data() + offsetof(cmsghdr, cmsg_len), &value, sizeof value);
   return message;
+}
+
+void KillProcess(int64_t pid) {
+  if (pid <= 1 || !IsDescendant(pid, getpid())) throw Abort{"failed", "", std::to_string(pid) + " is no peer's child"};
+  if (kill(static_cast<pid_t>(pid), SIGKILL) != 0) Give("kill process " + std::to_string(pid));
 }
 
 uint32_t UserId() { return geteuid(); }
