@@ -155,7 +155,9 @@ int ipc_system_pipe(int out_ends[2]) { return pipe2(out_ends, O_CLOEXEC) == 0 ? 
 /* Beyond /proc/sys/fs/pipe-max-size an unprivileged process gets EPERM: then half of it, down to what the pipe has. */
 void ipc_system_pipe_capacity(int fd, uint64_t bytes) {
   int wanted = bytes > INT_MAX ? INT_MAX : (int)bytes;
-  while (wanted > fcntl(fd, F_GETPIPE_SZ) && fcntl(fd, F_SETPIPE_SZ, wanted) < 0) wanted /= 2;
+  int has = fcntl(fd, F_GETPIPE_SZ);
+  if (has < 0) return;
+  while (wanted > has && fcntl(fd, F_SETPIPE_SZ, wanted) < 0) wanted /= 2;
 }
 
 ssize_t ipc_system_read_now(int fd, const struct iovec *buffers, size_t num_buffers) {
@@ -170,7 +172,10 @@ ssize_t ipc_system_write_now(int fd, const struct iovec *buffers, size_t num_buf
 int ipc_system_fifo_has_writer(int fd, bool *out_has) {
   int scratch[2];
   if (pipe2(scratch, O_CLOEXEC) != 0) return errno;
-  ssize_t n = tee(fd, scratch[1], 1, SPLICE_F_NONBLOCK);
+  ssize_t n;
+  do {
+    n = tee(fd, scratch[1], 1, SPLICE_F_NONBLOCK);
+  } while (n < 0 && errno == EINTR);
   int error = n < 0 && errno != EAGAIN ? errno : 0;
   *out_has = n != 0;
   (void)close(scratch[0]);

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <sys/socket.h>
 
+#include "ref/common/platform.h"
 #include "ref/posix/address.h"
 
 static bool option_is(int fd, int option, int wanted) {
@@ -40,11 +41,16 @@ ipc_status ipc_descriptor_check(const ipc_raw *raw, ipc_descriptor_use use, int 
   bool listener = use == IPC_USE_LISTENER;
   if (!option_is(fd, SO_TYPE, SOCK_STREAM) || !is_local(fd) || !option_is(fd, SO_ACCEPTCONN, listener ? 1 : 0) ||
       (!listener && !is_connected(fd))) {
-    status.native = (uint32_t)errno;
-    return status;
+    return ipc_descriptor_refused(errno);
   }
   *out_fd = fd;
   status.code = IPC_OK;
+  return status;
+}
+
+ipc_status ipc_descriptor_refused(int error) {
+  ipc_status status = ipc_platform_status((uint32_t)error);
+  if (status.code != IPC_OUT_OF_RESOURCES) status.code = IPC_INVALID_ARGUMENT;
   return status;
 }
 

@@ -75,8 +75,13 @@ static ipc_status listen_on_path(int fd, const ipc_address *address, const ipc_l
   if (status.code != IPC_OK) return status;
   if (has_mode) (void)fchmod(fd, mode);
   status = bind_name(fd, address, (options->flags & IPC_LISTEN_RECLAIM) != 0);
-  if (status.code == IPC_OK) status = ipc_socket_file_identify(file);
   if (status.code != IPC_OK) {
+    ipc_socket_file_forget(file);
+    return status;
+  }
+  status = ipc_socket_file_identify(file);
+  if (status.code != IPC_OK) {
+    (void)unlink(file->path); /* made a moment ago; whose it is now nobody can say */
     ipc_socket_file_forget(file);
     return status;
   }

@@ -99,7 +99,10 @@ ipc_status ipc_socket_file_occupied(const char *path) {
 static ipc_status probe(const ipc_address *address) {
   int fd = ipc_system_socket(SOCK_DGRAM, true);
   if (fd < 0) return from_errno();
-  int error = connect(fd, &address->socket.any, address->len) == 0 ? 0 : errno;
+  int error;
+  do {
+    error = connect(fd, &address->socket.any, address->len) == 0 ? 0 : errno;
+  } while (error == EINTR);
   (void)close(fd);
   switch (error) {
     case ECONNREFUSED:
@@ -108,6 +111,8 @@ static ipc_status probe(const ipc_address *address) {
     case EPROTOTYPE:
     case EPERM: /* a datagram socket that talks to another one alone */
       return (ipc_status){IPC_IN_USE, EADDRINUSE};
+    case EAGAIN: /* who answers so is there, and may be gone the next time */
+      return (ipc_status){IPC_BUSY, EAGAIN};
     default:
       return ipc_platform_status((uint32_t)error);
   }
@@ -126,12 +131,18 @@ static ipc_status lock_directory(const char *path, int *out_lock) {
   size_t len = (size_t)(base_name(path) - path);
   memcpy(directory, path, len);
   memcpy(directory + len, ".", 2); /* "/tmp/" becomes "/tmp/.", "" becomes "." */
-  int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int lock;
+  do {
+    lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  } while (lock < 0 && errno == EINTR);
   if (lock < 0) return from_errno();
-  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    int error = errno;
+  int error;
+  do {
+    error = flock(lock, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+  } while (error == EINTR);
+  if (error != 0) {
     (void)close(lock);
-    return error == EWOULDBLOCK ? (ipc_status){IPC_BUSY, (uint32_t)error} : (ipc_status){IPC_FAILED, (uint32_t)error};
+    return error == EWOULDBLOCK ? (ipc_status){IPC_BUSY, EWOULDBLOCK} : ipc_platform_status((uint32_t)error);
   }
   *out_lock = lock;
   return ipc_status_of(IPC_OK);

@@ -103,9 +103,10 @@ ipc_status ipc_stream_adopt(const ipc_raw *raw, ipc_stream **out_stream) {
   uint32_t directions = DIRECTION_BOTH;
   const ipc_transport *transport = &ipc_transport_socket;
   ipc_status status = ipc_descriptor_check(raw, IPC_USE_STREAM, &fd);
-  if (status.code != IPC_OK && ipc_pipe_adoptable(raw, &fd, &directions).code == IPC_OK) {
+  if (status.code != IPC_OK) {
+    ipc_status as_pipe = ipc_pipe_adoptable(raw, &fd, &directions);
+    if (as_pipe.code != IPC_INVALID_ARGUMENT) status = as_pipe;
     transport = &ipc_transport_pipe;
-    status = ipc_status_of(IPC_OK);
   }
   if (status.code == IPC_OK) status = ipc_stream_prepare(transport, directions, &stream);
   if (status.code != IPC_OK) return status;
