@@ -461,6 +461,16 @@ CTS_CASE(Ancillary, WriteOfNoBytesIsRefused) {
   EXPECT_THAT(next, Brings(0));
 }
 
+CTS_CASE(Ancillary, ReadOfNoBytesIsRefused) {
+  Pair pair = connected_pair();
+  const uint64_t number = NumberOf(MakePipe(pair.writer().peer()).writer);
+  require_ok(pair.writer().call(Passing("stays", {number})));
+  EXPECT_THAT(pair.reader().call(Taking(0, 4)), StatusIs("invalid_argument"));
+  Reply reply = pair.reader().call(Taking(16, 4));
+  EXPECT_THAT(reply, Reads("stays"));
+  EXPECT_THAT(reply, Brings(1));
+}
+
 CTS_CASE(Ancillary, NothingBesideIsAPlainWrite) {
   Pair pair = connected_pair();
   EXPECT_THAT(pair.writer().call(Passing("plain", {})), Accepts("plain"));

@@ -84,6 +84,19 @@ CTS_CASE(PeerProtocol, ResetClosesEverything) {
   EXPECT_THAT(peer().call(listen_request(name).as(listener.handle())), IsOk());
 }
 
+CTS_CASE(PeerProtocol, ResetClosesWhatCame) {
+  const size_t before = host::NumDescriptors(server().offer().pid);
+  Pair pair = connected_pair();
+  const Reply raw = pair.client.call(op::stream_raw());
+  ASSERT_THAT(raw, IsOk());
+  const std::vector<uint64_t> sent(5, std::stoull(raw.raw().value));
+  require_ok(pair.client.call(op::stream_write_ancillary().data("x").descriptors(sent)));
+  require_ok(pair.server.call(op::stream_read_ancillary().max(1).descriptors_max(5)));
+  EXPECT_GE(host::NumDescriptors(server().offer().pid), before + 5);
+  EXPECT_TRUE(server().Reset());
+  EXPECT_LE(host::NumDescriptors(server().offer().pid), before);
+}
+
 CTS_CASE(PeerProtocol, ResetEndsWhatWaits) {
   Listener listener = listen(peer(), fresh_name("path"));
   Pending accepting = listener.start_accept("s1");

@@ -228,7 +228,6 @@ ssize_t ipc_control_receive(int fd, struct msghdr *message, int flags, ipc_ancil
   message->msg_controllen = room_for(ancillary);
   ssize_t n = receive(fd, message, flags);
   if (n >= 0) {
-    ipc_control_clear(ancillary);
     (void)take_all(control.bytes, message->msg_controllen, ancillary, true); /* the system's own is well formed */
     if ((message->msg_flags & MSG_CTRUNC) != 0) ancillary->fields |= IPC_ANCILLARY_CUT;
     if (ipc_system_cloexec_flag == 0 || (message->msg_flags & ipc_system_cloexec_flag) == 0) {

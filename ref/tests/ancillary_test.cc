@@ -22,12 +22,14 @@ enum class System { kReal, kIgnoresFlag, kRefusesFlag, kKeepsLength };
 std::atomic<System> played{System::kReal};
 std::atomic<int> num_receives{0};
 std::atomic<int> num_sends{0};
+std::atomic<int> last_flags{0};  // of a receive
 
 }  // namespace
 
 extern "C" ssize_t recvmsg(int fd, msghdr *message, int flags) {
   static const auto real = reinterpret_cast<ssize_t (*)(int, msghdr *, int)>(dlsym(RTLD_NEXT, "recvmsg"));
   num_receives++;
+  last_flags = flags;
   if (played == System::kRefusesFlag && (flags & MSG_CMSG_CLOEXEC) != 0) {
     errno = EINVAL;
     return -1;
@@ -327,6 +329,23 @@ TEST(AncillaryDecode, LeavesOutWhatTheSystemDoesNotTell) {
   }
 }
 
+TEST(AncillaryDecode, PassesOverOtherLevelsAndKinds) {
+  const std::string good = golden({3}, nullptr);
+  for (const int level : {SOL_SOCKET, 0, 41}) {
+    for (const int type : {int{SCM_RIGHTS}, int{SCM_CREDENTIALS}, 99}) {
+      if (level == SOL_SOCKET && type != 99) continue;
+      std::string other = golden({8, 9, 10}, nullptr);
+      memcpy(other.data() + offsetof(cmsghdr, cmsg_level), &level, sizeof level);
+      memcpy(other.data() + offsetof(cmsghdr, cmsg_type), &type, sizeof type);
+      const std::string control = good + other + good;
+      Numbers room(8);
+      ASSERT_STATUS(IPC_OK, ipc_ancillary_decode(control.data(), control.size(), &room.value));
+      EXPECT_EQ((std::vector<int32_t>{3, 3}), room.list());
+      EXPECT_FALSE(room.credentials());
+    }
+  }
+}
+
 TEST(AncillaryDecode, ChecksItsArguments) {
   Numbers room(4);
   EXPECT_STATUS(IPC_OK, ipc_ancillary_decode(nullptr, 0, &room.value));
@@ -386,6 +405,7 @@ TEST_F(AncillaryTest, EveryNumberOfDescriptorsUpToTheMostIsOneCallEach) {
     exchange(num, &room);
     EXPECT_EQ(1, num_sends);
     EXPECT_EQ(1, num_receives);
+    EXPECT_NE(0, last_flags & MSG_CMSG_CLOEXEC) << "a fork in between would inherit them";
     EXPECT_EQ(num, room.num());
     EXPECT_FALSE(room.cut());
     EXPECT_FALSE(room.credentials());
