@@ -525,7 +525,7 @@ class Peer:
     features: List[str] = []  # `lanes` is added by the kit
     traits: List[str] = []
 
-    # The operations on processes are the kit's (6.3, 6.4), where the system can say how a child ended without reaping it.
+    # The operations on processes are the kit's (6.3, 6.4), where the system tells how a child ended without reaping it.
 
     def process_spawn(self, call: Call) -> Dict[str, Any]:
         child = _Child(call["control"])
