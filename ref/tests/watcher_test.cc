@@ -117,6 +117,7 @@ TEST_F(WatcherTest, GetsEverySignalThatCanBeWatched) {
 }
 
 TEST_F(WatcherTest, LowerSignalsFirstAndEqualOnesInTheirOrder) {
+  NEEDS_THE_SYSTEMS_SIGNALS();
   const int lowest = SIGRTMIN;
   Watcher watcher({lowest, lowest + 1, lowest + 2, SIGTERM});
   sigset_t set, before;
@@ -159,6 +160,7 @@ TEST_F(WatcherTest, EachWatcherGetsIt) {
 }
 
 TEST_F(WatcherTest, EverySignalGoesToOneOfSeveralReaders) {
+  NEEDS_THE_SYSTEMS_SIGNALS();
   constexpr int kSignals = 300, kReaders = 3;
   Watcher watcher({SIGRTMIN});
   std::atomic<int> taken[kSignals] = {};
@@ -203,6 +205,7 @@ TEST_F(WatcherTest, WhatDoesNotFitIsSaidOnce) {
 }
 
 TEST_F(WatcherTest, InterruptsNoSystemCall) {
+  NEEDS_THE_SYSTEMS_SIGNALS();
   Watcher watcher({SIGUSR2});
   int ends[2];
   ASSERT_EQ(0, pipe2(ends, O_CLOEXEC));
