@@ -297,6 +297,7 @@ def cpp_requirements(requirements: List[Requirement]) -> str:
             "level": r.level,
             "shapes": [[axis, values] for axis, values in r.shapes.items()],
             "needs": r.needs,
+            "fresh": r.fresh,
             "evidence": r.evidence,
             "outcomes": r.outcomes,
         }

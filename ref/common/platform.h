@@ -5,8 +5,8 @@
  * side (ref/linux/, ref/darwin/, ref/windows/), and what all Unix systems share in ref/posix/, whose own contract with
  * its systems is ref/posix/system.h. A platform provides:
  *
- * 1. every function declared in ipc/local.h, ipc/stream.h, ipc/pipe.h and ipc/fifo.h, under those names, with the
- * semantics said there;
+ * 1. every function declared in ipc/local.h, ipc/stream.h, ipc/pipe.h, ipc/fifo.h and ipc/signal.h, under those names,
+ * with the semantics said there;
  * 2. the constants and functions below.
  *
  * What a platform does not have it does not leave out: it answers IPC_UNSUPPORTED, and does not list the feature.

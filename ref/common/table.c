@@ -54,6 +54,28 @@ static const ipc_table ipc_ref_table = {
     .fifo_create = ipc_fifo_create,
     .fifo_open = ipc_fifo_open,
     .fifo_remove = ipc_fifo_remove,
+    .stream_write_ancillary = ipc_stream_write_ancillary,
+    .stream_read_ancillary = ipc_stream_read_ancillary,
+    .stream_set_pass_credentials = ipc_stream_set_pass_credentials,
+    .ancillary_encode = ipc_ancillary_encode,
+    .ancillary_decode = ipc_ancillary_decode,
+#ifndef IPC_WITHOUT_SIGNALS
+    .signal_number = ipc_signal_number,
+    .signal_name = ipc_signal_name,
+    .signal_describe = ipc_signal_describe,
+    .signal_set_handler = ipc_signal_set_handler,
+    .signal_send = ipc_signal_send,
+    .signal_send_group = ipc_signal_send_group,
+    .signal_queue = ipc_signal_queue,
+    .signal_watch = ipc_signal_watch,
+    .watcher_next = ipc_watcher_next,
+#ifndef IPC_WITHOUT_NONBLOCKING
+    .watcher_set_nonblocking = ipc_watcher_set_nonblocking,
+#endif
+    .watcher_raw = ipc_watcher_raw,
+    .watcher_close = ipc_watcher_close,
+    .watcher_free = ipc_watcher_free,
+#endif
 };
 
 const ipc_table *ipc_get_table(uint32_t abi_major) { return abi_major == IPC_ABI_MAJOR ? &ipc_ref_table : NULL; }

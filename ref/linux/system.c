@@ -53,6 +53,14 @@ const char *const ipc_platform_features[] = {
     "pipe.inherit",
     "pipe.capacity",
     "fifo.open.timeout",
+    "ancillary.descriptors",
+    "ancillary.credentials",
+#ifndef IPC_WITHOUT_SIGNALS
+    "signal.queue",
+    "signal.sender",
+    "signal.child_stop",
+    "watcher.next.timeout",
+#endif
     NULL,
 };
 
