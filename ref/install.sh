@@ -126,7 +126,8 @@ exports() {
 
 cc=${CC:-cc}
 ar=${AR:-ar}
-flags="-std=c11 -O2 -Wall -Wextra -pedantic-errors -I$root -I$root/spec/include $defines ${CPPFLAGS-} ${CFLAGS-}"
+[ "$os" != darwin ] || defines_of_os=-D_DARWIN_C_SOURCE
+flags="-std=c11 -O2 -Wall -Wextra -pedantic-errors -I$root -I$root/spec/include $defines ${defines_of_os-} ${CPPFLAGS-} ${CFLAGS-}"
 
 compile() {
   for folder in common $folders; do
@@ -162,7 +163,7 @@ link_shared() {
   } > "$work/exports"
   # shellcheck disable=SC2086
   $cc ${CFLAGS-} ${LDFLAGS-} -shared -o "$work/$real" "$work"/*.o -pthread -Wl,-soname,"$soname" \
-    -Wl,-Bsymbolic-functions -Wl,--version-script,"$work/exports"
+    -Wl,-Bsymbolic -Wl,--version-script,"$work/exports"
 }
 
 put() { # MODE FILE DIRECTORY
