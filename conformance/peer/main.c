@@ -185,9 +185,8 @@ int main(int argc, char **argv) {
       .operations = offered_operations,
       .kinds = operations_kinds,
       .configure = configure,
-      .after_reset = end_reset,
       .before_reset = begin_reset,
-      .after_reset = released_close_all,
+      .after_reset = end_reset,
       .argv = argv,
   };
   return cts_run(&peer);
