@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "ref/common/features.h"
 #include "ref/common/platform.h"
 
 #ifndef RWF_NOSIGNAL
@@ -22,6 +23,7 @@
 const uint32_t ipc_platform_os = IPC_OS_LINUX;
 
 const char *const ipc_platform_features[] = {
+    IPC_COMMON_FEATURES,
     "lanes",
     "close_while_in_use",
 #ifndef IPC_WITHOUT_NONBLOCKING
@@ -29,7 +31,6 @@ const char *const ipc_platform_features[] = {
 #endif
     "name.path",
     "name.namespaced",
-    "name.all_os",
     "local.listen.reclaim",
     "local.listen.mode",
     "local.listen.backlog",
@@ -41,15 +42,6 @@ const char *const ipc_platform_features[] = {
     "stream.peer_credentials.pid",
     "stream.peer_credentials.uid",
     "stream.peer_credentials.gid",
-    "framing.length_field",
-    "framing.varint",
-    "framing.netstring",
-    "framing.content_length",
-    "framing.escape",
-    "framing.overlong.refuse",
-    "framing.overlong.accept",
-    "framing.header_alone",
-    "framing.need",
     "pipe.inherit",
     "pipe.capacity",
     "fifo.open.timeout",

@@ -1,5 +1,5 @@
 /* ancillary.c - control buffers as pure functions: the arguments; control.c does the rest. */
-#define _POSIX_C_SOURCE 200809L
+#include "ref/posix/extensions.h"
 
 #include "ipc/ancillary.h"
 

@@ -5,8 +5,7 @@
  * bytes of any origin and alignment are safe. The macros of <sys/socket.h> serve for arithmetic alone: CMSG_LEN(0) is
  * where the payload begins, CMSG_SPACE(n) is how far the next header is.
  */
-#define _POSIX_C_SOURCE 200809L
-#define _DEFAULT_SOURCE /* CMSG_LEN, CMSG_SPACE */
+#include "ref/posix/extensions.h"
 
 #include "ref/posix/control.h"
 

@@ -1,5 +1,5 @@
 /* socket_file.c - remembering, removing and replacing the files of bound paths. */
-#define _POSIX_C_SOURCE 200809L
+#include "ref/posix/extensions.h"
 
 #include "ref/posix/socket_file.h"
 

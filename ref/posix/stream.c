@@ -5,7 +5,7 @@
  * socket's does not depend on the descriptor's own blocking mode, which is never changed. Nothing is allocated on the
  * way.
  */
-#define _POSIX_C_SOURCE 200809L
+#include "ref/posix/extensions.h"
 
 #include "ref/posix/stream.h"
 

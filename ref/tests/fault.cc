@@ -410,6 +410,7 @@ extern "C" void *__wrap_realloc(void *before, size_t bytes) {
 extern "C" void __real_free(void *);
 extern "C" void __wrap_free(void *);
 extern "C" void __wrap_free(void *memory) {
+  (void)meet(ref_tests::fault::k_free); // it cannot fail: it is counted
   if (memory != nullptr && ref_tests::fault::counting) ref_tests::fault::blocks--;
   __real_free(memory);
 }
