@@ -54,6 +54,17 @@ static const ipc_table ipc_ref_table = {
     .fifo_create = ipc_fifo_create,
     .fifo_open = ipc_fifo_open,
     .fifo_remove = ipc_fifo_remove,
+    .framed_open = ipc_framed_open,
+    .framed_write = ipc_framed_write,
+    .framed_read = ipc_framed_read,
+    .framed_flush = ipc_framed_flush,
+#ifndef IPC_WITHOUT_NONBLOCKING
+    .framed_set_nonblocking = ipc_framed_set_nonblocking,
+#endif
+    .framed_raw = ipc_framed_raw,
+    .framed_close = ipc_framed_close,
+    .framed_free = ipc_framed_free,
+    .decoder_set_max = ipc_decoder_set_max,
 };
 
 const ipc_table *ipc_get_table(uint32_t abi_major) { return abi_major == IPC_ABI_MAJOR ? &ipc_ref_table : NULL; }

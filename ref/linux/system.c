@@ -53,6 +53,10 @@ const char *const ipc_platform_features[] = {
     "pipe.inherit",
     "pipe.capacity",
     "fifo.open.timeout",
+    "framed.read.timeout",
+    "framed.write.timeout",
+    "framing.max_after",
+    "framing.body_at_skip",
     NULL,
 };
 

@@ -166,7 +166,7 @@ TEST(Framing, CodecsThatDoNotExistAreInvalid) {
   bad[0].codec = 0;
   bad[1].codec = 7;
   bad[2].size = sizeof(ipc_framing) - 1;
-  bad[3].flags = 4;
+  bad[3].flags = 8;
   bad[4].max = IPC_FRAMING_MAX_CEILING + 1;
   bad[5].reserved = 1;
   bad[6].offset = UINT32_MAX;  // offset + width wraps
