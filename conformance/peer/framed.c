@@ -67,6 +67,7 @@ static cts_outcome write_all(cts_call *call, writing *w) {
   const bool may_be_short = mode_nonblocking || !request.wait || endpoint_is_switched(e);
   const bool attempt = !request.wait || e->user_nonblocking;
   for (;;) {
+    w->moved = 0;
     ipc_status status = endpoint_perform(e, &request);
     if (w->moved > w->num - w->taken)
       return outcome_why("failed", "the library took %zu frames of %zu", w->moved, w->num - w->taken);
