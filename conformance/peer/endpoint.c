@@ -202,6 +202,13 @@ ipc_status endpoint_set_nonblocking(endpoint *e, bool nonblocking) {
   return status;
 }
 
+void endpoint_follow(endpoint *e, endpoint *from) {
+  pthread_mutex_lock(&from->mutex);
+  e->user_nonblocking = from->user_nonblocking;
+  if (!mode_nonblocking) e->switched = from->switched;
+  pthread_mutex_unlock(&from->mutex);
+}
+
 /* One making of the call: how it is made, and what the switch had done when it began. */
 typedef struct turn {
   bool single;    /* would_block is its answer */

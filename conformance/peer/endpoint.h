@@ -84,6 +84,9 @@ bool endpoint_kit_waits(endpoint *e);
 /* endpoint_set_nonblocking sets the runner's switch. */
 ipc_status endpoint_set_nonblocking(endpoint *e, bool nonblocking);
 
+/* endpoint_follow gives |e|, new and made of |from|, the switch that |from| had: the library takes it along. */
+void endpoint_follow(endpoint *e, endpoint *from);
+
 /* endpoint_is_switched tells whether the library's switch is on, by the runner or for another request's attempt. */
 bool endpoint_is_switched(endpoint *e);
 

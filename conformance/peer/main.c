@@ -127,6 +127,7 @@ static void offer_features(void) {
   for (size_t i = 0; library.features != NULL && library.features[i] != NULL && num <= NAMES_MAX; i++) {
     const char *feature = library.features[i];
     bool backed = strcmp(feature, "lanes") != 0 && (strcmp(feature, "wait") != 0 || can_switch());
+    if (strcmp(feature, "framing.max_after") == 0) backed = library.decoder_set_max != NULL;
     if (backed && cts_feature_known(feature)) offered_features[num++] = feature;
   }
   num = 0;

@@ -76,6 +76,17 @@ static const ipc_table ipc_ref_table = {
     .watcher_close = ipc_watcher_close,
     .watcher_free = ipc_watcher_free,
 #endif
+    .framed_open = ipc_framed_open,
+    .framed_write = ipc_framed_write,
+    .framed_read = ipc_framed_read,
+    .framed_flush = ipc_framed_flush,
+#ifndef IPC_WITHOUT_NONBLOCKING
+    .framed_set_nonblocking = ipc_framed_set_nonblocking,
+#endif
+    .framed_raw = ipc_framed_raw,
+    .framed_close = ipc_framed_close,
+    .framed_free = ipc_framed_free,
+    .decoder_set_max = ipc_decoder_set_max,
 };
 
 const ipc_table *ipc_get_table(uint32_t abi_major) { return abi_major == IPC_ABI_MAJOR ? &ipc_ref_table : NULL; }

@@ -488,3 +488,10 @@ ipc_status ipc_stream_raw(ipc_stream *stream, ipc_raw *out_raw) {
   ipc_gate_leave(&stream->gate);
   return ipc_status_of(IPC_OK);
 }
+
+ipc_status ipc_stream_take_over(ipc_stream *stream, bool *out_nonblocking) {
+  if (ipc_gate_is_shut(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  if (atomic_load(&stream->gate.state) != 0) return ipc_status_of(IPC_BUSY);
+  *out_nonblocking = atomic_exchange(&stream->gate.nonblocking, false);
+  return ipc_status_of(IPC_OK);
+}
