@@ -31,6 +31,7 @@ struct ipc_transport {
   ssize_t (*read)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers);
   ssize_t (*write)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers);
   int (*peer_credentials)(int fd, ipc_credentials *out_credentials); /* errno */
+  int (*shutdown)(int fd, uint32_t directions);                      /* errno; NULL: there is none */
   bool owns_mode; /* the description is the library's own, and nonblocking until it is given away */
 };
 
