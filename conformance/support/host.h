@@ -65,8 +65,25 @@ class BareClient {
 
 /// Whether descriptor `fd` of process `pid` is close-on-exec.
 bool IsCloseOnExec(int64_t pid, const std::string &fd);
+/// How many descriptors process `pid` has open.
+size_t NumDescriptors(int64_t pid);
+/// What descriptor `fd` of process `pid` leads to: the same text for two of one pipe or socket.
+std::string TargetOf(int64_t pid, uint64_t fd);
 /// Most memory that process `pid` ever had mapped, in bytes.
 uint64_t PeakMemory(int64_t pid);
+/// The runner's own process, which lives as long as its peers, and is none of them.
+uint64_t ProcessId();
+
+/// Control messages as this system lays them out, padding included: descriptors, credentials (a system without them
+/// ends the case), a kind that nobody knows.
+std::string DescriptorsMessage(const std::vector<int32_t> &descriptors);
+std::string CredentialsMessage(uint32_t pid, uint32_t uid, uint32_t gid);
+std::string UnknownMessage(const std::string &payload);
+/// Bytes before the payload of a control message.
+size_t ControlHeaderLength();
+/// The control message with another length in its header.
+std::string WithControlLength(std::string message, uint64_t length);
+
 /// Effective user and group of this process, which its peers share.
 uint32_t UserId();
 uint32_t GroupId();

@@ -54,6 +54,32 @@ static const ipc_table ipc_ref_table = {
     .fifo_create = ipc_fifo_create,
     .fifo_open = ipc_fifo_open,
     .fifo_remove = ipc_fifo_remove,
+    .stream_shutdown = ipc_stream_shutdown,
+    .stream_write_ancillary = ipc_stream_write_ancillary,
+    .stream_read_ancillary = ipc_stream_read_ancillary,
+    .stream_set_pass_credentials = ipc_stream_set_pass_credentials,
+    .unix_listen = ipc_unix_listen,
+    .listener_accept_socket = ipc_listener_accept_socket,
+    .socket_open = ipc_socket_open,
+    .socket_bind = ipc_socket_bind,
+    .socket_connect = ipc_socket_connect,
+    .socket_native = ipc_socket_native,
+    .socket_send = ipc_socket_send,
+    .socket_receive = ipc_socket_receive,
+    .socket_next_length = ipc_socket_next_length,
+    .socket_shutdown = ipc_socket_shutdown,
+    .socket_peer_credentials = ipc_socket_peer_credentials,
+    .socket_set_pass_credentials = ipc_socket_set_pass_credentials,
+#ifndef IPC_WITHOUT_NONBLOCKING
+    .socket_set_nonblocking = ipc_socket_set_nonblocking,
+#endif
+    .socket_raw = ipc_socket_raw,
+    .socket_release = ipc_socket_release,
+    .socket_adopt = ipc_socket_adopt,
+    .socket_close = ipc_socket_close,
+    .socket_free = ipc_socket_free,
+    .ancillary_encode = ipc_ancillary_encode,
+    .ancillary_decode = ipc_ancillary_decode,
 };
 
 const ipc_table *ipc_get_table(uint32_t abi_major) { return abi_major == IPC_ABI_MAJOR ? &ipc_ref_table : NULL; }

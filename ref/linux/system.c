@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -64,12 +65,15 @@ const char *const ipc_platform_features[] = {
     "socket.receive.timeout",
     "socket.receive.needed",
     "socket.receive.whole",
+    "ancillary.descriptors",
+    "ancillary.credentials",
     NULL,
 };
 
 const int ipc_system_send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 const int ipc_system_receive_flags = MSG_DONTWAIT;
 const int ipc_system_directory_flags = O_PATH | O_DIRECTORY;
+const short ipc_system_poll_end = POLLRDHUP;
 const bool ipc_system_knows_peers = true;
 
 /* For kernels and sandboxes that do not know the flags of a call: sets close-on-exec behind it, and closes |fd| if that
@@ -166,6 +170,11 @@ int ipc_system_connect_for(int fd, const struct sockaddr *address, socklen_t add
   int error = connect_once(fd, address, address_len, false);
   (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &before, sizeof before);
   return error;
+}
+
+bool ipc_system_has_input(int fd) {
+  int num_bytes = 0;
+  return ioctl(fd, FIONREAD, &num_bytes) == 0 && num_bytes > 0;
 }
 
 /* unix(7), "Autobind feature": an address of the family alone. */

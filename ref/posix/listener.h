@@ -5,8 +5,8 @@
 #include "ipc/local.h"
 #include "ref/posix/socket_file.h"
 
-/* ipc_listener_prepare allocates a listener of |type| (SOCK_STREAM, SOCK_SEQPACKET) that has no descriptor yet. IPC_OK or IPC_OUT_OF_RESOURCES. Exactly one of
- * the two below must follow. */
+/* ipc_listener_prepare allocates a listener of |type| (SOCK_STREAM, SOCK_SEQPACKET) that has no descriptor yet. IPC_OK
+ * or IPC_OUT_OF_RESOURCES. Exactly one of the two below must follow. */
 ipc_status ipc_listener_prepare(int type, ipc_listener **out_listener);
 
 /* ipc_listener_restrict makes |listener| take only connections of processes of this effective user. To be called before

@@ -82,9 +82,13 @@ static void remove_from(const ipc_place *place, const ipc_socket_file *file) {
 void ipc_socket_file_remove(ipc_socket_file *file) {
   ipc_place place;
   if (file->path == NULL) return;
-  if (getpid() == file->owner && ipc_place_open(file->path, &place) == 0) {
-    remove_from(&place, file);
-    ipc_place_close(&place);
+  if (getpid() == file->owner) {
+    int error = ipc_place_open(file->path, &place);
+    /* No descriptors left is when programs close what they have: a file left behind then would keep the next from
+     * starting. */
+    if (error == EMFILE || error == ENFILE) place = (ipc_place){AT_FDCWD, file->path};
+    if (error == 0 || error == EMFILE || error == ENFILE) remove_from(&place, file);
+    if (error == 0) ipc_place_close(&place);
   }
   ipc_socket_file_forget(file);
 }

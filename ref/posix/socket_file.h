@@ -31,9 +31,9 @@ ipc_status ipc_socket_file_set_mode(const ipc_place *place, mode_t mode);
 
 /* ipc_socket_file_remove removes the file if its path still leads to that very file, and forgets it. Look and removal
  * happen in one opened directory, so that nothing is removed from another that takes its name in between. A path that
- * somebody else could lead elsewhere by now (trusted_path.h) is not followed. To be called while the socket is still
- * open: that keeps the inode number from being given to another file, and other processes from taking the name for one
- * left behind. */
+ * somebody else could lead elsewhere by now (trusted_path.h) is not followed. Only a process that has no descriptor
+ * left for that goes by the path. To be called while the socket is still open: that keeps the inode number from being
+ * given to another file, and other processes from taking the name for one left behind. */
 void ipc_socket_file_remove(ipc_socket_file *file);
 
 /* ipc_socket_file_forget leaves the file where it is. */
@@ -43,9 +43,9 @@ void ipc_socket_file_forget(ipc_socket_file *file);
  * (anything else, a symbolic link included), or what the look said (IPC_NOT_FOUND: it has just gone). */
 ipc_status ipc_socket_file_occupied(const ipc_place *place);
 
-/* ipc_socket_file_reclaim removes the socket file at |address|, whose place is |place|, if no process has a socket bound
- * to it any more. On IPC_OK |*out_lock| is held until ipc_socket_file_unlock, so that a second process that reclaims in the same
- * directory waits for what the caller binds there.
+/* ipc_socket_file_reclaim removes the socket file at |address|, whose place is |place|, if no process has a socket
+ * bound to it any more. On IPC_OK |*out_lock| is held until ipc_socket_file_unlock, so that a second process that
+ * reclaims in the same directory waits for what the caller binds there.
  *
  *   IPC_OK
  *   IPC_IN_USE             a socket lives there

@@ -20,6 +20,7 @@
 
 #include "ipc/unix.h"
 #include "ref/common/platform.h"
+#include "ref/posix/control.h"
 #include "ref/posix/descriptor.h"
 #include "ref/posix/gate.h"
 #include "ref/posix/pipe.h"
@@ -191,12 +192,16 @@ ipc_status ipc_stream_split(ipc_stream *stream, ipc_stream **out_reader, ipc_str
 
 /* -------------------------------------------------------------------------------------------- transfers */
 
-/* What both directions go through: where the bytes are, and what may end the wait for them. */
+/* What both directions go through: where the bytes are, what travels beside them, and what may end the wait for them.
+ */
 typedef struct transfer {
   ipc_stream *stream;
   struct iovec *buffers;
   size_t num_buffers;
-  bool nonblocking; /* as it was when the call began */
+  bool with_ancillary;         /* the call is one of those with ancillary data */
+  ipc_ancillary *room;         /* a read of them */
+  const struct msghdr *beside; /* a write of them: what has not been sent yet, NULL from the first byte on */
+  bool nonblocking;            /* as it was when the call began */
   ipc_deadline deadline;
 } transfer;
 
@@ -220,9 +225,29 @@ static int socket_shutdown(int fd, uint32_t directions) {
   return shutdown(fd, how) == 0 ? 0 : errno;
 }
 
+/* At the end the system tells credentials of nobody. */
+static ssize_t socket_read_ancillary(ipc_channel *channel, struct iovec *buffers, size_t num_buffers,
+                                     ipc_ancillary *ancillary) {
+  struct msghdr message = {.msg_iov = buffers, .msg_iovlen = num_buffers};
+  ssize_t n = ipc_control_receive(channel->fd, &message, ipc_system_receive_flags, ancillary);
+  if (n == 0) ipc_control_clear(ancillary);
+  return n;
+}
+
+static ssize_t socket_write_ancillary(ipc_channel *channel, struct iovec *buffers, size_t num_buffers,
+                                      const struct msghdr *beside) {
+  struct msghdr message = *beside;
+  message.msg_iov = buffers;
+  message.msg_iovlen = num_buffers;
+  return sendmsg(channel->fd, &message, ipc_system_send_flags);
+}
+
 const ipc_transport ipc_transport_socket = {
     .read = socket_read,
     .write = socket_write,
+    .read_ancillary = socket_read_ancillary,
+    .write_ancillary = socket_write_ancillary,
+    .pass_credentials = ipc_system_pass_credentials,
     .peer_credentials = ipc_system_peer_credentials,
     .shutdown = socket_shutdown,
 };
@@ -230,15 +255,20 @@ const ipc_transport ipc_transport_socket = {
 /* Decides, after an attempt failed with |error|, whether another one makes sense: IPC_OK, perhaps after a wait. */
 static ipc_status before_retry(transfer *t, int error, short events) {
   if (error == EINTR) return ipc_status_of(IPC_OK);
-  if (error != EAGAIN && error != EWOULDBLOCK) return ipc_platform_status((uint32_t)error);
+  if (error != EAGAIN && error != EWOULDBLOCK) return ipc_control_status(error);
   if (t->nonblocking) return ipc_platform_status((uint32_t)error);
   return ipc_status_of(ipc_gate_wait(&t->stream->gate, t->stream->channel->fd, events, &t->deadline));
 }
 
-static ipc_status read_transfer(transfer *t, size_t *out_len) {
+static ssize_t attempt_read(transfer *t) {
   ipc_channel *channel = t->stream->channel;
+  if (t->room == NULL) return channel->transport->read(channel, t->buffers, t->num_buffers);
+  return channel->transport->read_ancillary(channel, t->buffers, t->num_buffers, t->room);
+}
+
+static ipc_status read_transfer(transfer *t, size_t *out_len) {
   for (;;) {
-    ssize_t n = channel->transport->read(channel, t->buffers, t->num_buffers);
+    ssize_t n = attempt_read(t);
     if (n >= 0) {
       *out_len = (size_t)n;
       return ipc_status_of(n > 0 ? IPC_OK : IPC_END);
@@ -260,10 +290,18 @@ static void advance(transfer *t, size_t len) {
   t->buffers->iov_len -= len;
 }
 
-static ipc_status write_transfer(transfer *t, size_t *out_len) {
+/* What travels beside the bytes travels once: with the first of them. */
+static ssize_t attempt_write(transfer *t) {
   ipc_channel *channel = t->stream->channel;
+  if (t->beside == NULL) return channel->transport->write(channel, t->buffers, t->num_buffers);
+  ssize_t n = channel->transport->write_ancillary(channel, t->buffers, t->num_buffers, t->beside);
+  if (n > 0) t->beside = NULL;
+  return n;
+}
+
+static ipc_status write_transfer(transfer *t, size_t *out_len) {
   for (;;) {
-    ssize_t n = channel->transport->write(channel, t->buffers, t->num_buffers);
+    ssize_t n = attempt_write(t);
     int error = n < 0 ? errno : EAGAIN; /* after a part the next attempt would find no room */
     if (n > 0) {
       *out_len += (size_t)n;
@@ -275,12 +313,18 @@ static ipc_status write_transfer(transfer *t, size_t *out_len) {
   }
 }
 
+static bool can_transfer(const transfer *t, uint32_t direction) {
+  const ipc_stream *stream = t->stream;
+  if ((stream->directions & direction) == 0) return false;
+  return !t->with_ancillary || stream->channel->transport->read_ancillary != NULL;
+}
+
 /* Does the transfer inside the gate. */
 static ipc_status run_transfer(transfer *t, uint32_t direction, size_t *out_len) {
   ipc_stream *stream = t->stream;
   if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
   ipc_status status = ipc_status_of(IPC_OK);
-  if ((stream->directions & direction) == 0) {
+  if (!can_transfer(t, direction)) {
     status = ipc_status_of(IPC_UNSUPPORTED);
   } else if (t->num_buffers != 0) {
     t->nonblocking = atomic_load_explicit(&stream->gate.nonblocking, memory_order_relaxed);
@@ -363,6 +407,58 @@ ipc_status ipc_stream_write_vectored(ipc_stream *stream, const ipc_const_buffer 
     if (!append_buffer(&t, &total, data, buffers[i].len)) return ipc_status_of(IPC_INVALID_ARGUMENT);
   }
   return run_transfer(&t, DIRECTION_WRITE, out_len);
+}
+
+/* -------------------------------------------------------------------------------------------- ancillary */
+
+ipc_status ipc_stream_read_ancillary(ipc_stream *stream, void *out_data, size_t data_max, ipc_ancillary *ancillary,
+                                     int64_t timeout_ms, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
+  ipc_status status = ipc_control_check_room(ancillary);
+  if (status.code != IPC_OK) return status;
+  if (stream == NULL || out_data == NULL || out_len == NULL || timeout_ms < IPC_NO_TIMEOUT || data_max == 0 ||
+      data_max > SSIZE_MAX) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  struct iovec buffer = {out_data, data_max};
+  transfer t = {.stream = stream,
+                .buffers = &buffer,
+                .num_buffers = 1,
+                .with_ancillary = true,
+                .room = ancillary,
+                .deadline = {.timeout_ms = timeout_ms}};
+  return run_transfer(&t, DIRECTION_READ, out_len);
+}
+
+ipc_status ipc_stream_write_ancillary(ipc_stream *stream, const void *data, size_t data_len,
+                                      const ipc_ancillary *ancillary, int64_t timeout_ms, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
+  if (stream == NULL || data == NULL || data_len == 0 || data_len > SSIZE_MAX || out_len == NULL ||
+      timeout_ms < IPC_NO_TIMEOUT) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  ipc_status status = ipc_control_check_sent(ancillary);
+  if (status.code != IPC_OK) return status;
+  ipc_control control;
+  struct msghdr beside = {0};
+  ipc_control_put(&control, ancillary, &beside);
+  struct iovec buffer = {without_const(data), data_len};
+  transfer t = {.stream = stream,
+                .buffers = &buffer,
+                .num_buffers = 1,
+                .with_ancillary = true,
+                .beside = &beside,
+                .deadline = {.timeout_ms = timeout_ms}};
+  return run_transfer(&t, DIRECTION_WRITE, out_len);
+}
+
+ipc_status ipc_stream_set_pass_credentials(ipc_stream *stream, bool pass) {
+  if (stream == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  const ipc_transport *transport = stream->channel->transport;
+  int error = transport->pass_credentials != NULL ? transport->pass_credentials(stream->channel->fd, pass) : EOPNOTSUPP;
+  ipc_gate_leave(&stream->gate);
+  return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
 }
 
 /* ------------------------------------------------------------------------------------------------- rest */

@@ -6,9 +6,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "ipc/ancillary.h"
 #include "ipc/stream.h"
 
 enum { DIRECTION_READ = 1, DIRECTION_WRITE = 2, DIRECTION_BOTH = 3 };
@@ -26,10 +28,15 @@ typedef struct ipc_channel {
 
 /* What kinds of descriptors do differently. An attempt moves what it can between the descriptor and at least one
  * buffer, none of them empty, without waiting and without raising SIGPIPE: a count, or -1 with errno, EAGAIN if it
- * would have to wait. A read of 0 bytes is the end. */
+ * would have to wait. A read of 0 bytes is the end. The attempts with ancillary data are NULL where none can travel:
+ * |ancillary| is room that has been checked, |beside| has a control buffer and nothing else. */
 struct ipc_transport {
   ssize_t (*read)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers);
   ssize_t (*write)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers);
+  ssize_t (*read_ancillary)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers, ipc_ancillary *ancillary);
+  ssize_t (*write_ancillary)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers,
+                             const struct msghdr *beside);
+  int (*pass_credentials)(int fd, bool pass);                        /* errno; NULL as above */
   int (*peer_credentials)(int fd, ipc_credentials *out_credentials); /* errno */
   int (*shutdown)(int fd, uint32_t directions);                      /* errno; NULL: there is none */
   bool owns_mode; /* the description is the library's own, and nonblocking until it is given away */

@@ -1,5 +1,5 @@
 /* trusted_path.c - walking a path directory by directory, and looking at each link before following it. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700 /* the sticky bit */
 
 #include "ref/posix/trusted_path.h"
 

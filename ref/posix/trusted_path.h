@@ -6,9 +6,9 @@
  * 2. the directory in which it stands belongs to one of the two, and neither its group nor others may write to it,
  *    unless its sticky bit is set: then only the owners of directory and link can replace the link.
  *
- * What the link leads to is held to the same rule. A path that breaks it is EACCES. Directories that others may write to
- * are no matter where no link stands: what happens there is decided by permissions that the program can see. The rule
- * is for making and removing names, not for connecting to one.
+ * What the link leads to is held to the same rule. A path that breaks it is EACCES. Directories that others may write
+ * to are no matter where no link stands: what happens there is decided by permissions that the program can see. The
+ * rule is for making and removing names, not for connecting to one.
  */
 #ifndef REF_POSIX_TRUSTED_PATH_H
 #define REF_POSIX_TRUSTED_PATH_H

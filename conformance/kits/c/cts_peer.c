@@ -1156,6 +1156,12 @@ void cts_add_u64(cts_call *call, const char *key, uint64_t value) {
   results_end(call, &b);
 }
 
+void cts_add_bool(cts_call *call, const char *key, bool value) {
+  builder b = results_begin(call, key);
+  put_text(&b, value ? "true" : "false");
+  results_end(call, &b);
+}
+
 void cts_add_text(cts_call *call, const char *key, const char *text) {
   builder b = results_begin(call, key);
   put_string(&b, (const uint8_t *)text, strlen(text));

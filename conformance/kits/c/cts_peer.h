@@ -146,6 +146,7 @@ void cts_make(cts_call *call, const char *key, void *object);
 /* Results. Adding more than a line holds makes the reply `failed`. Bytes that are printable ASCII travel as a string,
  * others as base64; text that is no UTF-8 gets U+FFFD where it is not. */
 void cts_add_u64(cts_call *call, const char *key, uint64_t value);
+void cts_add_bool(cts_call *call, const char *key, bool value);
 void cts_add_text(cts_call *call, const char *key, const char *text);
 void cts_add_bytes(cts_call *call, const char *key, const void *data, size_t len);
 void cts_add_raw(cts_call *call, const char *key, cts_raw raw);

@@ -7,7 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "conformance/support/host.h"
 #include "conformance/support/peer.h"
@@ -148,6 +150,16 @@ bool host::IsCloseOnExec(int64_t pid, const std::string &fd) {
   if (at == std::string::npos)
     throw Abort{"failed", "", "descriptor " + fd + " of process " + std::to_string(pid) + " cannot be seen"};
   return (strtol(info.c_str() + at + 6, nullptr, 8) & O_CLOEXEC) != 0;
+}
+
+size_t host::NumDescriptors(int64_t pid) { return List("/proc/" + std::to_string(pid) + "/fd").size(); }
+
+std::string host::TargetOf(int64_t pid, uint64_t fd) {
+  std::string link = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd);
+  char target[256];
+  ssize_t n = readlink(link.c_str(), target, sizeof target);
+  if (n < 0) throw Abort{"failed", "", link + " cannot be seen: " + strerror(errno)};
+  return std::string(target, static_cast<size_t>(n));
 }
 
 uint64_t host::PeakMemory(int64_t pid) {

@@ -163,6 +163,47 @@ std::string BareClient::Read(size_t length) {
   return bytes;
 }
 
+uint64_t ProcessId() { return static_cast<uint64_t>(getpid()); }
+
+namespace {
+
+std::string ControlMessage(int type, const std::string &payload) {
+  cmsghdr header{};
+  header.cmsg_len = CMSG_LEN(payload.size());
+  header.cmsg_level = SOL_SOCKET;
+  header.cmsg_type = type;
+  std::string message(CMSG_SPACE(payload.size()), '\0');
+  memcpy(message.data(), &header, sizeof header);
+  message.replace(CMSG_LEN(0), payload.size(), payload);
+  return message;
+}
+
+}  // namespace
+
+std::string DescriptorsMessage(const std::vector<int32_t> &descriptors) {
+  const char *bytes = reinterpret_cast<const char *>(descriptors.data());
+  return ControlMessage(SCM_RIGHTS, std::string(bytes, descriptors.size() * sizeof(int32_t)));
+}
+
+std::string CredentialsMessage(uint32_t pid, uint32_t uid, uint32_t gid) {
+#ifdef SO_PASSCRED
+  const ucred credentials{static_cast<pid_t>(pid), uid, gid};
+  return ControlMessage(SCM_CREDENTIALS, std::string(reinterpret_cast<const char *>(&credentials), sizeof credentials));
+#else
+  throw Abort{"failed", "", "this system has no credentials of " + std::to_string(pid) + " to send"};
+#endif
+}
+
+std::string UnknownMessage(const std::string &payload) { return ControlMessage(0x7ffe, payload); }
+
+size_t ControlHeaderLength() { return CMSG_LEN(0); }
+
+std::string WithControlLength(std::string message, uint64_t length) {
+  decltype(cmsghdr::cmsg_len) value = static_cast<decltype(cmsghdr::cmsg_len)>(length);
+  memcpy(message.data() + offsetof(cmsghdr, cmsg_len), &value, sizeof value);
+  return message;
+}
+
 uint32_t UserId() { return geteuid(); }
 uint32_t GroupId() { return getegid(); }
 
