@@ -222,7 +222,8 @@ static ipc_status turn_begin(endpoint *e, const endpoint_request *request, turn 
   pthread_mutex_lock(&e->mutex);
   for (;;) {
     t->single = !request->wait || e->user_nonblocking;
-    t->attempt = e->can_switch && (t->single || (mode_nonblocking && request->timeout_ms < 0));
+    bool kit_waits = mode_nonblocking && request->timeout_ms < 0 && !request->own_wait;
+    t->attempt = e->can_switch && (t->single || kit_waits);
     if (t->attempt || e->num_attempts == 0) break;
     pthread_cond_wait(&e->settled, &e->mutex); /* attempts never wait for long */
   }

@@ -97,6 +97,7 @@ typedef struct endpoint_request {
   int64_t timeout_ms; /* the library's own, or IPC_NO_TIMEOUT */
   ipc_status (*call)(endpoint *e, int64_t timeout_ms, void *context);
   void *context;
+  bool own_wait; /* no readiness of the handle tells when to call again: the library waits in every mode */
 } endpoint_request;
 
 /* endpoint_perform makes the call until it has something to say: its own status, IPC_WOULD_BLOCK only for a single

@@ -280,6 +280,6 @@ cts_outcome do_stream_write_vectored(cts_call *call) {
 /* A flush waits only in a library that holds bytes back, for the same readiness as a write. */
 cts_outcome do_stream_flush(cts_call *call) {
   transfer t = {.len = 0};
-  endpoint_request request = {WAIT_WRITABLE, true, IPC_NO_TIMEOUT, flush_once, &t};
+  endpoint_request request = {WAIT_WRITABLE, true, IPC_NO_TIMEOUT, flush_once, &t, false};
   return perform(call, &request, &t);
 }

@@ -70,6 +70,31 @@ std::string DescriptorOf(int64_t pid, const std::string &fd);
 std::vector<std::string> DescriptorsOf(int64_t pid, const std::string &what);
 /// Kills process `pid`, which a peer started.
 void KillProcess(int64_t pid);
+/// A client of another user, in a process of its own, made of the bare system calls. Only a runner that is root can
+/// make one; elsewhere the case ends as unverifiable.
+class ForeignClient {
+ public:
+  /// Connects a socket of `type` (stream, seqpacket) to an address as a listen answers it.
+  ForeignClient(const std::string &native, const std::string &type);
+  ~ForeignClient();
+  ForeignClient(const ForeignClient &) = delete;
+  ForeignClient &operator=(const ForeignClient &) = delete;
+  /// What connect(2) said: "connected", or why not.
+  std::string Connect();
+  /// Waits for what the connection gives: "end", "bytes", or what recv(2) said.
+  std::string Receive();
+
+ private:
+  int Answer();
+  int pid_ = -1, answers_ = -1;
+};
+
+/// Gives what is at `path`, a link not followed, to another user. Only root can; elsewhere the case ends as
+/// unverifiable.
+void GiveAway(const std::string &path);
+void MakeDirectory(const std::string &path);
+void Remove(const std::string &path);
+
 /// Whether descriptor `fd` of process `pid` is close-on-exec.
 bool IsCloseOnExec(int64_t pid, const std::string &fd);
 /// How many descriptors process `pid` has open.

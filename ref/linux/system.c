@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -45,6 +46,17 @@ const char *const ipc_platform_features[] = {
     "pipe.inherit",
     "pipe.capacity",
     "fifo.open.timeout",
+    "local.listen.keep_name",
+    "local.listen.same_user",
+    "stream.half_close",
+    "unix.seqpacket",
+    "unix.abstract",
+    "unix.autobind",
+    "socket.connect.timeout",
+    "socket.send.timeout",
+    "socket.receive.timeout",
+    "socket.receive.needed",
+    "socket.receive.whole",
     "ancillary.descriptors",
     "ancillary.credentials",
 #ifndef IPC_WITHOUT_SIGNALS
@@ -58,6 +70,9 @@ const char *const ipc_platform_features[] = {
 
 const int ipc_system_send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 const int ipc_system_receive_flags = MSG_DONTWAIT;
+const int ipc_system_directory_flags = O_PATH | O_DIRECTORY;
+const short ipc_system_poll_end = POLLRDHUP;
+const bool ipc_system_knows_peers = true;
 
 /* For kernels and sandboxes that do not know the flags of a call: sets close-on-exec behind it, and closes |fd| if that
  * fails. Another thread's fork and exec in between inherits the descriptor; there is no way to prevent that then. */
@@ -126,6 +141,44 @@ int ipc_system_connect(int fd, const struct sockaddr *address, socklen_t address
   /* The stream's own timeouts are another matter. */
   struct timeval none = {0, 0};
   return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none) == 0 ? 0 : errno;
+}
+
+/* Connects once, with O_NONBLOCK as |nonblocking| says; afterwards it is as it was. A listener's backlog and a signal
+ * handler that ran are the only things that end a waiting attempt early. */
+static int connect_once(int fd, const struct sockaddr *address, socklen_t address_len, bool nonblocking) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return errno;
+  bool was_nonblocking = (flags & O_NONBLOCK) != 0;
+  if (was_nonblocking != nonblocking && !set_nonblocking(fd, nonblocking)) return errno;
+  int error = connect(fd, address, address_len) == 0 ? 0 : errno;
+  if (was_nonblocking != nonblocking) (void)set_nonblocking(fd, was_nonblocking);
+  return error == EINTR ? EAGAIN : error;
+}
+
+int ipc_system_connect_now(int fd, const struct sockaddr *address, socklen_t address_len) {
+  return connect_once(fd, address, address_len, true);
+}
+
+int ipc_system_connect_for(int fd, const struct sockaddr *address, socklen_t address_len, int64_t timeout_ms) {
+  struct timeval timeout = {.tv_sec = (time_t)(timeout_ms / 1000), .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
+  struct timeval before;
+  socklen_t before_len = sizeof before;
+  if (getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &before, &before_len) != 0) return errno;
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) != 0) return errno;
+  int error = connect_once(fd, address, address_len, false);
+  (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &before, sizeof before);
+  return error;
+}
+
+bool ipc_system_has_input(int fd) {
+  int num_bytes = 0;
+  return ioctl(fd, FIONREAD, &num_bytes) == 0 && num_bytes > 0;
+}
+
+/* unix(7), "Autobind feature": an address of the family alone. */
+int ipc_system_autobind(int fd) {
+  struct sockaddr_storage family_alone = {.ss_family = AF_UNIX};
+  return bind(fd, (const struct sockaddr *)&family_alone, sizeof(sa_family_t)) == 0 ? 0 : errno;
 }
 
 int ipc_system_wake_open(ipc_wake *out_wake) {

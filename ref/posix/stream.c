@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "ipc/unix.h"
 #include "ref/common/platform.h"
 #include "ref/posix/control.h"
 #include "ref/posix/descriptor.h"
@@ -102,7 +103,8 @@ ipc_status ipc_stream_adopt(const ipc_raw *raw, ipc_stream **out_stream) {
   ipc_stream *stream;
   uint32_t directions = DIRECTION_BOTH;
   const ipc_transport *transport = &ipc_transport_socket;
-  ipc_status status = ipc_descriptor_check(raw, IPC_USE_STREAM, &fd);
+  int type;
+  ipc_status status = ipc_descriptor_check(raw, IPC_USE_STREAM, &fd, &type);
   if (status.code != IPC_OK) {
     ipc_status as_pipe = ipc_pipe_adoptable(raw, &fd, &directions);
     if (as_pipe.code != IPC_INVALID_ARGUMENT) status = as_pipe;
@@ -219,6 +221,11 @@ static ssize_t socket_write(ipc_channel *channel, struct iovec *buffers, size_t 
   return sendmsg(fd, &message, ipc_system_send_flags);
 }
 
+static int socket_shutdown(int fd, uint32_t directions) {
+  int how = directions == IPC_SHUTDOWN_READ ? SHUT_RD : directions == IPC_SHUTDOWN_WRITE ? SHUT_WR : SHUT_RDWR;
+  return shutdown(fd, how) == 0 ? 0 : errno;
+}
+
 /* At the end the system tells credentials of nobody. */
 static ssize_t socket_read_ancillary(ipc_channel *channel, struct iovec *buffers, size_t num_buffers,
                                      ipc_ancillary *ancillary) {
@@ -243,6 +250,7 @@ const ipc_transport ipc_transport_socket = {
     .write_ancillary = socket_write_ancillary,
     .pass_credentials = ipc_system_pass_credentials,
     .peer_credentials = ipc_system_peer_credentials,
+    .shutdown = socket_shutdown,
 };
 
 /* Decides, after an attempt failed with |error|, whether another one makes sense: IPC_OK, perhaps after a wait. */
@@ -469,6 +477,26 @@ ipc_status ipc_stream_peer_credentials(ipc_stream *stream, ipc_credentials *out_
   int error = stream->channel->transport->peer_credentials(stream->channel->fd, out_credentials);
   ipc_gate_leave(&stream->gate);
   return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
+}
+
+/* Shuts down inside the gate. */
+static ipc_status shut_down(ipc_stream *stream, uint32_t directions) {
+  ipc_channel *channel = stream->channel;
+  if (channel->transport->shutdown == NULL || (directions & ~stream->directions) != 0) {
+    return ipc_status_of(IPC_UNSUPPORTED);
+  }
+  int error = channel->transport->shutdown(channel->fd, directions);
+  return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
+}
+
+ipc_status ipc_stream_shutdown(ipc_stream *stream, uint32_t directions) {
+  if (stream == NULL || directions == 0 || (directions & ~(uint32_t)IPC_SHUTDOWN_BOTH) != 0) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  ipc_status status = shut_down(stream, directions);
+  ipc_gate_leave(&stream->gate);
+  return status;
 }
 
 #ifndef IPC_WITHOUT_NONBLOCKING

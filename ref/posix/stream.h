@@ -38,6 +38,7 @@ struct ipc_transport {
                              const struct msghdr *beside);
   int (*pass_credentials)(int fd, bool pass);                        /* errno; NULL as above */
   int (*peer_credentials)(int fd, ipc_credentials *out_credentials); /* errno */
+  int (*shutdown)(int fd, uint32_t directions);                      /* errno; NULL: there is none */
   bool owns_mode; /* the description is the library's own, and nonblocking until it is given away */
 };
 

@@ -25,8 +25,8 @@ extern "C" {
 extern const int ipc_system_send_flags;
 extern const int ipc_system_receive_flags;
 
-/* ipc_system_socket makes a socket of the local family, |type| SOCK_STREAM or SOCK_DGRAM, that raises no SIGPIPE; with
- * |nonblocking| O_NONBLOCK is set. */
+/* ipc_system_socket makes a socket of the local family, |type| SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET, that raises
+ * no SIGPIPE; with |nonblocking| O_NONBLOCK is set. */
 int ipc_system_socket(int type, bool nonblocking);
 
 /* ipc_system_accept takes a connection from |listener|. The new descriptor waits, whatever the listener's mode. Fails
@@ -38,6 +38,30 @@ int ipc_system_accept(int listener);
  * nonblocking, so that the first attempt does not wait; afterwards it waits. errno:
  * ETIMEDOUT when the deadline passed, EAGAIN when there is no room and the system cannot wait; never EINTR. */
 int ipc_system_connect(int fd, const struct sockaddr *address, socklen_t address_len, ipc_deadline *deadline);
+
+/* ipc_system_connect_now connects |fd|, a socket that waits in connect(2) for room in a backlog, without waiting:
+ * EAGAIN if there is no room. ipc_system_connect_for waits for it at most |timeout_ms|, then it is EAGAIN, too. Neither
+ * leaves a mode or an option of the description changed; while they run others that share it see them. errno, never
+ * EINTR. */
+int ipc_system_connect_now(int fd, const struct sockaddr *address, socklen_t address_len);
+int ipc_system_connect_for(int fd, const struct sockaddr *address, socklen_t address_len, int64_t timeout_ms);
+
+/* ipc_system_autobind binds |fd| to a name that is free and that the system chooses. errno, EOPNOTSUPP where no system
+ * does that. */
+int ipc_system_autobind(int fd);
+
+/* The event of poll(2) that says that nothing more can come: the other end, or this one, has shut the direction down.
+ */
+extern const short ipc_system_poll_end;
+
+/* ipc_system_has_input tells whether messages with at least one byte wait at |fd|. */
+bool ipc_system_has_input(int fd);
+
+/* Flags of open(2) for a directory that is to be walked through, not read. */
+extern const int ipc_system_directory_flags;
+
+/* Whether ipc_system_peer_credentials tells the user of a connection that was accepted. */
+extern const bool ipc_system_knows_peers;
 
 /* A pair of descriptors that wakes: after ipc_system_wake_signal, |wait| is readable and stays so. They may be one. */
 typedef struct ipc_wake {
