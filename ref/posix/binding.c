@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "ref/common/platform.h"
 #include "ref/posix/system.h"
