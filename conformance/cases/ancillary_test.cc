@@ -595,7 +595,9 @@ CTS_CASE(Ancillary, AskingLateNamesNobodyElse) {
   require_ok(pair.reader().call(Pass(true)));
   Reply reply = pair.reader().call(TakingBytes(64));
   EXPECT_THAT(reply, Reads("before"));
-  if (reply.has("pid")) EXPECT_THAT(reply, IsFrom(pair.writer().peer()));
+  if (reply.has("pid")) {
+    EXPECT_THAT(reply, IsFrom(pair.writer().peer()));
+  }
   require_ok(pair.writer().write("after"));
   EXPECT_THAT(pair.reader().call(TakingBytes(64)), IsFrom(pair.writer().peer()));
 }
