@@ -1,7 +1,8 @@
 """A peer that breaks the protocol once, in the way its argument names, and behaves otherwise.
 
 Once: it leaves a file in its current directory, which the runner keeps for it over restarts. It offers the client role
-with `local.connect` alone, and connects with the bare system calls.
+with `local.connect` alone, and connects with the bare system calls. One that claims to be another process also offers
+to watch signals.
 """
 
 from __future__ import annotations
@@ -97,15 +98,28 @@ def connect(request: Dict[str, Any]) -> str:
     return "ok"
 
 
+def claimed_pid(kind: str) -> int:
+    runner = os.getppid()
+    if kind == "claims_runner":
+        return runner
+    if kind == "claims_harness":
+        with open(f"/proc/{runner}/stat") as stat:
+            return int(stat.read().rpartition(")")[2].split()[1])
+    return 1 if kind == "claims_init" else os.getpid()
+
+
 def main() -> None:
     kind = sys.argv[1]
+    claims = kind.startswith("claims_")
+    if claims:
+        OFFER["operations"] += ["signal.watch", "watcher.next"]
     if kind in ("orphan_child", "never_hello"):
         signal.pause()
     for line in sys.stdin:
         request = json.loads(line)
         if request["op"] == "hello":
-            answer(request, **OFFER, pid=os.getpid())
-        elif request["op"] == "reset":
+            answer(request, **OFFER, pid=claimed_pid(kind))
+        elif request["op"] == "reset" or (claims and request["op"] == "signal.watch"):
             answer(request)
         elif request["op"] != "local.connect":
             answer(request, status="unsupported")
