@@ -55,7 +55,8 @@ bool ipc_monitor_wait(ipc_monitor *monitor, ipc_deadline *deadline) {
     return true;
   }
   /* Running by now: its end is a time of the same clock. */
-  struct timespec end = {.tv_sec = (time_t)(deadline->end_ns / NS_PER_S), .tv_nsec = (long)(deadline->end_ns % NS_PER_S)};
+  struct timespec end = {.tv_sec = (time_t)(deadline->end_ns / NS_PER_S),
+                         .tv_nsec = (long)(deadline->end_ns % NS_PER_S)};
   (void)pthread_cond_timedwait(&monitor->condition, &monitor->mutex, &end);
   return true; /* whether it has passed the next wait will say */
 }
