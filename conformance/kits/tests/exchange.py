@@ -483,8 +483,10 @@ class Exchange:
                 expect(self.peer.reply(request)["status"] == "ok", "the read ends with the data")
                 self.peer.ok("reset")
             elif self.hello["lanes"] != "single":
+                # Announced is not yet inside the library: a reset in between finds the read about to begin.
                 answer = self.peer.reply(request)
-                expect(answer["status"] == "cancelled" and answer["length"] == 0, "the read is cancelled", answer)
+                ended = answer["status"] in ("cancelled", "closed") and answer["length"] == 0
+                expect(ended, "the read is cancelled", answer)
             other.settimeout(DEADLINE_S)
             expect(other.recv(1) == b"", "reset has closed the stream")
         expect(self.peer.status("stream.close", on="w") == "invalid_argument", "its name is gone")
