@@ -14,7 +14,7 @@
  * An empty seqpacket message, which other programs can send, is received as 0 bytes, like the end. It is the end if the
  * other end has shut down its direction and nothing follows.
  */
-#define _POSIX_C_SOURCE 200809L
+#include "ref/posix/extensions.h"
 
 #include "ref/posix/socket.h"
 

@@ -26,19 +26,20 @@ namespace fault {
 namespace {
 
 // The functions, a constant each.
-#define FAULT_FUNCTIONS(F)                                                                                             \
-  F(accept)                                                                                                            \
-  F(accept4)                                                                                                           \
-  F(bind)                                                                                                              \
-  F(close)                                                                                                             \
-  F(connect)                                                                                                           \
-  F(eventfd)                                                                                                           \
-  F(fchmod) F(fchmodat) F(fcntl) F(flock) F(free) F(fstat) F(fstatat) F(getcwd) F(getpeername) F(getsockname)          \
-      F(getsockopt) F(ioctl) F(listen) F(lstat) F(malloc) F(mkfifo) F(open) F(pipe2) F(poll) F(preadv2)                \
-          F(pthread_cond_init) F(pthread_create) F(pthread_mutex_init) F(pwritev2) F(read) F(readv) F(realloc) F(recv) \
-              F(recvmsg) F(send) F(sendmsg) F(setsockopt) F(shutdown) F(sigwait) F(kill) F(mkfifoat) F(openat)         \
-                  F(pthread_condattr_init) F(readlinkat) F(recvfrom) F(sendto) F(sigaction) F(sigqueue) F(socket)      \
-                      F(socketpair) F(stat) F(syscall) F(tee) F(unlink) F(unlinkat) F(writev)
+#define FAULT_FUNCTIONS(F)                                                                                        \
+  F(accept)                                                                                                       \
+  F(accept4)                                                                                                      \
+  F(bind)                                                                                                         \
+  F(close)                                                                                                        \
+  F(connect)                                                                                                      \
+  F(eventfd)                                                                                                      \
+  F(fchmod)                                                                                                       \
+  F(fchmodat) F(fcntl) F(flock) F(free) F(fstat) F(fstatat) F(getcwd) F(getpeername) F(getsockname) F(getsockopt) \
+      F(ioctl) F(listen) F(malloc) F(open) F(pipe2) F(poll) F(preadv2) F(pthread_cond_init) F(pthread_create)     \
+          F(pthread_mutex_init) F(pwritev2) F(read) F(readv) F(realloc) F(recv) F(recvmsg) F(send) F(sendmsg)     \
+              F(setsockopt) F(shutdown) F(sigwait) F(kill) F(mkfifoat) F(openat) F(pthread_condattr_init)         \
+                  F(readlinkat) F(recvfrom) F(sendto) F(sigaction) F(sigqueue) F(socket) F(socketpair) F(stat)    \
+                      F(syscall) F(tee) F(unlinkat) F(writev)
 
 enum Function {
 #define CONSTANT(name) k_##name,
@@ -110,9 +111,7 @@ std::map<std::string, std::vector<Fault>> all_functions() {
       {"getsockopt", {fails(ENOPROTOOPT), fails(ENOMEM)}},
       {"ioctl", {fails(ENOMEM), fails(ENOTTY)}},
       {"listen", {fails(EADDRINUSE), fails(ENOBUFS)}},
-      {"lstat", with(looks, {fails(ENOENT)})},
       {"malloc", memory},
-      {"mkfifo", {fails(EACCES), fails(ENOSPC), fails(EEXIST), fails(EROFS), fails(ENOMEM)}},
       {"open", with(no_descriptor, {fails(EINTR), fails(EACCES), fails(ENOENT), fails(ENXIO)})},
       {"pipe2", no_descriptor},
       {"poll", {fails(EINTR), fails(ENOMEM)}},
@@ -145,7 +144,6 @@ std::map<std::string, std::vector<Fault>> all_functions() {
       {"stat", with(looks, {fails(ENOENT)})},
       {"syscall", with(no_descriptor, {fails(EINTR), fails(ENOSYS), fails(EPERM), lacks(ENOSYS)})},
       {"tee", {fails(EAGAIN), fails(ENOMEM), fails(EINTR)}},
-      {"unlink", {fails(EACCES), fails(EBUSY), fails(ENOENT)}},
       {"unlinkat", {fails(EACCES), fails(EBUSY), fails(ENOENT)}},
       {"writev", writes},
   };
@@ -166,7 +164,7 @@ const std::map<std::string, std::vector<Fault>> &functions() {
 }
 
 bool may_leave_file(const std::string &function) {
-  return std::set<std::string>{"unlink", "unlinkat", "lstat", "fstatat", "open", "openat"}.count(function) != 0;
+  return std::set<std::string>{"unlinkat", "fstatat", "open", "openat"}.count(function) != 0;
 }
 
 void start(const World &world, const Point *point) {
@@ -314,8 +312,6 @@ IN_FRONT(int, sigaction, (int signal, const struct sigaction *wanted, struct sig
          before)
 IN_FRONT(int, sigqueue, (pid_t pid, int signal, const union sigval value), -1, pid, signal, value)
 IN_FRONT(int, listen, (int fd, int backlog), -1, fd, backlog)
-IN_FRONT(int, lstat, (const char *path, struct stat *out), -1, path, out)
-IN_FRONT(int, mkfifo, (const char *path, mode_t mode), -1, path, mode)
 IN_FRONT(int, pipe2, (int *out, int flags), -1, out, flags)
 IN_FRONT(int, poll, (pollfd * polled, nfds_t n, int timeout), -1, polled, n, timeout)
 IN_FRONT(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t len), -1, fd, level, name, value,
@@ -325,7 +321,6 @@ IN_FRONT(int, socket, (int family, int type, int protocol), -1, family, type, pr
 IN_FRONT(int, socketpair, (int family, int type, int protocol, int *out), -1, family, type, protocol, out)
 IN_FRONT(int, stat, (const char *path, struct stat *out), -1, path, out)
 IN_FRONT(ssize_t, tee, (int from, int to, size_t len, unsigned flags), -1, from, to, len, flags)
-IN_FRONT(int, unlink, (const char *path), -1, path)
 IN_FRONT(int, unlinkat, (int directory, const char *path, int flags), -1, directory, path, flags)
 
 IN_FRONT_OF_PTHREAD(pthread_cond_init, (pthread_cond_t * out, const pthread_condattr_t *attributes), out, attributes)

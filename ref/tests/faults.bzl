@@ -25,9 +25,7 @@ FAULT_FUNCTIONS = [
     "ioctl",
     "kill",
     "listen",
-    "lstat",
     "malloc",
-    "mkfifo",
     "mkfifoat",
     "open",
     "openat",
@@ -59,7 +57,6 @@ FAULT_FUNCTIONS = [
     "stat",
     "syscall",
     "tee",
-    "unlink",
     "unlinkat",
     "writev",
 ]
