@@ -378,8 +378,8 @@ CTS_CASE(Ancillary, PlainReadDropsThem) {
   require_ok(pair.writer().call(Passing("dropped", {NumberOf(pipe.writer)})));
   require_ok(pipe.writer.close());
   EXPECT_THAT(pair.reader().read_exact(7), Reads("dropped"));
+  ASSERT_EQ(NumDescriptors(pair.reader().peer()), before) << "descriptors that nobody was told of";
   EXPECT_THAT(pipe.reader.read_to_end(), Ends("")) << "somebody still has the writing end";
-  EXPECT_EQ(NumDescriptors(pair.reader().peer()), before);
   require_ok(pair.writer().write("next"));
   Reply next = pair.reader().call(Taking(16, 4));
   EXPECT_THAT(next, Reads("next"));
@@ -396,7 +396,7 @@ CTS_CASE(Ancillary, WithoutRoomTheyAreClosed) {
   Reply reply = pair.reader().call(TakingBytes(16));
   EXPECT_THAT(reply, Reads("closed"));
   EXPECT_THAT(reply, BringsAfterACut(0));
-  EXPECT_EQ(NumDescriptors(pair.reader().peer()), before) << "descriptors that nobody was told of";
+  ASSERT_EQ(NumDescriptors(pair.reader().peer()), before) << "descriptors that nobody was told of";
   EXPECT_THAT(pipe.reader.read_to_end(), Ends("")) << "somebody still has the writing end";
 }
 
@@ -412,7 +412,7 @@ CTS_CASE(Ancillary, TooManyAreCut) {
   Reply reply = pair.reader().call(Taking(16, 1));
   EXPECT_THAT(reply, Reads("cut"));
   ASSERT_THAT(reply, BringsAfterACut(1));
-  EXPECT_EQ(NumDescriptors(pair.reader().peer()), before + 1) << "descriptors that nobody was told of";
+  ASSERT_EQ(NumDescriptors(pair.reader().peer()), before + 1) << "descriptors that nobody was told of";
   EXPECT_EQ(TargetOf(pair.reader().peer(), Came(reply)[0]), TargetOf(sender, numbers[0]));
   EXPECT_THAT(cut.reader.read_to_end(), Ends("")) << "somebody still has the writing end";
 }

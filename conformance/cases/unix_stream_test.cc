@@ -102,23 +102,24 @@ CTS_CASE(UnixStream, ShutdownWakesAWaitingRead) {
   const bool own = shape("by") == "itself";
   Pending reading = pair.reader().start(ReadSome(16).in("r").watch());
   reading.expect_blocked();
-  if (own) {
-    require_ok(pair.reader().call(Shutdown("read").in("s")));
-  } else {
-    require_ok(pair.writer().call(Shutdown("write")));
-  }
+  Pending ending = own ? pair.reader().start(Shutdown("read").in("s")) : pair.writer().start(Shutdown("write"));
+  EXPECT_THAT(ending.wait(), IsOk());
   EXPECT_THAT(reading.wait(), Ends(""));
+  const Stream &later = own ? pair.writer() : pair.reader();
+  EXPECT_THAT(later.call(Shutdown("both")), IsOk());
 }
 
 CTS_CASE(UnixStream, ShutdownWakesAWaitingWrite) {
   Pair pair = connected_pair();
   Pending writing = pair.writer().start(op::stream_write().data(pattern(kFarBeyondTheBuffer)).in("w").watch());
   writing.expect_blocked();
-  const Stream &by = shape("by") == "itself" ? pair.writer() : pair.reader();
+  const bool own = shape("by") == "itself";
+  const Stream &by = own ? pair.writer() : pair.reader(), &later = own ? pair.reader() : pair.writer();
   require_ok(by.call(Shutdown("both").in("s")));
   Reply reply = writing.wait();
   EXPECT_THAT(reply, StatusIs("broken_pipe"));
   EXPECT_LT(reply.length(), kFarBeyondTheBuffer);
+  EXPECT_THAT(later.call(Shutdown("both")), IsOk());
 }
 
 CTS_CASE(UnixStream, HalvesShutDownTheirOwnDirection) {

@@ -589,7 +589,10 @@ CTS_CASE(UnnamedPipe, NonblockingStaysWithTheProcess) {
   Stream theirs = Inherited(spawn(peer()), pipe.reader);
   Pending reading = theirs.start(ReadSome(16).watch());
   reading.expect_blocked();
+  const std::string descriptor = pipe.reader.call(op::stream_raw()).raw().value;
+  const std::string before = host::DescriptorOf(theirs.peer().offer().pid, descriptor);
   require_ok(pipe.reader.call(op::stream_set_nonblocking().nonblocking(true)));
+  EXPECT_EQ(host::DescriptorOf(theirs.peer().offer().pid, descriptor), before) << "the child's descriptor was changed";
   EXPECT_THAT(pipe.reader.read(16), Reads("", "would_block"));
   for (const char *text : {"first", "second"}) {
     reading.expect_blocked();

@@ -60,13 +60,11 @@ static bool add_results(cts_call *call, const ancillary *a) {
 
 cts_outcome ancillary_add(cts_call *call, const ancillary *a, cts_outcome outcome) {
   size_t num = a->value.num_descriptors;
-  if (!outcome_is(outcome, "ok")) {
-    if (num == 0) return outcome;
-    return outcome_why("failed", "the library answered %s and %zu descriptors", outcome.status, num);
-  }
   if (!add_results(call, a)) {
     return outcome_why("failed", "the library answered %zu descriptors for %zu", num, a->value.descriptors_max);
   }
+  bool delivered = outcome_is(outcome, "ok") || outcome_is(outcome, "message_truncated");
+  if (!delivered && num > 0) return outcome_why("failed", "the library answered %s and a descriptor", outcome.status);
   for (size_t i = 0; i < num; i++) {
     ipc_raw raw = {IPC_RAW_FD, (uint64_t)a->descriptors[i]};
     released_add(&raw);

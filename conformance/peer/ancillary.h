@@ -21,9 +21,10 @@ bool ancillary_is_empty(const ancillary *a);
 /* ancillary_room reads `descriptors_max` and makes room for what comes. `ok`, or what is wrong with it. */
 cts_outcome ancillary_room(const cts_call *call, ancillary *out);
 
-/* ancillary_add adds what came: `descriptors`, `pid`, `uid`, `gid`, `cut`. With |outcome| `ok` the descriptors are new
- * ones of this process, and are remembered, so that reset closes them. It returns |outcome|, or `failed` if the library
- * cannot mean what it says. */
+/* ancillary_add adds what the library says that came, whatever the status: `descriptors`, `pid`, `uid`, `gid`, `cut`.
+ * The descriptors are new ones of this process, and are remembered, so that reset closes them. It returns |outcome|, or
+ * `failed` if the library cannot mean what it says: descriptors beyond their room, or with a status by which nothing
+ * was delivered. */
 cts_outcome ancillary_add(cts_call *call, const ancillary *a, cts_outcome outcome);
 
 #endif /* CTS_PEER_ANCILLARY_H */

@@ -63,8 +63,8 @@ class BareClient {
   int fd_ = -1;
 };
 
-/// What descriptor `fd` of process `pid` is of, and for what it is open: the same text for the same end of the same
-/// pipe, in every process. Empty if it is not open.
+/// What descriptor `fd` of process `pid` is of, for what it is open, and whether it is nonblocking: the same text in
+/// every process that shares the open file description. Empty if it is not open.
 std::string DescriptorOf(int64_t pid, const std::string &fd);
 /// The descriptors of process `pid` that are of `what` (DescriptorOf), as many as there are.
 std::vector<std::string> DescriptorsOf(int64_t pid, const std::string &what);

@@ -3,8 +3,8 @@
 #ifndef REF_COMMON_FEATURES_H
 #define REF_COMMON_FEATURES_H
 
-#define IPC_COMMON_FEATURES                                                                               \
-  "name.all_os", "framing.length_field", "framing.varint", "framing.netstring", "framing.content_length", \
+#define IPC_COMMON_FEATURES                                                                                           \
+  "name.all_os", "framing.length_field", "framing.varint", "framing.netstring", "framing.content_length",             \
       "framing.escape", "framing.overlong.refuse", "framing.overlong.accept", "framing.header_alone", "framing.need", \
       "framing.max_after", "framing.body_at_skip", "framed.read.timeout", "framed.write.timeout"
 

@@ -236,7 +236,8 @@ static int32_t begin_body(ipc_decoder *d, size_t header_len, uint64_t body_len) 
   return IPC_OK;
 }
 
-/* Bytes of the shortest header. A body that begins far behind the field is only begun when the bytes up to it are there.
+/* Bytes of the shortest header. A body that begins far behind the field is only begun when the bytes up to it are
+ * there.
  */
 static size_t header_min(const ipc_framing *f) {
   if (f->codec == IPC_FRAMING_ESCAPE) return 4;

@@ -33,8 +33,8 @@ extern const char *const ipc_platform_features[];
  * answers IPC_OK: it is asked about an error. */
 ipc_status ipc_platform_status(uint32_t native);
 
-/* ipc_stream_take_over says whether a handle of the portable part may own |stream| from now on, and if so takes it out of
- * nonblocking mode and says in |*out_nonblocking| whether it was in it: the new owner has a mode of its own. IPC_OK,
+/* ipc_stream_take_over says whether a handle of the portable part may own |stream| from now on, and if so takes it out
+ * of nonblocking mode and says in |*out_nonblocking| whether it was in it: the new owner has a mode of its own. IPC_OK,
  * IPC_BUSY (a call on it is under way) or IPC_CLOSED. */
 ipc_status ipc_stream_take_over(ipc_stream *stream, bool *out_nonblocking);
 

@@ -235,6 +235,8 @@ static ipc_status connect_once(ipc_socket *socket, const ipc_address *address) {
   if (!is_seqpacket(socket)) return connect_datagram(socket, address);
   if (pthread_mutex_trylock(&socket->connecting) != 0) return ipc_status_of(IPC_BUSY);
   int error = ipc_system_connect_now(socket->fd, &address->socket.any, address->len);
+  /* Linux looks for room first. */
+  if (error == EAGAIN && is_connected(socket->fd)) error = EISCONN;
   pthread_mutex_unlock(&socket->connecting);
   return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
 }

@@ -190,7 +190,8 @@ TEST_F(FramedTest, WhatNeedNotWaitIsOneCall) {
     EXPECT_EQ((Counts{{"sendmsg", 1}}), counted([&] { write({long_body}, timeout_ms); }));
     EXPECT_EQ((Counts{{"send", 1}}), counted([&] { write(shorts, timeout_ms); }));
     EXPECT_EQ(64u, num_);
-    EXPECT_EQ((Counts{{"sendmsg", 3}}), counted([&] { write(std::vector<std::string>(64, long_body.substr(0, 400))); }));
+    EXPECT_EQ((Counts{{"sendmsg", 3}}),
+              counted([&] { write(std::vector<std::string>(64, long_body.substr(0, 400))); }));
     get(9 + 4004 + 64 * 68 + 64 * 404);
     put(frame_of(f, "one") + frame_of(f, "") + frame_of(f, "three"));
     EXPECT_EQ((Counts{{"recv", 1}}), counted([&] { EXPECT_STATUS(IPC_OK, read(timeout_ms)); }));
@@ -399,9 +400,9 @@ TEST_F(FramedTest, CloseEndsWhoHasTheTurnAndWhoWaitsForIt) {
 TEST_F(FramedTest, SignalsChangeNothing) {
   const ipc_framing f = codec_of(IPC_FRAMING_U32);
   open(f, 1);
-  struct sigaction nothing {};
+  struct sigaction nothing{};
   nothing.sa_handler = [](int) {};
-  struct sigaction before {};
+  struct sigaction before{};
   sigaction(SIGUSR1, &nothing, &before);
   const std::string body(300000, 'x');
   {

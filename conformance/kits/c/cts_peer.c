@@ -2003,19 +2003,17 @@ static void lane_serve(lane *l) {
   }
 }
 
+/* A lane has the signal mask that the process began with: to the library it is a thread like any other. It takes it on
+ * itself, because the reader, which starts it, must not let a signal in even for a moment. */
 static void *lane_thread(void *argument) {
+  pthread_sigmask(SIG_SETMASK, &initial_signals, NULL);
   lane_serve(argument);
   return NULL;
 }
 
-/* lane_start starts the thread of |l| with the signal mask that the process began with: to the library, a lane is a
- * thread like any other. */
 static bool lane_start(lane *l) {
-  sigset_t shield;
   pthread_t thread;
-  pthread_sigmask(SIG_SETMASK, &initial_signals, &shield);
   int error = pthread_create(&thread, NULL, lane_thread, l);
-  pthread_sigmask(SIG_SETMASK, &shield, NULL);
   if (error == 0) pthread_detach(thread);
   return error == 0;
 }

@@ -1,5 +1,6 @@
 // peer_test.cc - the generic peer with a library: PEER LIBRARY are the arguments. What the library must do is the
 // cases' matter; here it is how the peer reaches it in each mode.
+#include <dirent.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -195,6 +196,78 @@ TEST_P(PeerTest, ALargeWriteWithCredentialsIsRepeatedUntilAllIsAccepted) {
   const std::string both = peer_.line() + peer_.line();
   EXPECT_NE(both.find(R"("status":"ok","length":3000000})"), std::string::npos) << both;
   EXPECT_NE(both.find(R"("status":"ok","length":3000000,"crc32":)"), std::string::npos) << both;
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+TEST_P(PeerTest, ResetEndsAWaitForAHook) {
+  connect();
+  ask(R"("op":"signal.set_handler","signal":"TERM","action":"hook")");
+  for (int round = 0; round < 3; round++) {
+    int first = start(R"("op":"signal.hooked","signal":"TERM","at_least":5)");
+    send(R"("op":"reset")");
+    EXPECT_EQ(peer_.line(), reply_of(first, R"("status":"cancelled","why":"reset came first")"));
+    EXPECT_EQ(own_line(), reply(R"("status":"ok")"));
+  }
+  kill(peer_.pid(), SIGTERM);
+  EXPECT_NE(ask(R"("op":"signal.hooked","signal":"TERM","at_least":1)").find(R"("status":"ok","count":1)"),
+            std::string::npos);
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+TEST_P(PeerTest, EveryWaitForAHookEnds) {
+  connect();
+  ask(R"("op":"signal.set_handler","signal":"TERM","action":"hook")");
+  ask(R"("op":"signal.set_handler","signal":"HUP","action":"hook")");
+  int first = start(R"("op":"signal.hooked","signal":"TERM","at_least":1)");
+  send(R"("op":"signal.hooked","signal":"TERM","at_least":1,"lane":"c")");
+  int second = id_;
+  send(R"("op":"signal.hooked","signal":"HUP","at_least":1,"lane":"d")");
+  kill(peer_.pid(), SIGTERM);
+  const std::string both = peer_.line() + peer_.line();
+  for (int id : {first, second}) {
+    EXPECT_NE(both.find("{\"id\":" + std::to_string(id) + ",\"status\":\"ok\""), std::string::npos) << both;
+  }
+  kill(peer_.pid(), SIGHUP);
+  EXPECT_NE(own_line().find(R"("status":"ok","count":1,"signal":"HUP")"), std::string::npos);
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+// To the library a lane is a thread like any other: signals come to it, and never to a thread of the kit.
+TEST_P(PeerTest, LanesLetSignalsInAndTheKitDoesNot) {
+  connect();
+  start(R"("op":"stream.read","on":"c","until":"some")");
+  const std::string tasks = "/proc/" + std::to_string(peer_.pid()) + "/task";
+  int open = 0, shut = 0;
+  DIR *directory = opendir(tasks.c_str());
+  ASSERT_NE(directory, nullptr);
+  while (const dirent *entry = readdir(directory)) {
+    if (entry->d_name[0] == '.') continue;
+    std::ifstream status(tasks + "/" + entry->d_name + "/status");
+    for (std::string word; status >> word;) {
+      if (word != "SigBlk:") continue;
+      uint64_t blocked = 0;
+      status >> std::hex >> blocked;
+      ((blocked >> (SIGTERM - 1) & 1) == 0 ? open : shut)++;
+    }
+  }
+  closedir(directory);
+  EXPECT_EQ(open, 3) << "main, a and b";
+  EXPECT_GE(shut, 1) << "the reader";
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+TEST_P(PeerTest, ASignalThatTheLibraryDoesNotKnow) {
+  connect();
+  for (const char *rest :
+       {R"("op":"signal.send","pid":1,"signal":"NOSUCH")", R"("op":"signal.describe","signal":"term")",
+        R"("op":"signal.set_handler","signal":"","action":"hook")",
+        R"("op":"signal.watch","as":"w","signals":["TERM","RT99"])", R"("op":"signal.hooked","signal":"SIGTERM")"}) {
+    EXPECT_EQ(ask(rest), reply(R"("status":"invalid_argument","why":"the library knows no signal of that name")"));
+  }
+  EXPECT_EQ(ask(R"("op":"signal.queue","signal":"RT0","pid":1,"value":2147483648)"),
+            reply(R"("status":"invalid_argument","why":"value has at most 32 bits")"));
+  EXPECT_EQ(ask(R"("op":"signal.name","number":4294967311)"),
+            reply(R"("status":"not_found","why":"no C library has such a number")"));
   EXPECT_EQ(peer_.end(), 0);
 }
 

@@ -183,7 +183,8 @@ std::string host::DescriptorOf(int64_t pid, const std::string &fd) {
   if (length < 0 || flags < 0) return "";
   const long access = flags & O_ACCMODE;
   const char *direction = access == O_RDONLY ? " for reading" : access == O_WRONLY ? " for writing" : "";
-  return std::string(target, static_cast<size_t>(length)) + direction;
+  const char *nonblocking = (flags & O_NONBLOCK) != 0 ? ", nonblocking" : "";
+  return std::string(target, static_cast<size_t>(length)) + direction + nonblocking;
 }
 
 std::vector<std::string> host::DescriptorsOf(int64_t pid, const std::string &what) {

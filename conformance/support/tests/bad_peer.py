@@ -4,7 +4,8 @@ Once: it leaves a file in its current directory, which the runner keeps for it o
 with `local.connect` alone, and connects with the bare system calls.
 
 With `parent` or `child` in front of the kind it offers `process.spawn` too, and it is the parent or its child that does
-something wrong, always: there only one case has children.
+something wrong, always: there only one case has children. One that claims to be another process also offers to watch
+signals.
 """
 
 from __future__ import annotations
@@ -138,6 +139,16 @@ def become_child(kind: str, control: str) -> None:
     channel_in, channel_out = connection.makefile("rb"), connection.makefile("wb")
 
 
+def claimed_pid(kind: str) -> int:
+    runner = os.getppid()
+    if kind == "claims_runner":
+        return runner
+    if kind == "claims_harness":
+        with open(f"/proc/{runner}/stat") as stat:
+            return int(stat.read().rpartition(")")[2].split()[1])
+    return 1 if kind == "claims_init" else os.getpid()
+
+
 def main() -> None:
     kind = sys.argv[1]
     control = os.environ.pop("CTS_CONTROL", None)
@@ -146,6 +157,9 @@ def main() -> None:
         OFFER["operations"] += ["process.spawn", "process.wait", "local.listen"]
     if control is not None:
         become_child(kind, control)
+    claims = kind.startswith("claims_")
+    if claims:
+        OFFER["operations"] += ["signal.watch", "watcher.next"]
     if kind in ("orphan_child", "never_hello"):
         signal.pause()
     for line in channel_in:
@@ -155,7 +169,7 @@ def main() -> None:
         elif request["op"] == "hello" and control is not None and kind == "child_offers_less":
             answer(request, **{**OFFER, "operations": OFFER["operations"][:-1]}, pid=os.getpid())
         elif request["op"] == "hello":
-            answer(request, **OFFER, pid=os.getpid())
+            answer(request, **OFFER, pid=claimed_pid(kind))
         elif with_children and request["op"] == "process.spawn":
             spawn(kind, request)
         elif control is not None and kind == "child_garbage":
@@ -164,7 +178,7 @@ def main() -> None:
             answer(request, status="invalid_argument")
         elif with_children and request["op"] == "local.listen":
             answer(request, native="nowhere")
-        elif request["op"] == "reset":
+        elif request["op"] == "reset" or (claims and request["op"] == "signal.watch"):
             answer(request)
         elif request["op"] != "local.connect":
             answer(request, status="unsupported")

@@ -150,6 +150,15 @@ class BadPeers(unittest.TestCase):
         record = self.broken("hostile_text", "failed", "local.connect answered failed")
         self.assertNotIn("\x1b", record["message"])
 
+    def test_signals_go_to_peers_alone(self) -> None:
+        for kind in ("claims_init", "claims_runner", "claims_harness"):
+            claims = [sys.executable, str(HERE / "bad_peer.py"), kind, secrets.token_hex(8)]
+            run = Run(claims, REFERENCE, ["Signal.WatcherGetsTheSignal/TERM"])
+            self.assertEqual([r["outcome"] for r in run.records], ["failed"], run.output)
+            self.assertIn("which is no peer's", run.records[0]["message"])
+            sent = [line for line in run.trace if line["kind"] == "begin" and line["request"]["op"] == "signal.send"]
+            self.assertEqual(sent, [], "it was sent")
+
     def test_a_peer_that_never_greets_is_given_up(self) -> None:
         run = Run(REFERENCE, [sys.executable, str(HERE / "bad_peer.py"), "never_hello", "x"], ["LocalSocket.*"], 300)
         self.assertGreater(len(run.records), 50)
@@ -241,6 +250,25 @@ class Runs(unittest.TestCase):
         self.assertEqual(set(pids), {"peer", "peer.child", "peer.child2"})
         self.assertEqual(len(set(pids.values())), 3, pids)
         self.assertEqual(run.control_sockets, [])
+
+    def test_a_fresh_process_is_new_and_ended_after_its_case(self) -> None:
+        # The first case leaves a process that has been used, the second hooks signals, the third asks for nothing.
+        cases = ["LocalSocket.EndRepeats/server", "Signal.HookGetsTheSender", "Signal.WatcherTellsTheSender"]
+        run = Run(REFERENCE, REFERENCE, cases)
+        self.assertEqual({r["outcome"] for r in run.records}, {"passed"}, run.output)
+        pids: Dict[str, Dict[str, set]] = {"server": {}, "client": {}}
+        for line in run.trace:
+            if line["kind"] == "begin" and line["request"]["op"] not in ("hello", "configure", "reset"):
+                pids[line["role"]].setdefault(line["case"], set()).add(line["pid"])
+        self.assertEqual([len(found) for found in pids["server"].values()], [1, 1, 1])
+        self.assertEqual(len(set.union(*pids["server"].values())), 3, "the hook's process was used before or after")
+        self.assertEqual(len(set.union(*pids["client"].values())), 1, "the sender's was replaced without need")
+
+    def test_an_end_by_a_signal_is_expected(self) -> None:
+        run = Run(REFERENCE, REFERENCE, ["Signal.DefaultEndsTheProcess/TERM"])
+        self.assertEqual([r["outcome"] for r in run.records], ["passed"], run.output)
+        exits = [line["status"] for line in run.trace if line["kind"] == "exit" and line["role"] == "server"]
+        self.assertEqual(exits, ["signal 15 (Terminated)"])
 
     def test_trace_begins_before_it_ends(self) -> None:
         run = Run(REFERENCE, REFERENCE, ["LocalSocket.EndRepeats/server"])

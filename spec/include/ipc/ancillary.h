@@ -85,7 +85,8 @@ ipc_status ipc_stream_read_ancillary(ipc_stream *stream, void *out_data, size_t 
 /* ipc_stream_set_pass_credentials makes the system put the sender's credentials beside what comes from now on, whether
  * the sender asked for it or not (Linux: SO_PASSCRED), or stop it. Without it credentials do not come. It is a property
  * of the connection's end, and other handles of it share it. What the system adds names the real user and group of the
- * process that writes. Bytes that were written before come with credentials that tell no process.
+ * process that writes. Bytes that were written before, when neither end had asked, come with
+ * credentials that tell no process.
  * IPC_OK, IPC_CLOSED, IPC_UNSUPPORTED, IPC_INVALID_ARGUMENT, IPC_FAILED. */
 ipc_status ipc_stream_set_pass_credentials(ipc_stream *stream, bool pass);
 

@@ -20,7 +20,8 @@
  * - A handle belongs to the process that made it. A child of fork(2) that goes on without exec may only `_free` handles
  *   on which no call was under way when it was made: that releases its own copies and removes no file.
  * - No call leaves a descriptor that a child process inherits unless it was asked to.
- * - No call raises SIGPIPE, changes a signal disposition, the umask or the working directory.
+ * - No call raises SIGPIPE or changes the umask or the working directory; none but those of ipc/signal.h changes a
+ *   signal disposition.
  */
 #ifndef IPC_BASE_H
 #define IPC_BASE_H

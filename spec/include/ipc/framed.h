@@ -28,9 +28,9 @@ typedef struct ipc_framed ipc_framed;
 ipc_status ipc_framed_open(ipc_stream *stream, const ipc_framing *framing, ipc_framed **out_framed);
 
 /* ipc_framed_write writes a frame around each of |num_bodies| (at most 64) bodies, in order, with one system call where
- * the stream has room, or a few if many of them are long. No bodies are a flush. |*out_num| says how many it took, whatever the status: those arrive whole, and the others not at
- * all. If the call ends in the middle of a frame, that counts as taken; the library keeps the rest of it, and the next
- * write or ipc_framed_flush sends that first.
+ * the stream has room, or a few if many of them are long. No bodies are a flush. |*out_num| says how many it took,
+ * whatever the status: those arrive whole, and the others not at all. If the call ends in the middle of a frame, that
+ * counts as taken; the library keeps the rest of it, and the next write or ipc_framed_flush sends that first.
  *
  *   IPC_OK                 all of them; in nonblocking mode at least one
  *   IPC_MESSAGE_TOO_LARGE, IPC_UNENCODABLE   the body behind those taken, found before its first byte

@@ -57,13 +57,13 @@ enum {
 
 /* A codec. What it does not use is not looked at. */
 typedef struct ipc_framing {
-  uint32_t size;         /* bytes of this structure */
-  uint32_t codec;        /* IPC_FRAMING_U32, ... */
-  uint32_t flags;        /* IPC_FRAMING_LITTLE_ENDIAN, ... */
-  uint32_t offset;       /* LENGTH: bytes before the field */
-  uint32_t width;        /* LENGTH: bytes of the field: 1, 2, 3, 4 or 8 */
-  uint32_t skip;         /* LENGTH: bytes taken off the front of the frame, at most offset + width; BODY_AT_SKIP: 1032 */
-  int64_t adjustment;    /* LENGTH: length of the body minus the value of the field */
+  uint32_t size;      /* bytes of this structure */
+  uint32_t codec;     /* IPC_FRAMING_U32, ... */
+  uint32_t flags;     /* IPC_FRAMING_LITTLE_ENDIAN, ... */
+  uint32_t offset;    /* LENGTH: bytes before the field */
+  uint32_t width;     /* LENGTH: bytes of the field: 1, 2, 3, 4 or 8 */
+  uint32_t skip;      /* LENGTH: bytes taken off the front of the frame, at most offset + width; BODY_AT_SKIP: 1032 */
+  int64_t adjustment; /* LENGTH: length of the body minus the value of the field */
   uint32_t varint_bytes; /* VARINT: 5 (lengths below 2^32) or 10; 0 is 5 */
   uint32_t reserved;     /* 0 */
   uint64_t max;          /* longest body, after the adjustment; 0 is IPC_FRAMING_MAX_DEFAULT */
@@ -128,8 +128,8 @@ ipc_status ipc_decoder_next(ipc_decoder *decoder, const void **out_body, size_t 
 ipc_status ipc_decoder_end(ipc_decoder *decoder);
 
 /* ipc_decoder_set_max sets the limit for the frames whose header has not been understood yet, lower or higher; a frame
- * whose length is known keeps the limit it was judged by. 0 is IPC_FRAMING_MAX_DEFAULT. IPC_OK, the error from before, or IPC_INVALID_ARGUMENT (a NULL pointer, above the codec's
- * ceiling, or no frame could be valid). */
+ * whose length is known keeps the limit it was judged by. 0 is IPC_FRAMING_MAX_DEFAULT. IPC_OK, the error from before,
+ * or IPC_INVALID_ARGUMENT (a NULL pointer, above the codec's ceiling, or no frame could be valid). */
 ipc_status ipc_decoder_set_max(ipc_decoder *decoder, uint64_t max);
 
 /* ipc_decoder_free releases the decoder and the frame it holds. NULL is IPC_INVALID_ARGUMENT. */

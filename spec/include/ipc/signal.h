@@ -2,8 +2,9 @@
  *
  * Signals are numbers of the system; ipc_signal_number and ipc_signal_name translate. Names are those of POSIX without
  * SIG: INT, TERM, CHLD, ...; real-time signals are RT0, RT1, ... from the lowest. spec/signal.md holds the
- * requirements. This is the one part of the library with state of the whole process, because dispositions are. Absent
- * without `signals`. A system that has only the signals of C answers IPC_UNSUPPORTED where it cannot do more.
+ * requirements. This is the one part of the library with state of the whole process, because dispositions are. A
+ * library whose hooks or watchers are set must stay loaded. Absent without `signals`. A system that has only the
+ * signals of C answers IPC_UNSUPPORTED where it cannot do more.
  *
  * Sources: POSIX.1-2017 XSH 2.4, sigaction(), kill(), sigqueue(); signal(7); ISO C11 7.14.
  */
@@ -26,7 +27,7 @@ enum {
 /* Actions of ipc_signal_set_handler. */
 enum { IPC_SIGNAL_DEFAULT = 1, IPC_SIGNAL_IGNORE = 2, IPC_SIGNAL_HOOK = 3 };
 
-/* Flags of ipc_signal_set_handler, for IPC_SIGNAL_HOOK. */
+/* Flags of ipc_signal_set_handler, for IPC_SIGNAL_HOOK alone but one. */
 enum {
   IPC_SIGNAL_RESTART = 1,       /* system calls that it interrupts go on */
   IPC_SIGNAL_RESET = 2,         /* the first delivery sets the signal back to its default */
@@ -71,8 +72,10 @@ ipc_status ipc_signal_name(int32_t signal, void *out_name, size_t name_max, size
 ipc_status ipc_signal_describe(int32_t signal, uint32_t *out_traits);
 
 /* ipc_signal_set_handler says what |signal| does to this process from now on; |hook| and |context| are for
- * IPC_SIGNAL_HOOK. The hook runs with the signals of the process blocked as before, and |signal| itself unless
- * IPC_SIGNAL_NESTED. On another status than IPC_OK nothing has changed.
+ * IPC_SIGNAL_HOOK, as the flags are, and mean nothing otherwise. The hook runs in whatever thread the system chooses
+ * among those that do not block |signal|, with the signals of that thread blocked as before, and |signal| itself unless
+ * IPC_SIGNAL_NESTED. A hook that another thread has begun to run before the call returns is not waited for: what
+ * |context| points to must outlive it. On another status than IPC_OK nothing has changed.
  *
  *   IPC_OK
  *   IPC_UNSUPPORTED        KILL and STOP, which cannot be handled; a flag that the system does not know
@@ -96,15 +99,17 @@ ipc_status ipc_signal_send(int32_t signal, uint64_t pid);
  * process of the system, or of one's own group without saying its number, is never meant. IPC_OK if one got it. */
 ipc_status ipc_signal_send_group(int32_t signal, uint64_t group);
 
-/* ipc_signal_queue sends a real-time |signal| with |value|. Equal ones are delivered in the order sent, lower numbers
- * before higher ones. IPC_UNSUPPORTED where the system has none; IPC_INVALID_ARGUMENT also for a signal that is not
- * IPC_SIGNAL_QUEUED; IPC_OUT_OF_RESOURCES: too many are queued; the others of ipc_signal_send. */
+/* ipc_signal_queue sends a real-time |signal| with |value|. The system delivers equal ones in the order sent, and lower
+ * numbers before higher ones. A watcher hands them out so if one thread of the process lets them in; several threads
+ * handle several at once. A hook is interrupted by the next signal unless that is its own. IPC_UNSUPPORTED where the
+ * system has none; IPC_INVALID_ARGUMENT also for a signal that is not IPC_SIGNAL_QUEUED; IPC_OUT_OF_RESOURCES: too many
+ * are queued; the others of ipc_signal_send. */
 ipc_status ipc_signal_queue(int32_t signal, uint64_t pid, int32_t value);
 
 /* ipc_signal_watch routes |num_signals| (1 to 64) signals to a watcher, whatever they did before, until it is closed:
- * then they do that again. Threads need not block them. Several watchers of one signal each get it. Each real-time
+ * then they do that again. Some thread must not block them. Several watchers of one signal each get it. Each real-time
  * signal comes once for each sending; standard ones may fall together while they wait. System calls of other threads
- * that they interrupt go on.
+ * that they interrupt go on. In a child of fork(2) the signals do what they did before they were watched.
  *
  *   IPC_OK
  *   IPC_UNSUPPORTED        one of them cannot be handled
