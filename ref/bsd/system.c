@@ -39,6 +39,41 @@ int ipc_system_connect(int fd, const struct sockaddr *address, socklen_t address
   return ipc_bsd_set_nonblocking(fd, false) ? 0 : errno;
 }
 
+/* So there is nothing to wait for, and no mode to change. */
+int ipc_system_connect_now(int fd, const struct sockaddr *address, socklen_t address_len) {
+  ipc_deadline none = {.timeout_ms = -1};
+  return ipc_system_connect(fd, address, address_len, &none);
+}
+
+int ipc_system_connect_for(int fd, const struct sockaddr *address, socklen_t address_len, int64_t timeout_ms) {
+  (void)timeout_ms;
+  return ipc_system_connect_now(fd, address, address_len);
+}
+
+int ipc_system_autobind(int fd) {
+  (void)fd;
+  return EOPNOTSUPP;
+}
+
+bool ipc_system_has_input(int fd) {
+  int num_bytes = 0;
+  return ioctl(fd, FIONREAD, &num_bytes) == 0 && num_bytes > 0;
+}
+
+#ifdef POLLRDHUP
+const short ipc_system_poll_end = POLLRDHUP; /* FreeBSD 13.1 */
+#else
+const short ipc_system_poll_end = POLLHUP;
+#endif
+
+#ifdef O_PATH
+const int ipc_system_directory_flags = O_PATH | O_DIRECTORY; /* FreeBSD 13.1 */
+#else
+const int ipc_system_directory_flags = O_RDONLY | O_DIRECTORY;
+#endif
+
+const bool ipc_system_knows_peers = true;
+
 /* ------------------------------------------------------------------------------------------------ waking */
 
 /* A pipe of which neither end waits: however often it is signalled, one byte is enough. */

@@ -38,6 +38,11 @@ const char *const ipc_platform_features[] = {
     "stream.peer_credentials.gid",
     "pipe.inherit",
     "ancillary.descriptors",
+    "local.listen.keep_name",
+    "local.listen.same_user",
+    "stream.half_close",
+    "socket.send.timeout",
+    "socket.receive.timeout",
 #ifndef IPC_WITHOUT_SIGNALS
     "signal.sender",
     "signal.child_stop",

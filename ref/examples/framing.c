@@ -79,12 +79,18 @@ int main(void) {
   ipc_stream *writer;
   ipc_status status = ipc_pipe_create(NULL, &reader, &writer);
   if (status.code != IPC_OK) return fail("ipc_pipe_create", status);
+  ipc_raw raw;
+  status = ipc_stream_raw(writer, &raw);
+  if (status.code != IPC_OK) return fail("ipc_stream_raw", status);
   fflush(stdout);
   pid_t child = fork();
   if (child == 0) {
-    ipc_stream_free(reader);
-    int failed = send_message(writer, "first") || send_message(writer, "") || send_message(writer, "third");
-    ipc_stream_free(writer);
+    /* The handles of a process are its own, so the child makes one of the descriptor that it inherited. */
+    ipc_stream *own;
+    status = ipc_stream_adopt(&raw, &own);
+    if (status.code != IPC_OK) _exit(fail("ipc_stream_adopt", status));
+    int failed = send_message(own, "first") || send_message(own, "") || send_message(own, "third");
+    ipc_stream_free(own);
     _exit(failed);
   }
   ipc_stream_free(writer);

@@ -15,10 +15,9 @@ static int fail(const char *call, ipc_status status) {
   return 1;
 }
 
-/* Becomes sort(1), which reads from |reader|. */
-static void become_sort(ipc_stream *reader) {
-  ipc_raw raw;
-  if (ipc_stream_raw(reader, &raw).code == IPC_OK && dup2((int)raw.value, 0) == 0) {
+/* Becomes sort(1), which reads from |fd|. */
+static void become_sort(int fd) {
+  if (dup2(fd, 0) == 0) {
     /* Both ends are closed on exec, but for the copy that is standard input now. */
     (void)execlp("sort", "sort", (char *)NULL);
   }
@@ -31,8 +30,12 @@ int main(void) {
   ipc_status status = ipc_pipe_create(NULL, &reader, &writer);
   if (status.code != IPC_OK) return fail("ipc_pipe_create", status);
 
+  /* The handles are this process's; what the child inherits is the descriptor. */
+  ipc_raw raw;
+  status = ipc_stream_raw(reader, &raw);
+  if (status.code != IPC_OK) return fail("ipc_stream_raw", status);
   pid_t child = fork();
-  if (child == 0) become_sort(reader);
+  if (child == 0) become_sort((int)raw.value);
   ipc_stream_free(reader); /* the child's end alone is left: if it ends early, a write is IPC_BROKEN_PIPE, no signal */
   int failed = child < 0;
   if (!failed) {

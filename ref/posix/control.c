@@ -5,15 +5,16 @@
  * bytes of any origin and alignment are safe. The macros of <sys/socket.h> serve for arithmetic alone: CMSG_LEN(0) is
  * where the payload begins, CMSG_SPACE(n) is how far the next header is.
  */
+/* clang-format off: it comes first */
 #include "ref/posix/extensions.h"
-
-#include "ref/posix/control.h"
+/* clang-format on */
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ref/common/platform.h"
+#include "ref/posix/control.h"
 #include "ref/posix/descriptor.h"
 
 enum {

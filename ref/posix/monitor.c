@@ -14,6 +14,19 @@ struct ipc_monitor {
   pthread_cond_t condition;
 };
 
+/* macOS has conditions on the time of day alone, and beside them a wait for a span of time. */
+#ifdef __APPLE__
+
+static int condition_init(pthread_cond_t *condition) { return pthread_cond_init(condition, NULL); }
+
+static void condition_wait(ipc_monitor *monitor, int64_t left_ns, int64_t end_ns) {
+  (void)end_ns;
+  struct timespec left = {.tv_sec = (time_t)(left_ns / NS_PER_S), .tv_nsec = (long)(left_ns % NS_PER_S)};
+  (void)pthread_cond_timedwait_relative_np(&monitor->condition, &monitor->mutex, &left);
+}
+
+#else
+
 static int condition_init(pthread_cond_t *condition) {
   pthread_condattr_t attributes;
   int error = pthread_condattr_init(&attributes);
@@ -23,6 +36,14 @@ static int condition_init(pthread_cond_t *condition) {
   (void)pthread_condattr_destroy(&attributes);
   return error;
 }
+
+static void condition_wait(ipc_monitor *monitor, int64_t left_ns, int64_t end_ns) {
+  (void)left_ns;
+  struct timespec end = {.tv_sec = (time_t)(end_ns / NS_PER_S), .tv_nsec = (long)(end_ns % NS_PER_S)};
+  (void)pthread_cond_timedwait(&monitor->condition, &monitor->mutex, &end);
+}
+
+#endif
 
 ipc_monitor *ipc_monitor_new(void) {
   ipc_monitor *monitor = malloc(sizeof *monitor);
@@ -55,8 +76,6 @@ bool ipc_monitor_wait(ipc_monitor *monitor, ipc_deadline *deadline) {
     return true;
   }
   /* Running by now: its end is a time of the same clock. */
-  struct timespec end = {.tv_sec = (time_t)(deadline->end_ns / NS_PER_S),
-                         .tv_nsec = (long)(deadline->end_ns % NS_PER_S)};
-  (void)pthread_cond_timedwait(&monitor->condition, &monitor->mutex, &end);
+  condition_wait(monitor, left_ns, deadline->end_ns);
   return true; /* whether it has passed the next wait will say */
 }

@@ -5,9 +5,9 @@
  * socket's does not depend on the descriptor's own blocking mode, which is never changed. Nothing is allocated on the
  * way.
  */
+/* clang-format off: it comes first */
 #include "ref/posix/extensions.h"
-
-#include "ref/posix/stream.h"
+/* clang-format on */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,7 @@
 #include "ref/posix/descriptor.h"
 #include "ref/posix/gate.h"
 #include "ref/posix/pipe.h"
+#include "ref/posix/stream.h"
 #include "ref/posix/system.h"
 
 enum { VECTOR_MAX = 64 };

@@ -37,7 +37,10 @@ static void move_to(walk *w, int directory) {
 static int begin(walk *w) {
   w->rest = w->text;
   if (w->text[0] != '/') return 0;
-  int root = open("/", ipc_system_directory_flags | O_CLOEXEC);
+  int root;
+  do {
+    root = open("/", ipc_system_directory_flags | O_CLOEXEC);
+  } while (root < 0 && errno == EINTR);
   if (root < 0) return errno;
   move_to(w, root);
   return 0;
@@ -97,7 +100,10 @@ static int step(walk *w) {
   char *end = w->rest + strcspn(w->rest, "/");
   char ended_with = *end;
   *end = '\0';
-  int next = openat(w->directory, w->rest, ipc_system_directory_flags | O_NOFOLLOW | O_CLOEXEC);
+  int next;
+  do {
+    next = openat(w->directory, w->rest, ipc_system_directory_flags | O_NOFOLLOW | O_CLOEXEC);
+  } while (next < 0 && errno == EINTR);
   if (next >= 0) {
     move_to(w, next);
     *end = ended_with;

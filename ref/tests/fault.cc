@@ -26,17 +26,21 @@ namespace fault {
 namespace {
 
 // The functions, a constant each.
-#define FAULT_FUNCTIONS(F)                                                                                             \
-  F(accept)                                                                                                            \
-  F(accept4)                                                                                                           \
-  F(bind)                                                                                                              \
-  F(close)                                                                                                             \
-  F(connect)                                                                                                           \
-  F(eventfd) F(fchmod) F(fchmodat) F(fcntl) F(flock) F(free) F(fstat) F(fstatat) F(getcwd) F(getpeername)              \
-      F(getsockname) F(getsockopt) F(ioctl) F(listen) F(lstat) F(malloc) F(mkfifo) F(open) F(pipe2) F(poll) F(preadv2) \
-          F(pthread_cond_init) F(pthread_create) F(pthread_mutex_init) F(pwritev2) F(read) F(readv) F(realloc) F(recv) \
-              F(recvmsg) F(send) F(sendmsg) F(setsockopt) F(shutdown) F(sigwait) F(socket) F(socketpair) F(stat)       \
-                  F(syscall) F(tee) F(unlink) F(unlinkat) F(writev)
+#define FAULT_FUNCTIONS(F)                                                                                     \
+  F(accept)                                                                                                    \
+  F(accept4)                                                                                                   \
+  F(bind)                                                                                                      \
+  F(close)                                                                                                     \
+  F(connect)                                                                                                   \
+  F(eventfd)                                                                                                   \
+  F(fchmod)                                                                                                    \
+  F(fchmodat)                                                                                                  \
+  F(fcntl) F(flock) F(free) F(fstat) F(fstatat) F(getcwd) F(getpeername) F(getsockname) F(getsockopt) F(ioctl) \
+      F(listen) F(malloc) F(open) F(pipe2) F(poll) F(preadv2) F(pthread_cond_init) F(pthread_create)           \
+          F(pthread_mutex_init) F(pwritev2) F(read) F(readv) F(realloc) F(recv) F(recvmsg) F(send) F(sendmsg)  \
+              F(setsockopt) F(shutdown) F(sigwait) F(kill) F(mkfifoat) F(openat) F(pthread_condattr_init)      \
+                  F(readlinkat) F(recvfrom) F(sendto) F(sigaction) F(sigqueue) F(socket) F(socketpair) F(stat) \
+                      F(syscall) F(tee) F(unlinkat) F(writev)
 
 enum Function {
 #define CONSTANT(name) k_##name,
@@ -108,9 +112,7 @@ std::map<std::string, std::vector<Fault>> all_functions() {
       {"getsockopt", {fails(ENOPROTOOPT), fails(ENOMEM)}},
       {"ioctl", {fails(ENOMEM), fails(ENOTTY)}},
       {"listen", {fails(EADDRINUSE), fails(ENOBUFS)}},
-      {"lstat", with(looks, {fails(ENOENT)})},
       {"malloc", memory},
-      {"mkfifo", {fails(EACCES), fails(ENOSPC), fails(EEXIST), fails(EROFS), fails(ENOMEM)}},
       {"open", with(no_descriptor, {fails(EINTR), fails(EACCES), fails(ENOENT), fails(ENXIO)})},
       {"pipe2", no_descriptor},
       {"poll", {fails(EINTR), fails(ENOMEM)}},
@@ -127,6 +129,15 @@ std::map<std::string, std::vector<Fault>> all_functions() {
       {"send", sends},
       {"sendmsg", sends},
       {"setsockopt", {fails(ENOMEM), fails(ENOBUFS)}},
+      {"kill", {fails(EPERM), fails(ESRCH)}},
+      {"mkfifoat", {fails(EACCES), fails(ENOSPC), fails(EEXIST), fails(EROFS), fails(ENOMEM)}},
+      {"openat", with(no_descriptor, {fails(EINTR), fails(EACCES), fails(ENOENT), fails(ENXIO)})},
+      {"pthread_condattr_init", memory},
+      {"readlinkat", {fails(EACCES), fails(EIO), fails(ENOMEM)}},
+      {"recvfrom", receives},
+      {"sendto", sends},
+      {"sigaction", {}},  // of a signal that there is, it cannot fail
+      {"sigqueue", {fails(EAGAIN), fails(EPERM), fails(ESRCH)}},
       {"shutdown", {fails(ENOTCONN), fails(ENOMEM)}},
       {"sigwait", {fails(EINTR)}},
       {"socket", with(no_descriptor, {fails(ENOBUFS), fails(EACCES), fails(EINVAL), lacks(EINVAL)})},
@@ -134,7 +145,6 @@ std::map<std::string, std::vector<Fault>> all_functions() {
       {"stat", with(looks, {fails(ENOENT)})},
       {"syscall", with(no_descriptor, {fails(EINTR), fails(ENOSYS), fails(EPERM), lacks(ENOSYS)})},
       {"tee", {fails(EAGAIN), fails(ENOMEM), fails(EINTR)}},
-      {"unlink", {fails(EACCES), fails(EBUSY), fails(ENOENT)}},
       {"unlinkat", {fails(EACCES), fails(EBUSY), fails(ENOENT)}},
       {"writev", writes},
   };
@@ -155,7 +165,7 @@ const std::map<std::string, std::vector<Fault>> &functions() {
 }
 
 bool may_leave_file(const std::string &function) {
-  return std::set<std::string>{"unlink", "unlinkat", "lstat"}.count(function) != 0;
+  return std::set<std::string>{"unlinkat", "fstatat", "open", "openat", "readlinkat"}.count(function) != 0;
 }
 
 void start(const World &world, const Point *point) {
@@ -296,9 +306,13 @@ IN_FRONT(char *, getcwd, (char *out, size_t max), nullptr, out, max)
 IN_FRONT(int, getpeername, (int fd, sockaddr *address, socklen_t *len), -1, fd, address, len)
 IN_FRONT(int, getsockname, (int fd, sockaddr *address, socklen_t *len), -1, fd, address, len)
 IN_FRONT(int, getsockopt, (int fd, int level, int name, void *out, socklen_t *len), -1, fd, level, name, out, len)
+IN_FRONT(int, kill, (pid_t pid, int signal), -1, pid, signal)
+IN_FRONT(int, mkfifoat, (int directory, const char *path, mode_t mode), -1, directory, path, mode)
+IN_FRONT(ssize_t, readlinkat, (int directory, const char *path, char *out, size_t max), -1, directory, path, out, max)
+IN_FRONT(int, sigaction, (int signal, const struct sigaction *wanted, struct sigaction *before), -1, signal, wanted,
+         before)
+IN_FRONT(int, sigqueue, (pid_t pid, int signal, const union sigval value), -1, pid, signal, value)
 IN_FRONT(int, listen, (int fd, int backlog), -1, fd, backlog)
-IN_FRONT(int, lstat, (const char *path, struct stat *out), -1, path, out)
-IN_FRONT(int, mkfifo, (const char *path, mode_t mode), -1, path, mode)
 IN_FRONT(int, pipe2, (int *out, int flags), -1, out, flags)
 IN_FRONT(int, poll, (pollfd * polled, nfds_t n, int timeout), -1, polled, n, timeout)
 IN_FRONT(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t len), -1, fd, level, name, value,
@@ -308,10 +322,10 @@ IN_FRONT(int, socket, (int family, int type, int protocol), -1, family, type, pr
 IN_FRONT(int, socketpair, (int family, int type, int protocol, int *out), -1, family, type, protocol, out)
 IN_FRONT(int, stat, (const char *path, struct stat *out), -1, path, out)
 IN_FRONT(ssize_t, tee, (int from, int to, size_t len, unsigned flags), -1, from, to, len, flags)
-IN_FRONT(int, unlink, (const char *path), -1, path)
 IN_FRONT(int, unlinkat, (int directory, const char *path, int flags), -1, directory, path, flags)
 
 IN_FRONT_OF_PTHREAD(pthread_cond_init, (pthread_cond_t * out, const pthread_condattr_t *attributes), out, attributes)
+IN_FRONT_OF_PTHREAD(pthread_condattr_init, (pthread_condattr_t * out), out)
 IN_FRONT_OF_PTHREAD(pthread_create,
                     (pthread_t * out, const pthread_attr_t *attributes, void *(*body)(void *), void *argument), out,
                     attributes, body, argument)
@@ -319,10 +333,16 @@ IN_FRONT_OF_PTHREAD(pthread_mutex_init, (pthread_mutex_t * out, const pthread_mu
 IN_FRONT_OF_PTHREAD(sigwait, (const sigset_t *set, int *out), set, out)
 
 IN_FRONT_OF_TRANSFER(read, (int fd, void *data, size_t max), __real_read(fd, data, max != 0), fd, data, max)
-IN_FRONT_OF_TRANSFER(recv, (int fd, void *data, size_t max, int flags), __real_recv(fd, data, max != 0, flags), fd,
-                     data, max, flags)
-IN_FRONT_OF_TRANSFER(send, (int fd, const void *data, size_t len, int flags), __real_send(fd, data, len != 0, flags),
-                     fd, data, len, flags)
+IN_FRONT_OF_TRANSFER(recv, (int fd, void *data, size_t max, int flags),
+                     __real_recv(fd, data, moves_bytes(fd) ? max != 0 : max, flags), fd, data, max, flags)
+IN_FRONT_OF_TRANSFER(recvfrom, (int fd, void *data, size_t max, int flags, sockaddr *from, socklen_t *len),
+                     __real_recvfrom(fd, data, moves_bytes(fd) ? max != 0 : max, flags, from, len), fd, data, max,
+                     flags, from, len)
+IN_FRONT_OF_TRANSFER(sendto, (int fd, const void *data, size_t size, int flags, const sockaddr *to, socklen_t len),
+                     __real_sendto(fd, data, moves_bytes(fd) ? size != 0 : size, flags, to, len), fd, data, size, flags,
+                     to, len)
+IN_FRONT_OF_TRANSFER(send, (int fd, const void *data, size_t len, int flags),
+                     __real_send(fd, data, moves_bytes(fd) ? len != 0 : len, flags), fd, data, len, flags)
 IN_FRONT_OF_TRANSFER(recvmsg, (int fd, msghdr *message, int flags), receive_one_byte(fd, message, flags), fd, message,
                      flags)
 IN_FRONT_OF_TRANSFER(sendmsg, (int fd, const msghdr *message, int flags), send_one_byte(fd, message, flags), fd,
@@ -367,6 +387,15 @@ IN_FRONT_OF_VARIADIC(fcntl, int, int)
 IN_FRONT_OF_VARIADIC(ioctl, int, unsigned long)
 IN_FRONT_OF_VARIADIC(open, const char *, int)
 
+extern "C" int __real_openat(int, const char *, int, ...);
+extern "C" int __wrap_openat(int directory, const char *path, int flags, ...);
+extern "C" int __wrap_openat(int directory, const char *path, int flags, ...) {
+  const Fault *fault = meet(ref_tests::fault::k_openat);
+  if (fault == nullptr) return __real_openat(directory, path, flags);  // nobody makes a file with it
+  errno = fault->error;
+  return -1;
+}
+
 extern "C" long __real_syscall(long, ...);
 extern "C" long __wrap_syscall(long number, ...);
 extern "C" long __wrap_syscall(long number, ...) {
@@ -410,7 +439,7 @@ extern "C" void *__wrap_realloc(void *before, size_t bytes) {
 extern "C" void __real_free(void *);
 extern "C" void __wrap_free(void *);
 extern "C" void __wrap_free(void *memory) {
-  (void)meet(ref_tests::fault::k_free); // it cannot fail: it is counted
+  (void)meet(ref_tests::fault::k_free);  // it cannot fail: it is counted
   if (memory != nullptr && ref_tests::fault::counting) ref_tests::fault::blocks--;
   __real_free(memory);
 }

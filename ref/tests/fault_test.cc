@@ -39,31 +39,46 @@ std::set<std::string> wrapped;
 const std::set<std::string> kNeverFail = {
     "__assert_fail",
     "__errno_location",
+    "__libc_current_sigrtmax",
+    "__libc_current_sigrtmin",
+    "__register_atfork",
     "__stack_chk_fail",
     "clock_gettime",
     "eventfd_write",  // once in the life of a counter
+    "getegid",
+    "geteuid",
     "getpid",
     "memchr",
+    "memcmp",
     "memcpy",
     "memmove",
     "memset",
     "pthread_cancel",
+    "pthread_cond_broadcast",
     "pthread_cond_destroy",
     "pthread_cond_signal",
+    "pthread_cond_timedwait",
     "pthread_cond_wait",
+    "pthread_condattr_destroy",
+    "pthread_condattr_setclock",
     "pthread_join",
     "pthread_mutex_destroy",
     "pthread_mutex_lock",
+    "pthread_mutex_trylock",
     "pthread_mutex_unlock",
+    "pthread_once",
     "pthread_setcancelstate",
     "pthread_setcanceltype",
     "pthread_sigmask",
+    "raise",
+    "sched_yield",
     "sigaddset",
     "sigemptyset",
     "sigfillset",
     "sigismember",
     "sigpending",
     "strchr",
+    "strcspn",
     "strlen",
     "strrchr",
 };
@@ -124,10 +139,14 @@ class Run {
 struct Free {
   void operator()(ipc_listener *handle) const { ipc_listener_free(handle); }
   void operator()(ipc_stream *handle) const { ipc_stream_free(handle); }
+  void operator()(ipc_socket *handle) const { ipc_socket_free(handle); }
+  void operator()(ipc_framed *handle) const { ipc_framed_free(handle); }
   void operator()(ipc_decoder *handle) const { ipc_decoder_free(handle); }
 };
 using Listener = std::unique_ptr<ipc_listener, Free>;
 using Stream = std::unique_ptr<ipc_stream, Free>;
+using Socket = std::unique_ptr<ipc_socket, Free>;
+using Framed = std::unique_ptr<ipc_framed, Free>;
 using Decoder = std::unique_ptr<ipc_decoder, Free>;
 
 // Where a call puts the handle that it makes; |to| has it when the call is over.
@@ -285,6 +304,21 @@ void relative_path(Run &run) {
   close(before);
 }
 
+// A path through a link of this user's own.
+void linked_path(Run &run) {
+  {
+    Pause pause;
+    if (symlink(".", run.file("link").c_str()) != 0) return run.complain("symlink failed");
+  }
+  const std::string path = run.file("link/s");
+  const ipc_name name = path_name(path);
+  Listener listener;
+  OK(kListen, ipc_local_listen(&name, nullptr, out(listener)));
+  listener.reset();
+  Pause pause;
+  unlink(run.file("link").c_str());
+}
+
 // A socket file that nobody listens on any more.
 void reclaim(Run &run) {
   const std::string path = run.file("s");
@@ -436,6 +470,141 @@ void frames(Run &run) {
   if (len != 4096) run.complain("another length came");
 }
 
+const Statuses kSocketOpen = {IPC_OK, IPC_UNSUPPORTED, IPC_OUT_OF_RESOURCES, IPC_INVALID_ARGUMENT, IPC_FAILED};
+const Statuses kSocketConnect = and_those(kConnect, {IPC_ALREADY_CONNECTED, IPC_CLOSED, IPC_CANCELLED});
+const Statuses kSend = {IPC_OK,
+                        IPC_MESSAGE_TOO_LARGE,
+                        IPC_NOT_CONNECTED,
+                        IPC_ALREADY_CONNECTED,
+                        IPC_REFUSED,
+                        IPC_NOT_FOUND,
+                        IPC_PERMISSION_DENIED,
+                        IPC_NO_SUCH_PROCESS,
+                        IPC_BROKEN_PIPE,
+                        IPC_RESET,
+                        IPC_UNENCODABLE,
+                        IPC_WOULD_BLOCK,
+                        IPC_TIMED_OUT,
+                        IPC_CANCELLED,
+                        IPC_CLOSED,
+                        IPC_UNSUPPORTED,
+                        IPC_OUT_OF_RESOURCES,
+                        IPC_INVALID_ARGUMENT,
+                        IPC_FAILED};
+const Statuses kReceive = {
+    IPC_OK,        IPC_END,    IPC_MESSAGE_TRUNCATED, IPC_NOT_CONNECTED,    IPC_RESET, IPC_WOULD_BLOCK, IPC_TIMED_OUT,
+    IPC_CANCELLED, IPC_CLOSED, IPC_OUT_OF_RESOURCES,  IPC_INVALID_ARGUMENT, IPC_FAILED};
+
+// A message from one socket to the other, and nothing behind it.
+void message(Run &run, ipc_socket *from, const ipc_name *to_name, ipc_socket *to) {
+  char data[16] = {};
+  const ipc_const_buffer two[2] = {{"ab", 2}, {"cd", 2}};
+  const ipc_buffer in[2] = {{data, 3}, {data + 3, 3}};
+  for (const size_t buffers : {1, 2}) {
+    ipc_received received{};
+    received.size = sizeof received;
+    if (!OK(kSend, ipc_socket_send(from, two, buffers, to_name, nullptr, 10000))) return;
+    if (!OK(kReceive, ipc_socket_receive(to, 0, in, buffers, &received, nullptr, 10000))) return;
+    if (received.len != 2 * buffers) run.complain("another length came");
+  }
+  ipc_received received{};
+  received.size = sizeof received;
+  EXPECT_ANSWER(IPC_TIMED_OUT, kReceive, ipc_socket_receive(to, 0, in, 1, &received, nullptr, 1));
+}
+
+void datagrams(Run &run) {
+  Socket receiver, sender;
+  const std::string path = run.file("d");
+  const ipc_name name = path_name(path);
+  if (!OK(kListen, ipc_socket_bind(&name, nullptr, out(receiver)))) return;
+  if (!OK(kSocketOpen, ipc_socket_open(IPC_UNIX_DATAGRAM, out(sender)))) return;
+  message(run, sender.get(), &name, receiver.get());
+  if (!run.failed().empty()) return;
+  if (OK(kSocketConnect, ipc_socket_connect(sender.get(), &name, 10000)))
+    message(run, sender.get(), nullptr, receiver.get());
+}
+
+void seqpackets(Run &run) {
+  Listener listener;
+  Socket client, server;
+  const std::string path = run.file("q");
+  const ipc_name name = path_name(path);
+  if (OK(kListen, ipc_unix_listen(&name, IPC_UNIX_SEQPACKET, nullptr, out(listener))) &&
+      OK(kSocketOpen, ipc_socket_open(IPC_UNIX_SEQPACKET, out(client))) &&
+      OK(kSocketConnect, ipc_socket_connect(client.get(), &name, 10000)) &&
+      OK(kAccept, ipc_listener_accept_socket(listener.get(), 10000, out(server)))) {
+    message(run, client.get(), nullptr, server.get());
+  }
+}
+
+void framed(Run &run) {
+  Stream reader, writer;
+  Framed from, to;
+  {
+    Out<Stream> to_reader(reader), to_writer(writer);
+    if (!OK(kPipe, ipc_pipe_create(nullptr, to_reader, to_writer))) return;
+  }
+  const ipc_framing framing = {sizeof framing, IPC_FRAMING_U32, 0, 0, 0, 0, 0, 0, 0, 0};
+  const Statuses open = {IPC_OK, IPC_BUSY, IPC_CLOSED, IPC_INVALID_ARGUMENT, IPC_OUT_OF_RESOURCES};
+  if (!OK(open, ipc_framed_open(writer.get(), &framing, out(from)))) return;
+  (void)writer.release();
+  if (!OK(open, ipc_framed_open(reader.get(), &framing, out(to)))) return;
+  (void)reader.release();
+  const ipc_const_buffer bodies[2] = {{"first", 5}, {"second", 6}};
+  size_t num = 0, len = 0;
+  char body[16];
+  if (!OK(and_those(kWrite, {IPC_MESSAGE_TOO_LARGE, IPC_UNENCODABLE}),
+          ipc_framed_write(from.get(), bodies, 2, 10000, &num)))
+    return;
+  for (const ipc_const_buffer &sent : bodies) {
+    const Statuses read = and_those(kRead, {IPC_MESSAGE_TRUNCATED, IPC_MESSAGE_TOO_LARGE, IPC_MALFORMED});
+    if (!OK(read, ipc_framed_read(to.get(), body, sizeof body, 10000, &len))) return;
+    if (len != sent.len || std::memcmp(body, sent.data, len) != 0) run.complain("another body came");
+  }
+}
+
+// A descriptor that goes along.
+void ancillary(Run &run) {
+  Listener listener;
+  Stream server, client;
+  if (!connect_pair(run, run.file("s"), nullptr, listener, server, client)) return;
+  int32_t sent = 0, came = -1;
+  ipc_ancillary with{}, room{};
+  with.size = room.size = sizeof with;
+  with.descriptors = &sent;
+  with.num_descriptors = 1;
+  room.descriptors = &came;
+  room.descriptors_max = 1;
+  size_t len = 0;
+  char byte;
+  const Statuses write = and_those(kWrite, {IPC_PERMISSION_DENIED, IPC_NO_SUCH_PROCESS});
+  if (!OK(write, ipc_stream_write_ancillary(client.get(), "x", 1, &with, 10000, &len))) return;
+  if (!OK(kRead, ipc_stream_read_ancillary(server.get(), &byte, 1, &room, 10000, &len))) return;
+  Pause pause;
+  if (room.num_descriptors != 1) run.complain("no descriptor came");
+  if (room.num_descriptors == 1) close(came);
+}
+
+#ifndef IPC_WITHOUT_SIGNALS
+void signals(Run &run) {
+  ipc_watcher *watcher = nullptr;
+  int32_t number = SIGRTMIN;
+  const Statuses watch = {IPC_OK,    IPC_UNSUPPORTED, IPC_PERMISSION_DENIED, IPC_INVALID_ARGUMENT, IPC_OUT_OF_RESOURCES,
+                          IPC_FAILED};
+  const Statuses queue = {IPC_OK,          IPC_NO_SUCH_PROCESS, IPC_PERMISSION_DENIED, IPC_INVALID_ARGUMENT,
+                          IPC_UNSUPPORTED, IPC_OUT_OF_RESOURCES};
+  if (!OK(watch, ipc_signal_watch(&number, 1, &watcher))) return;
+  ipc_signal_event event{};
+  event.size = sizeof event;
+  if (OK(queue, ipc_signal_send(number, static_cast<uint64_t>(getpid()))) &&
+      OK(queue, ipc_signal_queue(number, static_cast<uint64_t>(getpid()), 7)) &&
+      OK(kRead, ipc_watcher_next(watcher, 10000, &event)) && OK(kRead, ipc_watcher_next(watcher, 10000, &event))) {
+    EXPECT_ANSWER(IPC_TIMED_OUT, kRead, ipc_watcher_next(watcher, 1, &event));
+  }
+  ipc_watcher_free(watcher);
+}
+#endif
+
 struct Scenario {
   const char *name;
   void (*body)(Run &run);
@@ -445,6 +614,7 @@ const Scenario kScenarios[] = {
     {"connect_without_timeout", connect_without_timeout},
     {"names_without_files", names_without_files},
     {"relative_path", relative_path},
+    {"linked_path", linked_path},
     {"reclaim", reclaim},
     {"name_in_use", name_in_use},
     {"split", split},
@@ -453,6 +623,13 @@ const Scenario kScenarios[] = {
     {"adopted_pipe", adopted_pipe},
     {"fifos", fifos},
     {"frames", frames},
+    {"datagrams", datagrams},
+    {"seqpackets", seqpackets},
+    {"framed", framed},
+    {"ancillary", ancillary},
+#ifndef IPC_WITHOUT_SIGNALS
+    {"signals", signals},
+#endif
 };
 
 // --------------------------------------------------------------------------------------------------- the test
@@ -512,7 +689,8 @@ Outcome perform(const Scenario &scenario, const World &world, const Point *point
   outcome.problems = run.problems();
   if (fault::blocks_left() != 0) outcome.problems += std::to_string(fault::blocks_left()) + " blocks of memory left\n";
   if (open_descriptors() != before) outcome.problems += "descriptors left behind, or too many closed\n";
-  if (!entries(directory.path()).empty() && (point == nullptr || !fault::may_leave_file(point->function)))
+  if (!entries(directory.path()).empty() &&
+      (point == nullptr || !outcome.failed.empty() || !fault::may_leave_file(point->function)))
     outcome.problems += "files left behind\n";
   return outcome;
 }
@@ -525,6 +703,7 @@ std::set<std::string> reached;
 TEST_P(FaultTest, EveryCallMayFail) {
   const auto &[world_name, scenario] = GetParam();
   const World &world = kWorlds.at(world_name);
+  (void)perform(scenario, world, nullptr);  // what is done once in the life of a process
   const Outcome whole = perform(scenario, world, nullptr);
   ASSERT_EQ("", whole.problems);
   ASSERT_EQ("", whole.failed) << "without any fault";

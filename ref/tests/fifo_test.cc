@@ -112,7 +112,7 @@ TEST_F(FifoTest, TimeoutsThatRaceWithTheOtherSide) {
   }
   for (const auto end = Clock::now() + kDeadline; num_threads() > threads && Clock::now() < end; sched_yield())
     continue;
-  EXPECT_EQ(threads, num_threads());
+  EXPECT_LE(num_threads(), threads);  // one of an earlier test may have been about to end
 }
 
 TEST_F(FifoTest, ReaderThatWaitsForNothingSeesWriterAndData) {
