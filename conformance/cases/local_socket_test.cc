@@ -269,6 +269,25 @@ CTS_CASE(LocalSocket, ManyConnectionsInTurn) {
   }
 }
 
+CTS_CASE(LocalSocket, ClientsThatLeftAreAcceptedAll) {
+  Listener listener = listen(server(), fresh_name());
+  for (int round = 0; round < 8; round++) {
+    for (int i = 0; i < 4; i++) {
+      Stream visitor = connect(client(), listener);
+      require_ok(visitor.write("visitor " + std::to_string(i)));
+      require_ok(visitor.close());
+    }
+    for (int i = 0; i < 4; i++) {
+      Stream accepted = listener.accept();
+      EXPECT_THAT(accepted.read_to_end(), Ends("visitor " + std::to_string(i)));
+      require_ok(accepted.close());
+    }
+  }
+  Stream staying = connect(client(), listener);
+  require_ok(staying.write("staying"));
+  EXPECT_THAT(listener.accept().read_exact(7), Reads("staying"));
+}
+
 CTS_CASE(LocalSocket, ListenerCloseLeavesAcceptedStreams) {
   Pair pair = connected_pair();
   EXPECT_THAT(pair.listener.close(), IsOk());

@@ -40,10 +40,15 @@ typedef struct ipc_local_listen_options {
  * With IPC_LISTEN_SAME_USER the file has at most the bits 0700 before anybody can connect, and accept takes only
  * connections whose peer, as the system vouches, has the effective user id of the process that listens: others are
  * closed without a word and never come to the program, root included. On names without a file that check stands alone.
- * A system that cannot tell who connects answers IPC_UNSUPPORTED.
+ * `mode` beside it gives the file those of its bits that are within 0700; without `mode` it gets 0700. A system that
+ * cannot tell who connects answers IPC_UNSUPPORTED.
+ *
+ * IPC_LISTEN_KEEP_NAME on a name without a file leaves nothing behind: there is nothing.
  *
  * A path with a symbolic link in it that somebody else could change, who is neither this user nor root, is
- * IPC_PERMISSION_DENIED, here and wherever the library makes or removes a file.
+ * IPC_PERMISSION_DENIED, here and wherever the library makes or removes a file: a link that belongs to somebody else,
+ * or that stands in a directory that belongs to somebody else or that group or others may write to without its sticky
+ * bit.
  *
  * With IPC_LISTEN_RECLAIM a socket file that no process listens on any more is replaced. A live name, and anything
  * that is not a socket, is left exactly as it is; two processes that reclaim one name at once end with one listener.
@@ -109,12 +114,13 @@ ipc_status ipc_listener_raw(ipc_listener *listener, ipc_raw *out_raw);
  * and its file stays. Calls under way end as IPC_CANCELLED first. IPC_OK, IPC_CLOSED, IPC_INVALID_ARGUMENT. */
 ipc_status ipc_listener_release(ipc_listener *listener, ipc_raw *out_raw);
 
-/* ipc_listener_adopt makes a listener of a handle that listens on a local socket (socket activation). On IPC_OK the
+/* ipc_listener_adopt makes a listener of a handle that listens on a local socket, of streams or of seqpackets
+ * (ipc/unix.h; socket activation). On IPC_OK the
  * listener owns it; otherwise it stays the caller's, untouched. Its name is never removed by the library.
  *
  *   IPC_OK
- *   IPC_INVALID_ARGUMENT   a NULL pointer, a kind of another system, no open descriptor, no listening stream socket of
- *                          the local family
+ *   IPC_INVALID_ARGUMENT   a NULL pointer, a kind of another system, no open descriptor, no listening socket of the
+ *                          local family
  *   IPC_OUT_OF_RESOURCES, IPC_FAILED
  */
 ipc_status ipc_listener_adopt(const ipc_raw *raw, ipc_listener **out_listener);

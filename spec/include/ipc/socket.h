@@ -28,10 +28,15 @@ ipc_status ipc_socket_open(uint32_t type, ipc_socket **out_socket);
 ipc_status ipc_socket_bind(const ipc_name *name, const ipc_local_listen_options *options, ipc_socket **out_socket);
 
 /* ipc_socket_connect: a datagram socket sends to |name| from now on where no receiver is given, and receives from there
- * alone; it may be done again. A seqpacket socket connects, waiting at most |timeout_ms| while the backlog is full.
+ * alone; it may be done again. A seqpacket socket connects, waiting at most |timeout_ms| while the backlog is full; who
+ * shares its description sees its blocking mode and its SO_SNDTIMEO change meanwhile.
  *
  *   IPC_OK
  *   IPC_ALREADY_CONNECTED  seqpacket
+ *   IPC_BUSY               seqpacket: another call connects this socket right now
+ *   IPC_WOULD_BLOCK        nonblocking mode, and the backlog is full
+ *   IPC_CANCELLED          closed while it waited
+ *   IPC_CLOSED             closed before
  *   IPC_REFUSED            nobody has the name, or a socket of another type
  *   and every status of ipc_local_connect
  */
@@ -46,11 +51,15 @@ ipc_status ipc_socket_native(ipc_socket *socket, void *out_native, size_t native
  * who receives it, NULL: where the socket is connected. |ancillary| (NULL: nothing) travels beside it. A datagram may
  * be empty; on seqpacket an empty message, which the receiver could not tell from the end, is IPC_UNENCODABLE.
  *
+ * A send waits for the receiver's room. Who waits for readiness instead (nonblocking mode and ipc_socket_raw) learns of
+ * it only on a socket that is connected to the receiver: for any other one the system calls it writable at once.
+ *
  *   IPC_OK
  *   IPC_MESSAGE_TOO_LARGE  longer than the socket's buffer lets through at once
  *   IPC_NOT_CONNECTED      no receiver is given and none is set
  *   IPC_ALREADY_CONNECTED  a receiver is given for a seqpacket connection
- *   IPC_REFUSED            nobody has the receiver's name any more, or it is no socket of this type
+ *   IPC_REFUSED            nobody has the receiver's name any more, or it is no socket of this type. A datagram socket
+ *                          whose connected receiver has closed says so once (Linux), and is not connected any more
  *   IPC_NOT_FOUND, IPC_PERMISSION_DENIED   as ipc_local_connect; also: credentials that this process may not claim
  *   IPC_NO_SUCH_PROCESS    credentials of a process that does not exist
  *   IPC_BROKEN_PIPE        seqpacket: the other end is gone; a direction that was shut down
@@ -84,16 +93,21 @@ typedef struct ipc_received {
 /* ipc_socket_receive takes the next message into |num_buffers| (at most 64) buffers, each filled before the next, and
  * what travels beside it to |ancillary| (NULL: closed and forgotten). An empty message is IPC_OK with length 0.
  *
- * A message that does not fit is IPC_MESSAGE_TRUNCATED. Without flags its front has been delivered and the rest is
- * lost. With IPC_RECEIVE_WHOLE nothing is delivered, |needed| tells the room it takes, and it stays to be received;
- * that costs one more system call. Another process that receives from the same socket may take it in between.
+ * A message that does not fit is IPC_MESSAGE_TRUNCATED. Without flags its front has been delivered; the rest, and what
+ * travelled beside it, is lost: no status but IPC_OK leaves descriptors in |ancillary|. With IPC_RECEIVE_WHOLE nothing
+ * is delivered, |needed| tells the room it takes, and it stays to be received; that costs one more system call. Another
+ * process that receives from the same socket may take it in between.
+ *
+ * An empty seqpacket message of another program is IPC_OK with length 0 while the other end is there or more follows,
+ * and is taken for the end behind which nothing comes.
  *
  *   IPC_OK
  *   IPC_END                seqpacket: the other end is gone, or has shut down its direction, and every message has been
  *                          received; a direction that was shut down here
  *   IPC_MESSAGE_TRUNCATED
  *   IPC_NOT_CONNECTED      seqpacket without a connection
- *   IPC_RESET              seqpacket: the other end left with messages of ours unread (Linux says it once)
+ *   IPC_RESET              seqpacket: the other end left with messages of ours unread (Linux says it once, before the
+ *                          messages that are still there)
  *   IPC_WOULD_BLOCK        nonblocking mode, and no message
  *   IPC_TIMED_OUT, IPC_CANCELLED, IPC_CLOSED, IPC_OUT_OF_RESOURCES, IPC_INVALID_ARGUMENT, IPC_FAILED
  */

@@ -40,7 +40,8 @@ ipc_status ipc_listener_accept_socket(ipc_listener *listener, int64_t timeout_ms
 /* ipc_stream_shutdown ends |directions| (IPC_SHUTDOWN_*) of the connection, for every handle and process that shares
  * it. After IPC_SHUTDOWN_WRITE the other end reads what was written, then the end, and can go on writing; writes here
  * are IPC_BROKEN_PIPE. After IPC_SHUTDOWN_READ reads here give what has come already, then IPC_END, and writes of the
- * other end are IPC_BROKEN_PIPE. Calls under way notice it. Doing it again is IPC_OK.
+ * other end are IPC_BROKEN_PIPE. Calls under way notice it; a write that waits for room, when both directions are
+ * ended, and else as soon as there is room: before that poll(2) says nothing of it on Linux. Doing it again is IPC_OK.
  *
  *   IPC_OK
  *   IPC_NOT_CONNECTED      the other end is gone, on systems that mind (macOS, FreeBSD)
