@@ -21,7 +21,6 @@
 #include "ref/common/platform.h"
 #include "ref/posix/address.h"
 #include "ref/posix/descriptor.h"
-#include "ref/posix/gate.h"
 #include "ref/posix/stream.h"
 #include "ref/posix/system.h"
 
@@ -132,16 +131,25 @@ static int accept_if_ready(ipc_listener *listener) {
   return fd;
 }
 
+ipc_gate *ipc_listener_gate(ipc_listener *listener) { return &listener->gate; }
+
+int ipc_listener_descriptor(const ipc_listener *listener) { return listener->fd; }
+
+ipc_status ipc_listener_attempt(ipc_listener *listener, int *out_fd) {
+  *out_fd = listener->adopted ? accept_if_ready(listener) : ipc_system_accept(listener->fd);
+  if (*out_fd >= 0) return ipc_status_of(IPC_OK);
+  /* The arguments are ours: EINVAL means that somebody who shares the socket has shut it down. */
+  if (errno == EINVAL) return (ipc_status){IPC_FAILED, EINVAL};
+  return ipc_platform_status((uint32_t)errno);
+}
+
 /* Waits for a connection and takes it. */
 static ipc_status take_connection(ipc_listener *listener, int64_t timeout_ms, int *out_fd) {
   bool nonblocking = atomic_load_explicit(&listener->gate.nonblocking, memory_order_relaxed);
   ipc_deadline deadline = {.timeout_ms = timeout_ms};
   for (;;) {
-    *out_fd = listener->adopted ? accept_if_ready(listener) : ipc_system_accept(listener->fd);
-    if (*out_fd >= 0) return ipc_status_of(IPC_OK);
-    /* The arguments are ours: EINVAL means that somebody who shares the socket has shut it down. */
-    if (errno == EINVAL) return (ipc_status){IPC_FAILED, EINVAL};
-    if ((errno != EAGAIN && errno != EWOULDBLOCK) || nonblocking) return ipc_platform_status((uint32_t)errno);
+    ipc_status status = ipc_listener_attempt(listener, out_fd);
+    if (status.code != IPC_WOULD_BLOCK || nonblocking) return status;
     int32_t code = ipc_gate_wait(&listener->gate, listener->fd, POLLIN, &deadline);
     if (code != IPC_OK) return ipc_status_of(code);
   }

@@ -20,11 +20,8 @@
 
 #include "ref/common/platform.h"
 #include "ref/posix/descriptor.h"
-#include "ref/posix/gate.h"
 #include "ref/posix/pipe.h"
 #include "ref/posix/system.h"
-
-enum { VECTOR_MAX = 64 };
 
 struct ipc_stream {
   ipc_gate gate;
@@ -219,24 +216,40 @@ const ipc_transport ipc_transport_socket = {
     .peer_credentials = ipc_system_peer_credentials,
 };
 
-/* Decides, after an attempt failed with |error|, whether another one makes sense: IPC_OK, perhaps after a wait. */
-static ipc_status before_retry(transfer *t, int error, short events) {
-  if (error == EINTR) return ipc_status_of(IPC_OK);
-  if (error != EAGAIN && error != EWOULDBLOCK) return ipc_platform_status((uint32_t)error);
-  if (t->nonblocking) return ipc_platform_status((uint32_t)error);
-  return ipc_status_of(ipc_gate_wait(&t->stream->gate, t->stream->channel->fd, events, &t->deadline));
-}
-
-static ipc_status read_transfer(transfer *t, size_t *out_len) {
-  ipc_channel *channel = t->stream->channel;
+/* One attempt, which counts what it moved; a signal that interrupted it had no part in the outcome. */
+static ipc_status read_attempt(ipc_channel *channel, struct iovec *buffers, size_t num_buffers, size_t *out_len) {
   for (;;) {
-    ssize_t n = channel->transport->read(channel, t->buffers, t->num_buffers);
+    ssize_t n = channel->transport->read(channel, buffers, num_buffers);
     if (n >= 0) {
       *out_len = (size_t)n;
       return ipc_status_of(n > 0 ? IPC_OK : IPC_END);
     }
-    ipc_status status = before_retry(t, errno, POLLIN);
-    if (status.code != IPC_OK) return status;
+    if (errno != EINTR) return ipc_platform_status((uint32_t)errno);
+  }
+}
+
+static ipc_status write_attempt(ipc_channel *channel, struct iovec *buffers, size_t num_buffers, size_t *out_len) {
+  for (;;) {
+    ssize_t n = channel->transport->write(channel, buffers, num_buffers);
+    if (n > 0) {
+      *out_len = (size_t)n;
+      return ipc_status_of(IPC_OK);
+    }
+    if (n == 0) return ipc_status_of(IPC_WOULD_BLOCK);
+    if (errno != EINTR) return ipc_platform_status((uint32_t)errno);
+  }
+}
+
+static int32_t wait_ready(transfer *t, short events) {
+  return ipc_gate_wait(&t->stream->gate, t->stream->channel->fd, events, &t->deadline);
+}
+
+static ipc_status read_transfer(transfer *t, size_t *out_len) {
+  for (;;) {
+    ipc_status status = read_attempt(t->stream->channel, t->buffers, t->num_buffers, out_len);
+    if (status.code != IPC_WOULD_BLOCK || t->nonblocking) return status;
+    int32_t code = wait_ready(t, POLLIN);
+    if (code != IPC_OK) return ipc_status_of(code);
   }
 }
 
@@ -253,17 +266,18 @@ static void advance(transfer *t, size_t len) {
 }
 
 static ipc_status write_transfer(transfer *t, size_t *out_len) {
-  ipc_channel *channel = t->stream->channel;
   for (;;) {
-    ssize_t n = channel->transport->write(channel, t->buffers, t->num_buffers);
-    int error = n < 0 ? errno : EAGAIN; /* after a part the next attempt would find no room */
-    if (n > 0) {
-      *out_len += (size_t)n;
-      advance(t, (size_t)n);
-      if (t->num_buffers == 0 || t->nonblocking) return ipc_status_of(IPC_OK);
+    size_t len = 0;
+    ipc_status status = write_attempt(t->stream->channel, t->buffers, t->num_buffers, &len);
+    if (status.code == IPC_OK) {
+      *out_len += len;
+      advance(t, len);
+      if (t->num_buffers == 0 || t->nonblocking) return status;
+    } else if (status.code != IPC_WOULD_BLOCK || t->nonblocking) {
+      return status;
     }
-    ipc_status status = before_retry(t, error, POLLOUT);
-    if (status.code != IPC_OK) return status;
+    int32_t code = wait_ready(t, POLLOUT); /* also after a part: the next attempt would find no room */
+    if (code != IPC_OK) return ipc_status_of(code);
   }
 }
 
@@ -280,15 +294,6 @@ static ipc_status run_transfer(transfer *t, uint32_t direction, size_t *out_len)
   }
   ipc_gate_leave(&stream->gate);
   return status;
-}
-
-/* Copies one buffer to the end of |t|'s array; empty ones are left out. False if it is none, or the sum too large. */
-static bool append_buffer(transfer *t, size_t *total, void *data, size_t len) {
-  if (len == 0) return true;
-  if (data == NULL || len > (size_t)SSIZE_MAX - *total) return false;
-  *total += len;
-  t->buffers[t->num_buffers++] = (struct iovec){data, len};
-  return true;
 }
 
 ipc_status ipc_stream_read(ipc_stream *stream, void *out_data, size_t data_max, int64_t timeout_ms, size_t *out_len) {
@@ -324,18 +329,45 @@ ipc_status ipc_stream_write(ipc_stream *stream, const void *data, size_t data_le
   return run_transfer(&t, DIRECTION_WRITE, out_len);
 }
 
+/* What is left of one buffer behind |*offset| bytes, added to |out|. */
+static bool add_rest(void *data, size_t len, size_t *offset, size_t *total, struct iovec *out, size_t *out_num) {
+  if (len == 0) return true;
+  if (data == NULL || len > (size_t)SSIZE_MAX - *total) return false;
+  *total += len;
+  size_t skipped = *offset < len ? *offset : len;
+  *offset -= skipped;
+  if (skipped < len) out[(*out_num)++] = (struct iovec){(unsigned char *)data + skipped, len - skipped};
+  return true;
+}
+
+bool ipc_stream_room(const ipc_buffer *buffers, size_t num, size_t offset, struct iovec *out, size_t *out_num) {
+  size_t total = 0;
+  *out_num = 0;
+  if ((buffers == NULL && num != 0) || num > VECTOR_MAX) return false;
+  for (size_t i = 0; i < num; i++) {
+    if (!add_rest(buffers[i].data, buffers[i].len, &offset, &total, out, out_num)) return false;
+  }
+  return true;
+}
+
+bool ipc_stream_bytes(const ipc_const_buffer *buffers, size_t num, size_t offset, struct iovec *out, size_t *out_num) {
+  size_t total = 0;
+  *out_num = 0;
+  if ((buffers == NULL && num != 0) || num > VECTOR_MAX) return false;
+  for (size_t i = 0; i < num; i++) {
+    if (!add_rest(without_const(buffers[i].data), buffers[i].len, &offset, &total, out, out_num)) return false;
+  }
+  return true;
+}
+
 ipc_status ipc_stream_read_vectored(ipc_stream *stream, const ipc_buffer *buffers, size_t num_buffers,
                                     int64_t timeout_ms, size_t *out_len) {
   if (out_len != NULL) *out_len = 0;
-  if (stream == NULL || (buffers == NULL && num_buffers != 0) || num_buffers > VECTOR_MAX || out_len == NULL ||
-      timeout_ms < IPC_NO_TIMEOUT) {
-    return ipc_status_of(IPC_INVALID_ARGUMENT);
-  }
   struct iovec copy[VECTOR_MAX];
   transfer t = {.stream = stream, .buffers = copy, .deadline = {.timeout_ms = timeout_ms}};
-  size_t total = 0;
-  for (size_t i = 0; i < num_buffers; i++) {
-    if (!append_buffer(&t, &total, buffers[i].data, buffers[i].len)) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (stream == NULL || out_len == NULL || timeout_ms < IPC_NO_TIMEOUT ||
+      !ipc_stream_room(buffers, num_buffers, 0, copy, &t.num_buffers)) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
   }
   return run_transfer(&t, DIRECTION_READ, out_len);
 }
@@ -343,18 +375,28 @@ ipc_status ipc_stream_read_vectored(ipc_stream *stream, const ipc_buffer *buffer
 ipc_status ipc_stream_write_vectored(ipc_stream *stream, const ipc_const_buffer *buffers, size_t num_buffers,
                                      int64_t timeout_ms, size_t *out_len) {
   if (out_len != NULL) *out_len = 0;
-  if (stream == NULL || (buffers == NULL && num_buffers != 0) || num_buffers > VECTOR_MAX || out_len == NULL ||
-      timeout_ms < IPC_NO_TIMEOUT) {
-    return ipc_status_of(IPC_INVALID_ARGUMENT);
-  }
   struct iovec copy[VECTOR_MAX];
   transfer t = {.stream = stream, .buffers = copy, .deadline = {.timeout_ms = timeout_ms}};
-  size_t total = 0;
-  for (size_t i = 0; i < num_buffers; i++) {
-    void *data = without_const(buffers[i].data);
-    if (!append_buffer(&t, &total, data, buffers[i].len)) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (stream == NULL || out_len == NULL || timeout_ms < IPC_NO_TIMEOUT ||
+      !ipc_stream_bytes(buffers, num_buffers, 0, copy, &t.num_buffers)) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
   }
   return run_transfer(&t, DIRECTION_WRITE, out_len);
+}
+
+/* ------------------------------------------------------------------------------------------------ loops */
+
+ipc_gate *ipc_stream_gate(ipc_stream *stream) { return &stream->gate; }
+
+bool ipc_stream_has(const ipc_stream *stream, uint32_t direction) { return (stream->directions & direction) != 0; }
+
+int ipc_stream_descriptor(const ipc_stream *stream) { return stream->channel->fd; }
+
+ipc_status ipc_stream_attempt(ipc_stream *stream, uint32_t direction, struct iovec *buffers, size_t num_buffers,
+                              size_t *out_len) {
+  *out_len = 0;
+  return direction == DIRECTION_READ ? read_attempt(stream->channel, buffers, num_buffers, out_len)
+                                     : write_attempt(stream->channel, buffers, num_buffers, out_len);
 }
 
 /* ------------------------------------------------------------------------------------------------- rest */
