@@ -54,6 +54,15 @@ static const ipc_table ipc_ref_table = {
     .fifo_create = ipc_fifo_create,
     .fifo_open = ipc_fifo_open,
     .fifo_remove = ipc_fifo_remove,
+#ifndef IPC_WITHOUT_ASYNC
+    .loop_open = ipc_loop_open,
+    .loop_submit = ipc_loop_submit,
+    .loop_cancel = ipc_loop_cancel,
+    .loop_wait = ipc_loop_wait,
+    .loop_wake = ipc_loop_wake,
+    .loop_close = ipc_loop_close,
+    .loop_free = ipc_loop_free,
+#endif
 };
 
 const ipc_table *ipc_get_table(uint32_t abi_major) { return abi_major == IPC_ABI_MAJOR ? &ipc_ref_table : NULL; }

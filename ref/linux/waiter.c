@@ -3,9 +3,9 @@
  * To open one end of a FIFO the kernel waits for the other, and only a signal handler ends that wait: no descriptor
  * exists yet to poll, and no event tells of a reader that itself still waits in open (inotify speaks when an open has
  * ended). An own opening of the other end would end it, and that of every other process that waits there too. A
- * connect(2) to a listener whose backlog is full waits in the kernel as well; without waiting it is EAGAIN, and no event
- * tells when there is room. So a thread waits in this one's stead and is cancelled when time is up; the C library does
- * that with a signal that it keeps for itself, so no disposition of the program changes.
+ * connect(2) to a listener whose backlog is full waits in the kernel as well; without waiting it is EAGAIN, and no
+ * event tells when there is room. So a thread waits in this one's stead and is cancelled when time is up; the C library
+ * does that with a signal that it keeps for itself, so no disposition of the program changes.
  *
  * A cancel may come when the call has just succeeded and nobody knows the descriptor yet. Therefore the thread has a
  * table of descriptors of its own, with nothing in it but the socket by which it hands over what it got: what is not
@@ -195,16 +195,13 @@ int ipc_waiter_connect(const struct sockaddr *address, socklen_t address_len, ip
 
 int ipc_waiter_descriptor(const ipc_waiter *waiter) { return waiter->result; }
 
-/* Once the outcome has arrived the thread has nothing left to do: it is joined without a wait worth the name. */
-int ipc_waiter_take(ipc_waiter *waiter, int *out_fd) {
+bool ipc_waiter_has_ended(const ipc_waiter *waiter) {
   struct pollfd polled = {.fd = waiter->result, .events = POLLIN};
-  if (poll(&polled, 1, 0) <= 0) return EAGAIN;
-  (void)pthread_join(waiter->thread, NULL);
-  int error = take_over(waiter->result, out_fd);
-  dispose(waiter);
-  return error == EAGAIN ? ECANCELED : error;
+  return poll(&polled, 1, 0) > 0;
 }
 
+/* A thread that has handed over what it got cannot be cancelled any more, and is joined without a wait worth the name.
+ */
 int ipc_waiter_end(ipc_waiter *waiter, int *out_fd) {
   (void)pthread_cancel(waiter->thread);
   (void)pthread_join(waiter->thread, NULL);

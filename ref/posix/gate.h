@@ -8,8 +8,8 @@
  * The wake descriptor is made by the first call that has to wait, not with the handle: most handles never need one,
  * and a handle costs one descriptor. When the process has none left to give, waiting goes on without, in slices.
  *
- * Who has calls inside that no thread waits for (loop.c) attaches himself to the gate. Shutting takes each attachment off
- * and calls it, and the attached makes his calls leave. So a close depends on nobody running a loop.
+ * Who has calls inside that no thread waits for (loop.c) attaches himself to the gate. Shutting takes each attachment
+ * off and calls it, and the attached makes his calls leave. So a close depends on nobody running a loop.
  */
 #ifndef REF_POSIX_GATE_H
 #define REF_POSIX_GATE_H

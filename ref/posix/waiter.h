@@ -9,6 +9,7 @@
 #ifndef REF_POSIX_WAITER_H
 #define REF_POSIX_WAITER_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #ifdef __cplusplus
@@ -17,20 +18,19 @@ extern "C" {
 
 typedef struct ipc_waiter ipc_waiter;
 
-/* ipc_waiter_open starts an open(2) of |path| with |flags|; ipc_waiter_connect connects a new stream socket of the local
- * family to |address|. What they are given is copied. errno, EOPNOTSUPP if the system has no waiters. */
+/* ipc_waiter_open starts an open(2) of |path| with |flags|; ipc_waiter_connect connects a new stream socket of the
+ * local family to |address|. What they are given is copied. errno, EOPNOTSUPP if the system has no waiters. */
 int ipc_waiter_open(const char *path, int flags, ipc_waiter **out_waiter);
 int ipc_waiter_connect(const struct sockaddr *address, socklen_t address_len, ipc_waiter **out_waiter);
 
 /* ipc_waiter_descriptor becomes readable when the call has ended. It is the waiter's. */
 int ipc_waiter_descriptor(const ipc_waiter *waiter);
 
-/* ipc_waiter_take gives the result of a call that has ended, and releases the waiter: errno, 0 with the descriptor,
- * closed on exec, in |*out_fd|. EAGAIN: it has not ended, and the waiter goes on. */
-int ipc_waiter_take(ipc_waiter *waiter, int *out_fd);
+/* ipc_waiter_has_ended tells whether the call has ended. */
+bool ipc_waiter_has_ended(const ipc_waiter *waiter);
 
-/* ipc_waiter_end ends the call if it has not ended, and releases the waiter: the result as above, ECANCELED if there
- * was none. */
+/* ipc_waiter_end ends the call if it has not ended, and releases the waiter: the call's errno, 0 with the descriptor,
+ * closed on exec, in |*out_fd|; ECANCELED if it came to nothing. */
 int ipc_waiter_end(ipc_waiter *waiter, int *out_fd);
 
 #ifdef __cplusplus
