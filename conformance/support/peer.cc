@@ -27,7 +27,7 @@ const std::set<std::string> kStatuses = {
 #undef CTS_STATUS
 };
 
-const std::set<std::string> kControl = {"hello", "configure", "reset", "pending"};
+const std::set<std::string> kControl = {"hello", "configure", "reset", "pending", "cancel"};
 
 /// Parses one line by the rules of peer_protocol.md 1.1, some of which a JSON parser does not know.
 bool ParseLine(const std::string &line, Json *json, std::string *error) {
