@@ -511,7 +511,9 @@ ipc_status ipc_loop_close(ipc_loop *loop) {
     for (loop_link *link = loop->bindings.after, *after; link != &loop->bindings; link = after) {
       loop_binding *binding = binding_by_loop(link);
       after = link->after;
-      /* The handle of one that was taken off is being closed, and drops it. */
+      /* While the binding is attached the descriptor cannot be closed. The handle of one that was taken off is being
+       * closed, and drops it. */
+      (void)set_interest(loop, binding->source, 0);
       if (ipc_gate_detach(binding->gate, &binding->attachment)) drop_binding(loop, binding);
     }
     call_back(loop);
