@@ -107,6 +107,11 @@ static int make_call(const ipc_waiter *waiter, int socket_fd) {
   return syscall(SYS_connect, socket_fd, &waiter->address.any, waiter->address_len) == 0 ? socket_fd : -1;
 }
 
+/* Descriptors of this thread's own table have numbers that mean something else elsewhere: they are made and closed by
+ * the system call itself, so that nothing that keeps account of the process's descriptors is misled. */
+static int own_socket(void) { return (int)syscall(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); }
+static void own_close(int fd) { (void)syscall(SYS_close, fd); }
+
 /* The thread. It may be cancelled at any moment of the system call, and nowhere else. */
 static void *wait_in_call(void *argument) {
   const ipc_waiter *waiter = argument;
@@ -118,7 +123,7 @@ static void *wait_in_call(void *argument) {
   if (error != 0) {
     error = EOPNOTSUPP;
   } else {
-    int socket_fd = waiter->address_len != 0 ? ipc_system_socket(SOCK_STREAM, false) : -1;
+    int socket_fd = waiter->address_len != 0 ? own_socket() : -1;
     if (socket_fd >= 0 || waiter->address_len == 0) {
       (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
       (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &before);
@@ -130,7 +135,7 @@ static void *wait_in_call(void *argument) {
     }
   }
   hand_over(channel, error, fd);
-  if (fd >= 0) (void)close(fd); /* only this thread's own */
+  if (fd >= 0) own_close(fd);
   return NULL;
 }
 
