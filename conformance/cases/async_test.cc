@@ -75,10 +75,10 @@ CTS_CASE(Async, CancelAndArrivalMeet) {
 
 CTS_CASE(Async, ReadsUnderWayTakeTheBytesInOrder) {
   Pair pair = connected_pair();
-  Pending first = Begin(pair.reader(), ReadSome(4).in("r1"));
-  Pending second = Begin(pair.reader(), ReadSome(4).in("r2"));
-  Pending third = Begin(pair.reader(), ReadSome(4).in("r3"));
-  Pending last = Begin(pair.reader(), ReadSome(4).in("r4"));
+  Pending first = Begin(pair.reader(), ReadSome(4).in("a"));
+  Pending second = Begin(pair.reader(), ReadSome(4).in("b"));
+  Pending third = Begin(pair.reader(), ReadSome(4).in("c"));
+  Pending last = Begin(pair.reader(), ReadSome(4).in("r"));
   require_ok(pair.writer().write("aaaabbbbcccc"));
   EXPECT_THAT(first.wait(), Reads("aaaa"));
   EXPECT_THAT(second.wait(), Reads("bbbb"));
@@ -90,8 +90,8 @@ CTS_CASE(Async, ReadsUnderWayTakeTheBytesInOrder) {
 
 CTS_CASE(Async, CancelEndsOneOfTwoReads) {
   Pair pair = connected_pair();
-  Pending first = Begin(pair.reader(), ReadSome(16).in("r1"));
-  Pending second = Begin(pair.reader(), ReadSome(16).in("r2"));
+  Pending first = Begin(pair.reader(), ReadSome(16).in("a"));
+  Pending second = Begin(pair.reader(), ReadSome(16).in("b"));
   const bool cancels_first = shape("which") == "first";
   Pending &cancelled = cancels_first ? first : second, &kept = cancels_first ? second : first;
   EXPECT_THAT(Cancel(pair.reader().peer(), cancelled), IsOk());
@@ -103,9 +103,9 @@ CTS_CASE(Async, CancelEndsOneOfTwoReads) {
 
 CTS_CASE(Async, TimeoutEndsOneOfTwoReads) {
   Pair pair = connected_pair();
-  Pending first = Begin(pair.reader(), ReadSome(16).in("r1"));
-  EXPECT_THAT(pair.reader().call(ReadSome(16).timeout_ms(kTimeoutMs).in("r2")), Reads("", "timed_out"));
-  Pending third = Begin(pair.reader(), ReadSome(16).in("r3"));
+  Pending first = Begin(pair.reader(), ReadSome(16).in("a"));
+  EXPECT_THAT(pair.reader().call(ReadSome(16).timeout_ms(kTimeoutMs).in("b")), Reads("", "timed_out"));
+  Pending third = Begin(pair.reader(), ReadSome(16).in("c"));
   require_ok(pair.writer().write("first"));
   EXPECT_THAT(first.wait(), Reads("first"));
   EXPECT_THAT(Cancel(pair.reader().peer(), third), IsOk());
@@ -167,8 +167,8 @@ CTS_CASE(Async, CancelledAcceptLeavesTheNextConnection) {
 
 CTS_CASE(Async, AcceptsUnderWayTakeConnectionsInOrder) {
   Listener listener = listen(server(), fresh_name());
-  Pending first = listener.start_accept("first", "a1"), second = listener.start_accept("second", "a2"),
-          third = listener.start_accept("third", "a3");
+  Pending first = listener.start_accept("first", "a"), second = listener.start_accept("second", "b"),
+          third = listener.start_accept("third", "c");
   first.expect_blocked();
   second.expect_blocked();
   third.expect_blocked();
@@ -217,7 +217,7 @@ CTS_CASE(Async, CancelEndsAWaitingFifoOpen) {
                 StatusIs("would_block"));
   }
   const std::string other = direction == "read" ? "write" : "read";
-  Pending opening = peer().start(op::fifo_open().path(path).direction(direction).as("one").in("o").watch());
+  Pending opening = peer().start(op::fifo_open().path(path).direction(direction).as("one").in("b").watch());
   opening.expect_blocked();
   EXPECT_THAT(peer().call(op::fifo_open().path(path).direction(other).as("other")), IsOk());
   EXPECT_THAT(opening.wait(), IsOk());
@@ -267,17 +267,17 @@ CTS_CASE(Async, CancelBeforeItBegan) {
 }
 
 CTS_CASE(Async, ManyOperationsUnderWay) {
-  constexpr int kStreams = 12;
+  const std::vector<std::string> lanes = {"a", "b", "c", "r", "w", "s"};
   Listener listener = listen(server(), fresh_name());
   std::vector<Pair> pairs;
   std::vector<Pending> readings;
-  for (int i = 0; i < kStreams; i++) pairs.push_back(connected_pair(listener, client()));
-  for (int i = 0; i < kStreams; i++) {
-    readings.push_back(Begin(pairs[i].server, ReadExact(1_KiB).in("r" + std::to_string(i))));
+  for (size_t i = 0; i < lanes.size(); i++) pairs.push_back(connected_pair(listener, client()));
+  for (size_t i = 0; i < lanes.size(); i++) {
+    readings.push_back(Begin(pairs[i].server, ReadExact(1_KiB).in(lanes[i])));
   }
   EXPECT_THAT(Cancel(server(), readings[0]), IsOk());
   EXPECT_THAT(readings[0].wait(), Reads("", "cancelled"));
-  for (int i = kStreams - 1; i > 0; i--) {
+  for (size_t i = lanes.size() - 1; i > 0; i--) {
     Data data = pattern(1_KiB);
     require_ok(pairs[i].client.write(data));
     EXPECT_THAT(readings[i].wait(), Reads(data));
@@ -288,13 +288,13 @@ CTS_CASE(Async, CloseEndsEverythingUnderWay) {
   Pair pair = connected_pair();
   Data data = pattern(kFarBeyondTheBuffer);
   const Stream &closing = pair.writer();
-  Pending first = Begin(closing, ReadSome(16).in("r1"));
-  Pending second = Begin(closing, ReadSome(16).in("r2"));
-  Pending third = Begin(closing, ReadSome(16).in("r3"));
+  Pending first = Begin(closing, ReadSome(16).in("a"));
+  Pending second = Begin(closing, ReadSome(16).in("b"));
+  Pending third = Begin(closing, ReadSome(16).in("c"));
   Pending writing = Begin(closing, op::stream_write().data(data).in("w"));
   EXPECT_THAT(Cancel(closing.peer(), third), IsOk());
   EXPECT_THAT(third.wait(), Reads("", "cancelled"));
-  EXPECT_THAT(closing.call(op::stream_close().in("c")), IsOk());
+  EXPECT_THAT(closing.call(op::stream_close().in("r")), IsOk());
   EXPECT_THAT(first.wait(), Reads("", "cancelled"));
   EXPECT_THAT(second.wait(), Reads("", "cancelled"));
   const Reply reply = writing.wait();
