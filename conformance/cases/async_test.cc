@@ -14,7 +14,7 @@ op::stream_read ReadExact(uint64_t length) { return op::stream_read().until("exa
 
 /// Starts an operation on a stream and waits until it is under way.
 template <typename T>
-Pending Begin(const Stream &stream, T request) {
+Pending Started(const Stream &stream, T request) {
   Pending pending = stream.start(request.watch());
   pending.expect_blocked();
   return pending;
@@ -28,7 +28,7 @@ Reply Cancel(Peer &peer, const Pending &pending) { return peer.call(op::cancel()
 
 CTS_CASE(Async, CancelEndsAWaitingRead) {
   Pair pair = connected_pair();
-  Pending reading = Begin(pair.reader(), ReadSome(16));
+  Pending reading = Started(pair.reader(), ReadSome(16));
   EXPECT_THAT(Cancel(pair.reader().peer(), reading), IsOk());
   EXPECT_THAT(reading.wait(), Reads("", "cancelled"));
   EXPECT_THAT(Cancel(pair.reader().peer(), reading), StatusIs("not_found"));
@@ -38,7 +38,7 @@ CTS_CASE(Async, CancelledReadLosesNoByte) {
   Pair pair = connected_pair();
   Data data = pattern(64_KiB);
   for (int round = 0; round < 3; round++) {
-    Pending reading = Begin(pair.reader(), ReadSome(16));
+    Pending reading = Started(pair.reader(), ReadSome(16));
     EXPECT_THAT(Cancel(pair.reader().peer(), reading), IsOk());
     EXPECT_THAT(reading.wait(), Reads("", "cancelled"));
     EXPECT_THAT(pair.writer().write(data), Accepts(data));
@@ -49,7 +49,7 @@ CTS_CASE(Async, CancelledReadLosesNoByte) {
 CTS_CASE(Async, CancelledReadSaysWhatItTook) {
   Pair pair = connected_pair();
   require_ok(pair.writer().write("taken"));
-  Pending reading = Begin(pair.reader(), ReadExact(64));
+  Pending reading = Started(pair.reader(), ReadExact(64));
   EXPECT_THAT(Cancel(pair.reader().peer(), reading), IsOk());
   EXPECT_THAT(reading.wait(), Reads("taken", "cancelled"));
   require_ok(pair.writer().write("next"));
@@ -59,7 +59,7 @@ CTS_CASE(Async, CancelledReadSaysWhatItTook) {
 CTS_CASE(Async, CancelAndArrivalMeet) {
   Pair pair = connected_pair();
   for (int round = 0; round < 50; round++) {
-    Pending reading = Begin(pair.reader(), ReadSome(16));
+    Pending reading = Started(pair.reader(), ReadSome(16));
     Pending writing = pair.writer().start(op::stream_write().data("x"));
     EXPECT_THAT(Cancel(pair.reader().peer(), reading), StatusIsOneOf({"ok", "not_found"}));
     EXPECT_THAT(writing.wait(), IsOk());
@@ -75,10 +75,10 @@ CTS_CASE(Async, CancelAndArrivalMeet) {
 
 CTS_CASE(Async, ReadsUnderWayTakeTheBytesInOrder) {
   Pair pair = connected_pair();
-  Pending first = Begin(pair.reader(), ReadSome(4).in("a"));
-  Pending second = Begin(pair.reader(), ReadSome(4).in("b"));
-  Pending third = Begin(pair.reader(), ReadSome(4).in("c"));
-  Pending last = Begin(pair.reader(), ReadSome(4).in("r"));
+  Pending first = Started(pair.reader(), ReadSome(4).in("a"));
+  Pending second = Started(pair.reader(), ReadSome(4).in("b"));
+  Pending third = Started(pair.reader(), ReadSome(4).in("c"));
+  Pending last = Started(pair.reader(), ReadSome(4).in("r"));
   require_ok(pair.writer().write("aaaabbbbcccc"));
   EXPECT_THAT(first.wait(), Reads("aaaa"));
   EXPECT_THAT(second.wait(), Reads("bbbb"));
@@ -90,8 +90,8 @@ CTS_CASE(Async, ReadsUnderWayTakeTheBytesInOrder) {
 
 CTS_CASE(Async, CancelEndsOneOfTwoReads) {
   Pair pair = connected_pair();
-  Pending first = Begin(pair.reader(), ReadSome(16).in("a"));
-  Pending second = Begin(pair.reader(), ReadSome(16).in("b"));
+  Pending first = Started(pair.reader(), ReadSome(16).in("a"));
+  Pending second = Started(pair.reader(), ReadSome(16).in("b"));
   const bool cancels_first = shape("which") == "first";
   Pending &cancelled = cancels_first ? first : second, &kept = cancels_first ? second : first;
   EXPECT_THAT(Cancel(pair.reader().peer(), cancelled), IsOk());
@@ -103,9 +103,9 @@ CTS_CASE(Async, CancelEndsOneOfTwoReads) {
 
 CTS_CASE(Async, TimeoutEndsOneOfTwoReads) {
   Pair pair = connected_pair();
-  Pending first = Begin(pair.reader(), ReadSome(16).in("a"));
+  Pending first = Started(pair.reader(), ReadSome(16).in("a"));
   EXPECT_THAT(pair.reader().call(ReadSome(16).timeout_ms(kTimeoutMs).in("b")), Reads("", "timed_out"));
-  Pending third = Begin(pair.reader(), ReadSome(16).in("c"));
+  Pending third = Started(pair.reader(), ReadSome(16).in("c"));
   require_ok(pair.writer().write("first"));
   EXPECT_THAT(first.wait(), Reads("first"));
   EXPECT_THAT(Cancel(pair.reader().peer(), third), IsOk());
@@ -117,7 +117,7 @@ CTS_CASE(Async, TimeoutEndsOneOfTwoReads) {
 CTS_CASE(Async, CancelledWriteSaysWhatWasTaken) {
   Pair pair = connected_pair();
   Data data = pattern(kFarBeyondTheBuffer);
-  Pending writing = Begin(pair.writer(), op::stream_write().data(data));
+  Pending writing = Started(pair.writer(), op::stream_write().data(data));
   EXPECT_THAT(Cancel(pair.writer().peer(), writing), IsOk());
   const Reply reply = writing.wait();
   EXPECT_THAT(reply, StatusIs("cancelled"));
@@ -130,8 +130,8 @@ CTS_CASE(Async, CancelledWriteSaysWhatWasTaken) {
 CTS_CASE(Async, CancelledReadLeavesAWriteAlone) {
   Pair pair = connected_pair();
   Data data = pattern(kFarBeyondTheBuffer);
-  Pending reading = Begin(pair.writer(), ReadSome(16).in("r"));
-  Pending writing = Begin(pair.writer(), op::stream_write().data(data).in("w"));
+  Pending reading = Started(pair.writer(), ReadSome(16).in("r"));
+  Pending writing = Started(pair.writer(), op::stream_write().data(data).in("w"));
   EXPECT_THAT(Cancel(pair.writer().peer(), reading), IsOk());
   EXPECT_THAT(reading.wait(), Reads("", "cancelled"));
   EXPECT_THAT(pair.reader().read_exact(data.length()), Reads(data));
@@ -141,8 +141,8 @@ CTS_CASE(Async, CancelledReadLeavesAWriteAlone) {
 CTS_CASE(Async, CancelledWriteLeavesAReadAlone) {
   Pair pair = connected_pair();
   Data data = pattern(kFarBeyondTheBuffer);
-  Pending reading = Begin(pair.writer(), ReadSome(16).in("r"));
-  Pending writing = Begin(pair.writer(), op::stream_write().data(data).in("w"));
+  Pending reading = Started(pair.writer(), ReadSome(16).in("r"));
+  Pending writing = Started(pair.writer(), op::stream_write().data(data).in("w"));
   EXPECT_THAT(Cancel(pair.writer().peer(), writing), IsOk());
   EXPECT_THAT(writing.wait(), StatusIs("cancelled"));
   reading.expect_blocked();
@@ -236,7 +236,7 @@ CTS_CASE(Async, ResetEndsAWaitingFifoOpen) {
 CTS_CASE(Async, CancelEndsAWaitingPipeRead) {
   require_ok(peer().call(op::pipe_create().read_as("r").write_as("w")));
   Stream reader(&peer(), "r"), writer(&peer(), "w");
-  Pending reading = Begin(reader, ReadSome(16));
+  Pending reading = Started(reader, ReadSome(16));
   EXPECT_THAT(Cancel(peer(), reading), IsOk());
   EXPECT_THAT(reading.wait(), Reads("", "cancelled"));
   require_ok(writer.write("kept"));
@@ -257,7 +257,7 @@ CTS_CASE(Async, CancelAfterTheAnswerIsNotFound) {
 
 CTS_CASE(Async, CancelBeforeItBegan) {
   Pair pair = connected_pair();
-  Pending first = Begin(pair.reader(), ReadSome(16));
+  Pending first = Started(pair.reader(), ReadSome(16));
   Pending queued = pair.reader().start(ReadSome(16));
   EXPECT_THAT(Cancel(pair.reader().peer(), queued), IsOk());
   first.expect_blocked();
@@ -273,7 +273,7 @@ CTS_CASE(Async, ManyOperationsUnderWay) {
   std::vector<Pending> readings;
   for (size_t i = 0; i < lanes.size(); i++) pairs.push_back(connected_pair(listener, client()));
   for (size_t i = 0; i < lanes.size(); i++) {
-    readings.push_back(Begin(pairs[i].server, ReadExact(1_KiB).in(lanes[i])));
+    readings.push_back(Started(pairs[i].server, ReadExact(1_KiB).in(lanes[i])));
   }
   EXPECT_THAT(Cancel(server(), readings[0]), IsOk());
   EXPECT_THAT(readings[0].wait(), Reads("", "cancelled"));
@@ -288,10 +288,10 @@ CTS_CASE(Async, CloseEndsEverythingUnderWay) {
   Pair pair = connected_pair();
   Data data = pattern(kFarBeyondTheBuffer);
   const Stream &closing = pair.writer();
-  Pending first = Begin(closing, ReadSome(16).in("a"));
-  Pending second = Begin(closing, ReadSome(16).in("b"));
-  Pending third = Begin(closing, ReadSome(16).in("c"));
-  Pending writing = Begin(closing, op::stream_write().data(data).in("w"));
+  Pending first = Started(closing, ReadSome(16).in("a"));
+  Pending second = Started(closing, ReadSome(16).in("b"));
+  Pending third = Started(closing, ReadSome(16).in("c"));
+  Pending writing = Started(closing, op::stream_write().data(data).in("w"));
   EXPECT_THAT(Cancel(closing.peer(), third), IsOk());
   EXPECT_THAT(third.wait(), Reads("", "cancelled"));
   EXPECT_THAT(closing.call(op::stream_close().in("r")), IsOk());

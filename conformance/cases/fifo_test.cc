@@ -324,4 +324,15 @@ CTS_CASE(Fifo, StreamIsNotInherited) {
   EXPECT_TRUE(host::IsCloseOnExec(peer().offer().pid, reply.raw().value));
 }
 
+CTS_CASE(Fifo, ChildHoldsNoEnd) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  BothEnds ends = OpenBoth(WRITING, READING, path);
+  Peer &child = spawn(WRITING);
+  require_ok(ends.writer.write("goodbye"));
+  require_ok(ends.writer.close());
+  EXPECT_THAT(ends.reader.read_to_end(), Ends("goodbye"));
+  EXPECT_NE(Beginning(child.offer().pid), "") << "the child has ended: it proves nothing";
+}
+
 }  // namespace cts

@@ -791,6 +791,80 @@ CTS_CASE(Framing, OverlongEscapeIsRead) {
               Decodes({"abc", "d"}));
 }
 
+// ---------------------------------------------------------------------------------------------- a limit that changes
+
+CTS_CASE(Framing, LowerLimitHoldsFromTheNextFrame) {
+  const std::string ten = U32("0123456789"), three = U32("abc"), four = U32("abcd");
+  for (uint64_t piece : {100u, 1u, 15u}) {
+    EXPECT_THAT(peer().call(Decode(ten + three).max(10).max_after(3).piece(piece)), Decodes({"0123456789", "abc"}));
+    EXPECT_THAT(peer().call(Decode(ten + three + four).max(10).max_after(3).piece(piece)),
+                Decodes({"0123456789", "abc"}, "message_too_large"));
+    EXPECT_THAT(peer().call(Decode(ten + ten).max(10).max_after(3).piece(piece)),
+                Decodes({"0123456789"}, "message_too_large"));
+  }
+}
+
+CTS_CASE(Framing, HigherLimitHoldsFromTheNextFrame) {
+  const std::string ten = U32("0123456789"), three = U32("abc"), four = U32("abcd");
+  for (uint64_t piece : {100u, 1u, 9u}) {
+    EXPECT_THAT(peer().call(Decode(three + ten + four).max(3).max_after(10).piece(piece)),
+                Decodes({"abc", "0123456789", "abcd"}));
+    EXPECT_THAT(peer().call(Decode(three + U32("0123456789x")).max(3).max_after(10).piece(piece)),
+                Decodes({"abc"}, "message_too_large"));
+    EXPECT_THAT(peer().call(Decode(four + ten).max(3).max_after(10).piece(piece)), Decodes({}, "message_too_large"));
+  }
+}
+
+CTS_CASE(Framing, LimitAfterIsChecked) {
+  EXPECT_THAT(peer().call(Decode(U32("a") + U32("b")).max_after(kMax31)), Decodes({"a", "b"}));
+  for (uint64_t max : {uint64_t{0}, kMax31 + 1, static_cast<uint64_t>(kMax53)}) {
+    EXPECT_THAT(peer().call(Decode(U32("a")).max_after(max)), StatusIs("invalid_argument")) << max;
+  }
+  EXPECT_THAT(peer().call(Field(1, "").adjustment(10).max_after(10)), Decodes({}));
+  EXPECT_THAT(peer().call(Field(1, "").adjustment(10).max_after(9)), StatusIs("invalid_argument"));
+}
+
+// ----------------------------------------------------------------------------------- bodies that begin where skip says
+
+CTS_CASE(Framing, BodyBeginsAtSkip) {
+  // Offset and field, then digits: a body of 7 bytes behind each skip.
+  const std::string bytes = Hex("ff0007") + "0123456789";
+  for (uint32_t skip = 0; skip <= 6; skip++) {
+    const std::string frame = bytes.substr(0, skip + 7), body = bytes.substr(skip, 7);
+    for (uint64_t cut = 0; cut <= 2 * frame.size(); cut++) {
+      auto request = Field(2, frame + frame).offset(1).skip(skip).body_at_skip(true);
+      ASSERT_THAT(peer().call(request.pieces({cut}).end(true)), Decodes({body, body}, "end")) << skip << " " << cut;
+    }
+  }
+}
+
+CTS_CASE(Framing, BodyAtSkipNeedsFieldAndSkip) {
+  for (uint32_t skip : {0u, 2u, 3u, 8u}) {
+    const uint64_t header = skip > 3 ? skip : 3, whole = skip + 9;
+    const std::string frame = Hex("ff0009") + std::string(20, 'x');
+    for (uint64_t at = 0; at < whole; at++) {
+      Reply reply = peer().call(Field(2, frame.substr(0, at)).offset(1).skip(skip).body_at_skip(true));
+      ASSERT_THAT(reply, Decodes({}));
+      EXPECT_EQ(reply.number("need"), at < header ? header - at : whole - at) << skip << " behind " << at << " bytes";
+    }
+  }
+}
+
+CTS_CASE(Framing, BodyAtSkipContainsItsField) {
+  const auto request = [](uint64_t value, uint32_t skip) {
+    return Field(4, Number(value, 4)).skip(skip).body_at_skip(true);
+  };
+  for (uint32_t skip : {0u, 1u, 3u}) {
+    EXPECT_THAT(peer().call(request(4 - skip, skip)), Decodes({Number(4 - skip, 4).substr(skip)})) << skip;
+    for (uint64_t value = 0; value < 4 - skip; value++) {
+      EXPECT_THAT(peer().call(request(value, skip)), Decodes({}, "malformed")) << skip << " " << value;
+    }
+  }
+  EXPECT_THAT(peer().call(request(0, 4)), Decodes({""}));
+  EXPECT_THAT(peer().call(request(0, 1032)), Decodes({}));
+  for (uint32_t skip : {1033u, 0xffffffffu}) EXPECT_THAT(peer().call(request(0, skip)), StatusIs("invalid_argument"));
+}
+
 // ------------------------------------------------------------------------------------------------------------ vectors
 
 namespace {
@@ -811,6 +885,7 @@ op::framing_decode VectorRequest(const Json &vector) {
   if (codec.contains("skip")) request.skip(codec["skip"].get<uint32_t>());
   if (codec.contains("varint_bytes")) request.varint_bytes(codec["varint_bytes"].get<uint32_t>());
   if (codec.contains("max")) request.max(codec["max"].get<uint64_t>());
+  if (codec.contains("body_at_skip")) request.body_at_skip(codec["body_at_skip"].get<bool>());
   if (codec.contains("overlong")) request.overlong(codec["overlong"].get<std::string>());
   std::string stream;
   std::vector<uint64_t> pieces;
@@ -822,24 +897,35 @@ op::framing_decode VectorRequest(const Json &vector) {
   return request.head(stream).pieces(pieces).end(vector.at("end").get<bool>());
 }
 
+void ExpectVectorHolds(Peer &peer, const Json &vector) {
+  Frames frames;
+  std::string status = "ok";
+  uint64_t need = 0;
+  for (const Json &event : vector.at("events")) {
+    if (event.contains("frame")) frames.push_back(Hex(event["frame"].get<std::string>()));
+    if (event.contains("status")) status = event["status"].get<std::string>();
+    if (event.contains("need")) need = event["need"].get<uint64_t>();
+  }
+  Reply reply = peer.call(VectorRequest(vector));
+  EXPECT_THAT(reply, Decodes(frames, status)) << vector["name"];
+  if (need != 0 && reply.ok()) {
+    EXPECT_EQ(reply.number("need"), need) << vector["name"];
+  }
+}
+
 }  // namespace
 
 CTS_CASE(Framing, EveryVectorHolds) {
   for (const char *line : kVectors) {
     const Json vector = Json::parse(line);
-    Frames frames;
-    std::string status = "ok";
-    uint64_t need = 0;
-    for (const Json &event : vector.at("events")) {
-      if (event.contains("frame")) frames.push_back(Hex(event["frame"].get<std::string>()));
-      if (event.contains("status")) status = event["status"].get<std::string>();
-      if (event.contains("need")) need = event["need"].get<uint64_t>();
-    }
-    Reply reply = peer().call(VectorRequest(vector));
-    EXPECT_THAT(reply, Decodes(frames, status)) << vector["name"];
-    if (need != 0 && reply.ok()) {
-      EXPECT_EQ(reply.number("need"), need) << vector["name"];
-    }
+    if (!vector.at("codec").contains("body_at_skip")) ExpectVectorHolds(peer(), vector);
+  }
+}
+
+CTS_CASE(Framing, EveryVectorOfBodyAtSkipHolds) {
+  for (const char *line : kVectors) {
+    const Json vector = Json::parse(line);
+    if (vector.at("codec").contains("body_at_skip")) ExpectVectorHolds(peer(), vector);
   }
 }
 

@@ -708,6 +708,23 @@ CTS_CASE(LocalSocket, StreamIsNotInherited) {
   EXPECT_TRUE(host::IsCloseOnExec(pair.writer().peer().offer().pid, reply.raw().value));
 }
 
+CTS_CASE(LocalSocket, ChildHasNoListener) {
+  Reply reply = listen(server(), fresh_name("path")).call(op::listener_raw());
+  require_ok(reply);
+  const std::string socket = host::DescriptorOf(server().offer().pid, reply.raw().value);
+  ASSERT_NE(socket, "") << "the server's own descriptor cannot be seen";
+  EXPECT_EQ(host::DescriptorsOf(spawn(server()).offer().pid, socket), std::vector<std::string>());
+}
+
+CTS_CASE(LocalSocket, ChildHoldsNoStreamOpen) {
+  Pair pair = connected_pair();
+  Peer &child = spawn(pair.writer().peer());
+  require_ok(pair.writer().write("goodbye"));
+  require_ok(pair.writer().close());
+  EXPECT_THAT(pair.reader().read_to_end(), Ends("goodbye"));
+  EXPECT_NE(Beginning(child.offer().pid), "") << "the child has ended: it proves nothing";
+}
+
 CTS_CASE(LocalSocket, ServerSeesWhoConnected) {
   Reply reply = connected_pair().server.call(op::stream_peer_credentials());
   ASSERT_THAT(reply, IsOk());

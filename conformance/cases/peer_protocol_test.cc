@@ -2,6 +2,7 @@
 #include <random>
 
 #include "conformance/support/case.h"
+#include "conformance/support/host.h"
 
 namespace cts {
 namespace {
@@ -83,6 +84,19 @@ CTS_CASE(PeerProtocol, ResetClosesEverything) {
   EXPECT_THAT(peer().call(listen_request(name).as(listener.handle())), IsOk());
 }
 
+CTS_CASE(PeerProtocol, ResetClosesWhatCame) {
+  const size_t before = host::NumDescriptors(server().offer().pid);
+  Pair pair = connected_pair();
+  const Reply raw = pair.client.call(op::stream_raw());
+  ASSERT_THAT(raw, IsOk());
+  const std::vector<uint64_t> sent(5, std::stoull(raw.raw().value));
+  require_ok(pair.client.call(op::stream_write_ancillary().data("x").descriptors(sent)));
+  require_ok(pair.server.call(op::stream_read_ancillary().max(1).descriptors_max(5)));
+  EXPECT_GE(host::NumDescriptors(server().offer().pid), before + 5);
+  EXPECT_TRUE(server().Reset());
+  EXPECT_LE(host::NumDescriptors(server().offer().pid), before);
+}
+
 CTS_CASE(PeerProtocol, ResetEndsWhatWaits) {
   Listener listener = listen(peer(), fresh_name("path"));
   Pending accepting = listener.start_accept("s1");
@@ -104,6 +118,58 @@ CTS_CASE(PeerProtocol, EndOfInputEndsThePeer) {
   ASSERT_NE(exit, nullptr) << "it went on";
   EXPECT_FALSE(exit->by_signal) << exit->describe();
   EXPECT_EQ(exit->code, 0) << exit->describe();
+}
+
+CTS_CASE(PeerProtocol, ChildIsAPeerOfItsOwn) {
+  Peer &child = spawn(peer());
+  EXPECT_NE(child.offer().pid, peer().offer().pid);
+  EXPECT_THAT(child.call(op::process_wait().on(child.process_handle())), StatusIs("invalid_argument"));
+  Pending here = peer().start(listen_request(fresh_name("path")).as("same"));
+  Pending there = child.start(listen_request(fresh_name("path")).as("same"));
+  EXPECT_THAT(there.wait(), IsOk());
+  EXPECT_THAT(here.wait(), IsOk());
+}
+
+CTS_CASE(PeerProtocol, WaitTellsHowTheChildEnded) {
+  Peer &child = spawn(peer());
+  Pending waiting = peer().start(op::process_wait().on(child.process_handle()).watch());
+  waiting.expect_blocked();
+  ASSERT_NE(child.End(), nullptr) << "it went on";
+  EXPECT_EQ(require_ok(waiting.wait()).number("code"), 0u);
+  EXPECT_EQ(require_ok(peer().call(op::process_wait().on(child.process_handle()))).number("code"), 0u);
+  Peer &killed = spawn(peer());
+  host::KillProcess(killed.offer().pid);
+  const Reply reply = peer().call(op::process_wait().on(killed.process_handle()));
+  EXPECT_EQ(require_ok(reply).text("signal"), "KILL");
+  EXPECT_FALSE(reply.has("code"));
+}
+
+CTS_CASE(PeerProtocol, ClosingAProcessKillsIt) {
+  Peer &child = spawn(peer());
+  Pending waiting = peer().start(op::process_wait().on(child.process_handle()).in("w").watch());
+  waiting.expect_blocked();
+  EXPECT_THAT(peer().call(op::process_close().on(child.process_handle()).in("c")), IsOk());
+  EXPECT_EQ(Beginning(child.offer().pid), "") << "it lives on";
+  EXPECT_FALSE(IsDescendant(child.offer().pid, peer().offer().pid)) << "it has not been reaped";
+  EXPECT_THAT(waiting.wait(), StatusIs("cancelled"));
+  EXPECT_THAT(peer().call(op::process_close().on(child.process_handle())), StatusIs("invalid_argument"));
+}
+
+CTS_CASE(PeerProtocol, ResetEndsChildren) {
+  Peer &child = spawn(peer());
+  Pending waiting = peer().start(op::process_wait().on(child.process_handle()).watch());
+  waiting.expect_blocked();
+  EXPECT_TRUE(peer().Reset());
+  EXPECT_THAT(waiting.wait(), StatusIs("cancelled"));
+  EXPECT_EQ(Beginning(child.offer().pid), "") << "it lives on";
+}
+
+CTS_CASE(PeerProtocol, ChildEndsWithItsInput) {
+  Peer &child = spawn(peer());
+  Listener listener = listen(child, fresh_name("path"));
+  listener.start_accept("s1").expect_blocked();
+  ASSERT_NE(child.End(), nullptr) << "it went on";
+  EXPECT_EQ(require_ok(peer().call(op::process_wait().on(child.process_handle()))).number("code"), 0u);
 }
 
 }  // namespace cts

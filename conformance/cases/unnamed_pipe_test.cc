@@ -1,4 +1,6 @@
 // Unnamed pipes: spec/unnamed_pipe.md.
+#include <map>
+
 #include "conformance/support/case.h"
 #include "conformance/support/host.h"
 
@@ -51,6 +53,31 @@ bool IsCloseOnExec(const Stream &end) {
   EXPECT_THAT(reply, IsOk());
   EXPECT_EQ(reply.raw().kind, "fd");
   return host::IsCloseOnExec(end.peer().offer().pid, reply.raw().value);
+}
+
+/// The end that `child` inherited from its parent: on Unix it has the same number.
+Stream Inherited(Peer &child, const Stream &end) {
+  const Reply raw = end.call(op::stream_raw());
+  if (!raw.ok()) throw Abort{"failed", raw.role(), raw.describe()};
+  const std::string handle = child.fresh_handle("i");
+  const Reply reply = child.call(op::stream_adopt().raw(raw.raw()).as(handle));
+  if (!reply.ok()) throw Abort{"failed", reply.role(), "descriptor " + raw.raw().value + ": " + reply.describe()};
+  return Stream(&child, handle);
+}
+
+op::pipe_create InheritReader() { return op::pipe_create().inherit_reader(true); }
+op::pipe_create InheritWriter() { return op::pipe_create().inherit_writer(true); }
+
+/// Expects a read in chunks of `kWhole` bytes to hold `records` records of each of two writers, each writer's in order.
+void ExpectRecordsInOrder(const Reply &reply, const Data sent[2], uint64_t records) {
+  uint64_t next[2] = {0, 0};
+  for (uint64_t crc : reply.numbers("chunks")) {
+    const int from = next[0] < records && crc == sent[0].slice_crc32(next[0] * kWhole, kWhole) ? 0 : 1;
+    ASSERT_EQ(crc, sent[from].slice_crc32(next[from] * kWhole, kWhole))
+        << "behind " << next[0] << " and " << next[1] << " records comes one that nobody wrote";
+    next[from]++;
+  }
+  EXPECT_EQ(next[0] + next[1], 2 * records);
 }
 
 int64_t ElapsedMs(int64_t begun_us) { return (NowUs() - begun_us) / 1000; }
@@ -153,14 +180,7 @@ CTS_CASE(UnnamedPipe, SmallWritesAreNotMixed) {
   Reply reply = pipe.reader.call(ReadExact(2 * records * kWhole).chunk(static_cast<uint32_t>(kWhole)));
   ASSERT_THAT(reply, IsOk());
   for (int i = 0; i < 2; i++) EXPECT_THAT(writing[i].wait(), Accepts(sent[i]));
-  uint64_t next[2] = {0, 0};
-  for (uint64_t crc : reply.numbers("chunks")) {
-    const int from = next[0] < records && crc == sent[0].slice_crc32(next[0] * kWhole, kWhole) ? 0 : 1;
-    ASSERT_EQ(crc, sent[from].slice_crc32(next[from] * kWhole, kWhole))
-        << "behind " << next[0] << " and " << next[1] << " records comes one that nobody wrote";
-    next[from]++;
-  }
-  EXPECT_EQ(next[0] + next[1], 2 * records);
+  ExpectRecordsInOrder(reply, sent, records);
 }
 
 // --------------------------------------------------------------------------------------------------- the end
@@ -362,6 +382,252 @@ CTS_CASE(UnnamedPipe, PipesAreNotConnections) {
   }
   require_ok(pipe.writer.write("works"));
   EXPECT_THAT(pipe.reader.read(16), Reads("works"));
+}
+
+// ------------------------------------------------------------------------------------------------- inheritance
+
+CTS_CASE(UnnamedPipe, ParentReadsWhatItsChildWrites) {
+  Pipe pipe = MakePipe(peer(), InheritWriter());
+  Stream writer = Inherited(spawn(peer()), pipe.writer);
+  require_ok(pipe.writer.close());
+  EXPECT_THAT(writer.write("from the child"), Accepts("from the child"));
+  EXPECT_THAT(pipe.reader.read(64), Reads("from the child"));
+  Data data = pattern(kFarBeyondTheCapacity);
+  Pending writing = writer.start(op::stream_write().data(data));
+  EXPECT_THAT(pipe.reader.read_exact(data.length()), Reads(data));
+  EXPECT_THAT(writing.wait(), Accepts(data));
+  require_ok(writer.close());
+  EXPECT_THAT(pipe.reader.read(16), Ends(""));
+}
+
+CTS_CASE(UnnamedPipe, ChildReadsWhatItsParentWrites) {
+  Pipe pipe = MakePipe(peer(), InheritReader());
+  Stream reader = Inherited(spawn(peer()), pipe.reader);
+  require_ok(pipe.reader.close());
+  EXPECT_THAT(pipe.writer.write("from the parent"), Accepts("from the parent"));
+  EXPECT_THAT(reader.read(64), Reads("from the parent"));
+  Data data = pattern(kFarBeyondTheCapacity);
+  Pending reading = reader.start(ReadExact(data.length()));
+  EXPECT_THAT(pipe.writer.write(data), Accepts(data));
+  EXPECT_THAT(reading.wait(), Reads(data));
+  require_ok(pipe.writer.close());
+  EXPECT_THAT(reader.read(16), Ends(""));
+}
+
+CTS_CASE(UnnamedPipe, BytesBeforeTheChildReachIt) {
+  Pipe pipe = MakePipe(peer(), InheritReader());
+  Data data = pattern(4_KiB);
+  require_ok(pipe.writer.write(data));
+  require_ok(pipe.writer.close());
+  Stream reader = Inherited(spawn(peer()), pipe.reader);
+  EXPECT_THAT(reader.read_to_end(), Ends(data));
+}
+
+CTS_CASE(UnnamedPipe, EndsThatWereNotAskedForStayBehind) {
+  const bool reader = shape("end") == "reader", writer = shape("end") == "writer";
+  Pipe pipe = MakePipe(peer(), reader ? InheritReader() : writer ? InheritWriter() : op::pipe_create());
+  Peer &child = spawn(peer());
+  const int64_t parent_pid = peer().offer().pid, child_pid = child.offer().pid;
+  auto check = [&](const Stream &end, bool asked_for) {
+    const Reply reply = end.call(op::stream_raw());
+    require_ok(reply);
+    const std::string what = host::DescriptorOf(parent_pid, reply.raw().value);
+    ASSERT_NE(what, "") << "the parent's own descriptor cannot be seen";
+    const std::vector<std::string> once = {reply.raw().value}, never;
+    EXPECT_EQ(host::DescriptorsOf(child_pid, what), asked_for ? once : never) << what;
+  };
+  check(pipe.reader, reader);
+  check(pipe.writer, writer);
+  int closed = 700;
+  while (host::DescriptorOf(child_pid, std::to_string(closed)) != "") closed++;
+  EXPECT_THAT(child.call(op::stream_adopt().raw(Raw{"fd", std::to_string(closed)}).as("nothing")), Fails());
+}
+
+CTS_CASE(UnnamedPipe, EndWaitsForTheChildsWriter) {
+  Pipe pipe = MakePipe(peer(), InheritWriter());
+  Stream writer = Inherited(spawn(peer()), pipe.writer);
+  Pending reading = pipe.reader.start(ReadSome(16).in("r").watch());
+  require_ok(pipe.writer.close());
+  reading.expect_blocked();
+  require_ok(writer.write("still here"));
+  EXPECT_THAT(reading.wait(), Reads("still here"));
+  reading = pipe.reader.start(ReadSome(16).in("r").watch());
+  reading.expect_blocked();
+  require_ok(writer.close());
+  EXPECT_THAT(reading.wait(), Ends(""));
+}
+
+CTS_CASE(UnnamedPipe, EndComesWhenTheWritingChildEnds) {
+  Pipe pipe = MakePipe(peer(), InheritWriter());
+  Peer &child = spawn(peer());
+  Stream writer = Inherited(child, pipe.writer);
+  require_ok(pipe.writer.close());
+  require_ok(writer.write("last words"));
+  EXPECT_THAT(pipe.reader.read(64), Reads("last words"));
+  Pending reading = pipe.reader.start(ReadSome(16).in("r").watch());
+  reading.expect_blocked();
+  require_ok(peer().call(op::process_close().on(child.process_handle()).in("c")));
+  EXPECT_THAT(reading.wait(), Ends(""));
+}
+
+CTS_CASE(UnnamedPipe, ReaderGetsTheBytesOfTwoWritingProcesses) {
+  constexpr uint64_t records = 512;
+  Pipe pipe = MakePipe(peer(), InheritWriter());
+  const Data sent[2] = {pattern(records * kWhole), pattern(records * kWhole)};
+  Stream writer[2];
+  Pending writing[2];
+  for (Stream &each : writer) each = Inherited(spawn(peer()), pipe.writer);
+  require_ok(pipe.writer.close());
+  // Both fill the pipe before anything is read: then each waits while the other does.
+  for (int i = 0; i < 2; i++)
+    writing[i] = writer[i].start(op::stream_write().data(sent[i]).buffer(static_cast<uint32_t>(kWhole)).watch());
+  for (const Pending &each : writing) each.expect_blocked();
+  Reply reply = pipe.reader.call(ReadExact(2 * records * kWhole).chunk(static_cast<uint32_t>(kWhole)));
+  ASSERT_THAT(reply, IsOk());
+  for (int i = 0; i < 2; i++) EXPECT_THAT(writing[i].wait(), Accepts(sent[i]));
+  ExpectRecordsInOrder(reply, sent, records);
+  require_ok(writer[0].close());
+  require_ok(writer[1].close());
+  EXPECT_THAT(pipe.reader.read(16), Ends(""));
+}
+
+CTS_CASE(UnnamedPipe, ReadersInTwoProcessesShareTheBytes) {
+  constexpr uint64_t records = 256;
+  constexpr uint32_t whole = static_cast<uint32_t>(kWhole);
+  Pipe pipe = MakePipe(peer(), InheritReader());
+  const Data first = pattern(2 * kWhole), rest = pattern(records * kWhole);
+  Stream reader[2];
+  for (Stream &each : reader) each = Inherited(spawn(peer()), pipe.reader);
+  require_ok(pipe.reader.close());
+  // Each has read, by itself, before both read at once: that one of them can, and takes no more than it asked for.
+  require_ok(pipe.writer.write(first));
+  for (int i = 0; i < 2; i++) EXPECT_THAT(reader[i].read_exact(kWhole), Reads(Data(first.slice(i * kWhole, kWhole))));
+  Pending reading[2];
+  for (int i = 0; i < 2; i++)
+    reading[i] = reader[i].start(op::stream_read().until("end").buffer(whole).chunk(whole).watch());
+  for (const Pending &each : reading) each.expect_blocked();
+  EXPECT_THAT(pipe.writer.call(op::stream_write().data(rest).buffer(whole)), Accepts(rest));
+  require_ok(pipe.writer.close());
+  std::map<uint64_t, uint64_t> unread;  // digest of a record -> its number
+  for (uint64_t i = 0; i < records; i++) unread[rest.slice_crc32(i * kWhole, kWhole)] = i;
+  ASSERT_EQ(unread.size(), records) << "two records of the pattern have one digest";
+  for (const Pending &each : reading) {
+    const Reply reply = each.wait();
+    EXPECT_THAT(reply, StatusIs("end"));
+    int64_t before = -1;
+    for (uint64_t crc : reply.numbers("chunks")) {
+      auto record = unread.find(crc);
+      ASSERT_NE(record, unread.end()) << "a record that nobody wrote, or that was read before";
+      EXPECT_GT(static_cast<int64_t>(record->second), before) << "records in another order";
+      before = static_cast<int64_t>(record->second);
+      unread.erase(record);
+    }
+  }
+  EXPECT_EQ(unread.size(), 0u) << "records that nobody read";
+}
+
+CTS_CASE(UnnamedPipe, KilledWriterLeavesWholeRecords) {
+  Pipe pipe = MakePipe(peer(), InheritWriter());
+  Peer &child = spawn(peer());
+  Stream writer = Inherited(child, pipe.writer);
+  require_ok(pipe.writer.close());
+  Data data = pattern(kFarBeyondTheCapacity);
+  writer.start(op::stream_write().data(data).buffer(static_cast<uint32_t>(kWhole)).watch()).expect_blocked();
+  require_ok(peer().call(op::process_close().on(child.process_handle())));
+  Reply reply = pipe.reader.read_to_end();
+  EXPECT_THAT(reply, Ends(data.prefix(reply.length())));
+  EXPECT_GT(reply.length(), 0u);
+  EXPECT_EQ(reply.length() % kWhole, 0u) << "a record was torn";
+}
+
+CTS_CASE(UnnamedPipe, WriteIsBrokenPipeOnceTheReadingChildEnds) {
+  Pipe pipe = MakePipe(peer(), InheritReader());
+  Peer &child = spawn(peer());
+  Stream reader = Inherited(child, pipe.reader);
+  require_ok(pipe.reader.close());
+  EXPECT_THAT(pipe.writer.write("somebody reads"), Accepts("somebody reads"));
+  EXPECT_THAT(reader.read(64), Reads("somebody reads"));
+  require_ok(peer().call(op::process_close().on(child.process_handle())));
+  for (int i = 0; i < 3; i++) {
+    Reply reply = pipe.writer.write("nobody reads");
+    EXPECT_THAT(reply, StatusIs("broken_pipe"));
+    EXPECT_EQ(reply.length(), 0u);
+  }
+}
+
+CTS_CASE(UnnamedPipe, WaitingWriteEndsWhenTheReadingChildEnds) {
+  Pipe pipe = MakePipe(peer(), InheritReader());
+  Peer &child = spawn(peer());
+  Inherited(child, pipe.reader);
+  require_ok(pipe.reader.close());
+  Pending writing = pipe.writer.start(op::stream_write().data(pattern(kFarBeyondTheCapacity)).in("w").watch());
+  writing.expect_blocked();
+  require_ok(peer().call(op::process_close().on(child.process_handle()).in("c")));
+  Reply reply = writing.wait();
+  EXPECT_THAT(reply, StatusIs("broken_pipe"));
+  EXPECT_GT(reply.length(), 0u);
+  EXPECT_LT(reply.length(), kFarBeyondTheCapacity);
+}
+
+CTS_CASE(UnnamedPipe, CapacityIsSharedWithTheChild) {
+  Pipe pipe = MakePipe(peer(), InheritWriter());
+  Pipe theirs{pipe.reader, Inherited(spawn(peer()), pipe.writer)};
+  const Data piece(std::string(kWhole, 'p'));
+  const uint64_t accepted = FillWhole(theirs, kWhole);
+  if (HasFailure()) return;
+  ASSERT_GE(accepted, 4 * kWhole);
+  Reply full = pipe.writer.call(WriteNow(piece));
+  EXPECT_THAT(full, StatusIs("would_block"));
+  EXPECT_EQ(full.length(), 0u);
+  EXPECT_THAT(pipe.reader.read_exact(accepted), Reads(Data(std::string(accepted, 'p'))));
+  EXPECT_THAT(pipe.writer.call(WriteNow(piece)), Accepts(piece));
+  EXPECT_THAT(theirs.writer.call(WriteNow(piece)), Accepts(piece));
+}
+
+CTS_CASE(UnnamedPipe, NonblockingStaysWithTheProcess) {
+  Pipe pipe = MakePipe(peer(), InheritReader());
+  Stream theirs = Inherited(spawn(peer()), pipe.reader);
+  Pending reading = theirs.start(ReadSome(16).watch());
+  reading.expect_blocked();
+  require_ok(pipe.reader.call(op::stream_set_nonblocking().nonblocking(true)));
+  EXPECT_THAT(pipe.reader.read(16), Reads("", "would_block"));
+  for (const char *text : {"first", "second"}) {
+    reading.expect_blocked();
+    require_ok(pipe.writer.write(text));
+    EXPECT_THAT(reading.wait(), Reads(text));
+    reading = theirs.start(ReadSome(16).watch());
+  }
+  require_ok(pipe.writer.write("last"));
+  EXPECT_THAT(reading.wait(), Reads("last"));
+}
+
+CTS_CASE(UnnamedPipe, ChildsCloseLeavesTheParentsEnd) {
+  const bool reader = shape("end") == "reader";
+  Pipe pipe = MakePipe(peer(), reader ? InheritReader() : InheritWriter());
+  Peer &child = spawn(peer());
+  auto works = [&](const char *when) {
+    EXPECT_THAT(pipe.writer.write("works"), Accepts("works")) << when;
+    EXPECT_THAT(pipe.reader.read(16), Reads("works")) << when;
+  };
+  require_ok(Inherited(child, reader ? pipe.reader : pipe.writer).close());
+  works("after the child's close");
+  ASSERT_NE(child.End(), nullptr) << "the child goes on";
+  works("after the child's end");
+}
+
+CTS_CASE(UnnamedPipe, AnswerComesBackThroughASecondPipe) {
+  Pipe request = MakePipe(peer(), InheritReader()), answer = MakePipe(peer(), InheritWriter());
+  Peer &child = spawn(peer());
+  Stream asked = Inherited(child, request.reader), answering = Inherited(child, answer.writer);
+  require_ok(request.reader.close());
+  require_ok(answer.writer.close());
+  require_ok(request.writer.write("how are you?"));
+  require_ok(request.writer.close());
+  EXPECT_THAT(asked.read_to_end(), Ends("how are you?"));
+  require_ok(answering.write("well"));
+  ASSERT_NE(child.End(), nullptr) << "the child goes on";
+  EXPECT_THAT(answer.reader.read_to_end(), Ends("well"));
+  EXPECT_EQ(require_ok(peer().call(op::process_wait().on(child.process_handle()))).number("code"), 0u);
 }
 
 }  // namespace cts

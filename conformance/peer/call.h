@@ -19,6 +19,9 @@ int64_t call_timeout(const cts_call *call);
 /* call_raw reads `raw`. */
 ipc_raw call_raw(const cts_call *call);
 
+/* call_framing reads the codec of a request. False, with the refusal in |*out|, if the ABI has no form for it. */
+bool call_framing(const cts_call *call, ipc_framing *out_framing, cts_outcome *out);
+
 /* call_listen_options reads the options of everything that binds a name: those arguments among reclaim, mode, backlog,
  * keep_name and same_user that the operation has. `ok`, or what is wrong with them. */
 cts_outcome call_listen_options(const cts_call *call, ipc_local_listen_options *out_options);

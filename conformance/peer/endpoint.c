@@ -205,6 +205,13 @@ ipc_status endpoint_set_nonblocking(endpoint *e, bool nonblocking) {
   return status;
 }
 
+void endpoint_follow(endpoint *e, endpoint *from) {
+  pthread_mutex_lock(&from->mutex);
+  e->user_nonblocking = from->user_nonblocking;
+  if (!mode_nonblocking) e->switched = from->switched;
+  pthread_mutex_unlock(&from->mutex);
+}
+
 /* One making of the call: how it is made, and what the switch had done when it began. */
 typedef struct turn {
   bool single;    /* would_block is its answer */
@@ -218,7 +225,8 @@ static ipc_status turn_begin(endpoint *e, const endpoint_request *request, turn 
   pthread_mutex_lock(&e->mutex);
   for (;;) {
     t->single = !request->wait || e->user_nonblocking;
-    t->attempt = e->can_switch && (t->single || (mode_nonblocking && request->timeout_ms < 0));
+    bool kit_waits = mode_nonblocking && request->timeout_ms < 0 && !request->own_wait;
+    t->attempt = e->can_switch && (t->single || kit_waits);
     if (t->attempt || e->num_attempts == 0) break;
     pthread_cond_wait(&e->settled, &e->mutex); /* attempts never wait for long */
   }

@@ -87,6 +87,9 @@ bool endpoint_kit_waits(endpoint *e);
 /* endpoint_set_nonblocking sets the runner's switch. */
 ipc_status endpoint_set_nonblocking(endpoint *e, bool nonblocking);
 
+/* endpoint_follow gives |e|, new and made of |from|, the switch that |from| had: the library takes it along. */
+void endpoint_follow(endpoint *e, endpoint *from);
+
 /* endpoint_is_switched tells whether the library's switch is on, by the runner or for another request's attempt. */
 bool endpoint_is_switched(endpoint *e);
 
@@ -97,6 +100,7 @@ typedef struct endpoint_request {
   int64_t timeout_ms; /* the library's own, or IPC_NO_TIMEOUT */
   ipc_status (*call)(endpoint *e, int64_t timeout_ms, void *context);
   void *context;
+  bool own_wait; /* no readiness of the handle tells when to call again: the library waits in every mode */
   /* Async mode: the call as a submission, size, operation and what that takes; and what its completion says. NULL: the
    * call never waits, and is made as it is. */
   void (*submit)(endpoint *e, ipc_submission *out_submission, void *context);

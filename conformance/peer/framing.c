@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conformance/peer/call.h"
 #include "conformance/peer/endpoint.h"
 #include "conformance/peer/operations.h"
 #include "conformance/peer/outcome.h"
@@ -16,8 +17,7 @@ static uint32_t position(const char *const *names, const char *text) {
   return 0;
 }
 
-/* framing_of reads the codec of a request. False, with the refusal in |*out|, if the ABI has no form for it. */
-static bool framing_of(const cts_call *call, ipc_framing *out_framing, cts_outcome *out) {
+bool call_framing(const cts_call *call, ipc_framing *out_framing, cts_outcome *out) {
   /* In the order of IPC_FRAMING_U32 and so on. */
   static const char *const codecs[] = {"u32", "length", "varint", "netstring", "content_length", "escape", NULL};
   ipc_framing f = {.size = sizeof(f)};
@@ -41,7 +41,7 @@ cts_outcome do_framing_encode(cts_call *call) {
   cts_outcome refusal;
   size_t len = 0;
   ipc_const_buffer trailer = {NULL, 0};
-  if (!framing_of(call, &framing, &refusal)) return refusal;
+  if (!call_framing(call, &framing, &refusal)) return refusal;
   uint64_t body_len = cts_u64_or(call, "body_length", 0);
   ipc_status status = library.framing_encode(&framing, body_len, cts_scratch(call), CTS_LINE_MAX, &len, &trailer);
   if (status.code != IPC_OK) return outcome_of(status);
@@ -59,6 +59,7 @@ typedef struct decoding {
   uint64_t frames[FRAMES_MAX];
   size_t num_frames;
   uint64_t need;      /* of the last IPC_WOULD_BLOCK */
+  uint64_t max_after; /* limit from the second frame on, or 0 */
   const char *broken; /* what the library did that no library may, or NULL */
 } decoding;
 
@@ -74,6 +75,10 @@ static ipc_status take_frames(decoding *d) {
     if (d->broken != NULL) return status;
     d->frames[d->num_frames++] = len;
     cts_digest_update(&d->digest, body, len);
+    if (d->num_frames > 1 || d->max_after == 0) continue;
+    if (library.decoder_set_max(d->decoder, d->max_after).code != IPC_OK)
+      d->broken = "the library refused a limit between two frames";
+    if (d->broken != NULL) return status;
   }
 }
 
@@ -133,6 +138,29 @@ static cts_outcome add_decoding(cts_call *call, const decoding *d, ipc_status st
   return cts_ok();
 }
 
+/* check_max_after has the library judge `max_after` before any effect: it takes the limit, and the first one back. */
+static ipc_status check_max_after(const cts_call *call, decoding *d, const ipc_framing *framing) {
+  ipc_status status = {IPC_OK, 0};
+  if (!cts_has(call, "max_after")) return status;
+  d->max_after = cts_u64_or(call, "max_after", 0);
+  status.code = IPC_INVALID_ARGUMENT; /* a zero is a value here, and out of range */
+  if (d->max_after != 0) status = library.decoder_set_max(d->decoder, d->max_after);
+  return status.code == IPC_OK ? library.decoder_set_max(d->decoder, framing->max) : status;
+}
+
+/* decode makes the decoder, feeds it and adds what it delivered. */
+static cts_outcome decode(cts_call *call, decoding *d, const ipc_framing *framing, const uint8_t *stream, size_t len) {
+  cts_digest_init(&d->digest, 0);
+  ipc_status status = library.framing_decode(framing, &d->decoder);
+  if (status.code != IPC_OK) return outcome_of(status);
+  if (d->decoder == NULL) return cts_status("failed", "the library answered ok and made no decoder");
+  status = check_max_after(call, d, framing);
+  cts_outcome outcome =
+      status.code == IPC_OK ? add_decoding(call, d, feed_stream(call, d, stream, len)) : outcome_of(status);
+  library.decoder_free(d->decoder);
+  return outcome;
+}
+
 /* stream_of joins head, body and tail. NULL if there is no memory; the caller frees it. */
 static uint8_t *stream_of(const cts_call *call, size_t *out_len) {
   cts_bytes head = {NULL, 0}, tail = {NULL, 0};
@@ -153,24 +181,16 @@ cts_outcome do_framing_decode(cts_call *call) {
   ipc_framing framing;
   cts_outcome outcome;
   size_t len;
-  if (!framing_of(call, &framing, &outcome)) return outcome;
+  if (!call_framing(call, &framing, &outcome)) return outcome;
   if (strcmp(cts_text_or(call, "overlong", "refuse"), "accept") == 0) framing.flags |= IPC_FRAMING_ACCEPT_OVERLONG;
+  if (cts_bool_or(call, "body_at_skip", false)) framing.flags |= IPC_FRAMING_BODY_AT_SKIP;
   if (cts_u64_or(call, "piece", 1) == 0) return cts_status("invalid_argument", "piece is at least 1");
   decoding *d = calloc(1, sizeof(*d));
   uint8_t *stream = stream_of(call, &len);
   if (d == NULL || stream == NULL) {
     outcome = cts_status("out_of_resources", "no memory for the stream");
   } else {
-    cts_digest_init(&d->digest, 0);
-    ipc_status status = library.framing_decode(&framing, &d->decoder);
-    if (status.code != IPC_OK) {
-      outcome = outcome_of(status);
-    } else if (d->decoder == NULL) {
-      outcome = cts_status("failed", "the library answered ok and made no decoder");
-    } else {
-      outcome = add_decoding(call, d, feed_stream(call, d, stream, len));
-      library.decoder_free(d->decoder);
-    }
+    outcome = decode(call, d, &framing, stream, len);
   }
   free(stream);
   free(d);

@@ -47,7 +47,13 @@ static const dispatch dispatches[] = {
 };
 enum { NUM_DISPATCHES = sizeof(dispatches) / sizeof(dispatches[0]), NAMES_MAX = 256 };
 
-static cts_operation offered_operations[NUM_DISPATCHES + 1];
+/* Operations that are this peer's and need a function of the library. */
+static const dispatch own_dispatches[] = {
+    {"signal.hooked", do_signal_hooked, offsetof(ipc_table, signal_set_handler)},
+};
+enum { NUM_OWN_DISPATCHES = sizeof(own_dispatches) / sizeof(own_dispatches[0]) };
+
+static cts_operation offered_operations[NUM_DISPATCHES + NUM_OWN_DISPATCHES + 1];
 static const char *offered_features[NAMES_MAX + 2];
 static const char *offered_traits[NAMES_MAX + 1];
 
@@ -61,7 +67,8 @@ static bool table_has(size_t slot) {
 }
 
 /* is_complete tells whether the library has what an operation cannot do without: a handle that is made must be closed
- * and freed again, and local.listen answers the listener's native address (spec/abi.md, 7). */
+ * and freed again, local.listen answers the listener's native address, and signals travel by their names (spec/abi.md,
+ * 7 to 9). */
 static bool is_complete(cts_handler handler) {
   if (handler == do_framing_decode) {
     return library.decoder_feed != NULL && library.decoder_next != NULL && library.decoder_end != NULL &&
@@ -78,18 +85,31 @@ static bool is_complete(cts_handler handler) {
   if (handler == do_socket_open || handler == do_listener_accept_socket || handler == do_socket_adopt) {
     return endpoint_can_free(ENDPOINT_SOCKET);
   }
-  if (handler == do_signal_watch) return endpoint_can_free(ENDPOINT_WATCHER);
+  if (handler == do_signal_describe || handler == do_signal_set_handler || handler == do_signal_send ||
+      handler == do_signal_send_group || handler == do_signal_queue) {
+    return library.signal_number != NULL;
+  }
+  if (handler == do_signal_hooked) return library.signal_number != NULL && library.signal_name != NULL;
+  if (handler == do_signal_watch) {
+    return endpoint_can_free(ENDPOINT_WATCHER) && library.signal_number != NULL && library.signal_name != NULL;
+  }
   return handler != do_framed_open || endpoint_can_free(ENDPOINT_FRAMED);
+}
+
+/* offer adds those of |candidates| that have a slot to the |num| operations offered, and returns how many there are. */
+static size_t offer(const dispatch *candidates, size_t num_candidates, size_t num) {
+  for (size_t i = 0; i < num_candidates; i++) {
+    const dispatch *d = &candidates[i];
+    if (d->handler == NULL || !table_has(d->slot) || !is_complete(d->handler)) continue;
+    offered_operations[num++] = (cts_operation){d->name, d->handler};
+  }
+  return num;
 }
 
 /* offer_operations offers what has a slot; the kit's own operations it offers itself. */
 static void offer_operations(void) {
-  size_t num = 0;
-  for (size_t i = 0; i < NUM_DISPATCHES; i++) {
-    const dispatch *d = &dispatches[i];
-    if (d->handler == NULL || !table_has(d->slot) || !is_complete(d->handler)) continue;
-    offered_operations[num++] = (cts_operation){d->name, d->handler};
-  }
+  size_t num = offer(dispatches, NUM_DISPATCHES, 0);
+  offer(own_dispatches, NUM_OWN_DISPATCHES, num);
 }
 
 static bool can_switch(void) {
@@ -109,6 +129,7 @@ static void offer_features(void) {
   for (size_t i = 0; library.features != NULL && library.features[i] != NULL && num <= NAMES_MAX; i++) {
     const char *feature = library.features[i];
     bool backed = strcmp(feature, "lanes") != 0 && (strcmp(feature, "wait") != 0 || can_switch());
+    if (strcmp(feature, "framing.max_after") == 0) backed = library.decoder_set_max != NULL;
     if (backed && cts_feature_known(feature)) offered_features[num++] = feature;
   }
   num = 0;
@@ -168,6 +189,13 @@ static void choose_modes(const char *out_modes[4]) {
   out_modes[num] = NULL;
 }
 
+static void begin_reset(void) { hooked_begin_reset(); }
+
+static void end_reset(void) {
+  released_close_all();
+  hooked_end_reset();
+}
+
 int main(int argc, char **argv) {
   static const char *modes[4];
   if (argc != 3 || strcmp(argv[1], "--library") != 0) {
@@ -192,7 +220,9 @@ int main(int argc, char **argv) {
       .operations = offered_operations,
       .kinds = operations_kinds,
       .configure = configure,
-      .after_reset = released_close_all,
+      .before_reset = begin_reset,
+      .after_reset = end_reset,
+      .argv = argv,
       .tasks = &tasks_hooks,
   };
   return cts_run(&peer);

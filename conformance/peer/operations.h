@@ -79,6 +79,10 @@ cts_outcome do_framed_set_nonblocking(cts_call *call);
 cts_outcome do_framed_raw(cts_call *call);
 cts_outcome do_framed_close(cts_call *call);
 
+/* hooked_begin_reset ends calls of signal.hooked that wait, and those that begin until hooked_end_reset. */
+void hooked_begin_reset(void);
+void hooked_end_reset(void);
+
 /* The kit's view of handles: objects are endpoints. */
 extern const cts_kind operations_kinds[];
 

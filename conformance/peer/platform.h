@@ -22,8 +22,11 @@ typedef struct platform_wake {
 /* platform_wake_open makes a wake that no child inherits; false, with nothing left open, if it cannot. */
 bool platform_wake_open(platform_wake *wake);
 
-/* platform_wake_set ends every wait on |wake|, now and from now on. */
+/* platform_wake_set ends every wait on |wake|, now and from now on. It may be called by a signal handler. */
 void platform_wake_set(const platform_wake *wake);
+
+/* platform_wake_take waits until |wake| is set, and takes that back. */
+void platform_wake_take(const platform_wake *wake);
 
 /* platform_wake_close closes |wake|; one that is not open is left alone. */
 void platform_wake_close(platform_wake *wake);

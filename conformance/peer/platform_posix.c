@@ -32,7 +32,10 @@ bool platform_wake_open(platform_wake *wake) {
 #else
   int ends[2];
   if (pipe(ends) != 0) return false;
-  for (int i = 0; i < 2; i++) fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+  for (int i = 0; i < 2; i++) {
+    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[i], F_SETFL, O_NONBLOCK);
+  }
   wake->in = ends[0];
   wake->out = ends[1];
   return true;
@@ -41,7 +44,16 @@ bool platform_wake_open(platform_wake *wake) {
 
 void platform_wake_set(const platform_wake *wake) {
   uint64_t one = 1;
+  int error = errno; /* a signal handler must not show */
   while (wake->out >= 0 && write(wake->out, &one, sizeof(one)) < 0 && errno == EINTR) continue;
+  errno = error;
+}
+
+void platform_wake_take(const platform_wake *wake) {
+  struct pollfd in = {wake->in, POLLIN, 0};
+  uint64_t taken;
+  while (poll(&in, 1, -1) < 0 && errno == EINTR) continue;
+  while (read(wake->in, &taken, sizeof(taken)) > 0) continue;
 }
 
 void platform_wake_close(platform_wake *wake) {

@@ -114,7 +114,7 @@ bool RegisterCases(const Plan &plan, std::string *error) {
     return false;
   }
   for (const Registered &entry : Registry()) {
-    if (entry.canary) session.canaries.push_back(Requirement{entry.id, "CANARY", {}, {}, {}, {}});
+    if (entry.canary) session.canaries.push_back(Requirement{entry.id, "CANARY", {}, {}, {}, {}, {}});
     const Requirement *requirement = entry.canary ? &session.canaries.back() : FindRequirement(entry.id);
     if (requirement == nullptr) {
       *error = entry.file + ":" + std::to_string(entry.line) + ": case " + entry.id + " has no requirement in spec/";
@@ -161,15 +161,30 @@ Peer &Case::Role(const std::string &role, int number) {
   if (touched_.insert(name).second) {
     peers_.push_back(peer.get());
     peer->BeginCase();
+    if (applicable_) Begin(*peer);
   }
   peer->EnsureStarted();
   return *peer;
+}
+
+// A process that others have used is replaced only once it is known that the case can run.
+void Case::Begin(Peer &peer) {
+  if (IsFresh(*requirement_, shape_, RoleOf(peer))) peer.Renew();
 }
 
 Peer &Case::server(int number) { return Role("server", number); }
 Peer &Case::client(int number) { return Role("client", number); }
 // A one-process case needs no process of its own: it runs in the server's.
 Peer &Case::peer() { return Role("server", 1); }
+
+Peer &Case::spawn(Peer &parent) {
+  std::string role = parent.role() + ".child";
+  const auto named = [&](const std::unique_ptr<Peer> &child) { return child->role().rfind(role, 0) == 0; };
+  const auto before = std::count_if(children_.begin(), children_.end(), named);
+  if (before > 0) role += std::to_string(before + 1);
+  children_.push_back(Peer::Spawn(parent, role));
+  return *children_.back();
+}
 
 std::string Case::RoleOf(const Peer &peer) const {
   if (requirement_->alone()) return "peer";
@@ -275,7 +290,20 @@ void Case::OnRequest(const Peer &peer, const Request &request) {
                   "the case uses " + feature + " at the " + role + ", which its requirement does not name"};
     }
   }
+  CheckTarget(peer, request);
   used_[role].insert(request.operation());
+}
+
+// A mistake in a case, or a process that has ended meanwhile, must not hit somebody else: signals go to what this run
+// has started, or to nobody.
+void Case::CheckTarget(const Peer &peer, const Request &request) const {
+  const bool group = request.operation() == "signal.send_group";
+  if (!group && request.operation() != "signal.send" && request.operation() != "signal.queue") return;
+  const uint64_t target = request.body().value(group ? "group" : "pid", uint64_t{0});
+  if (target > 1 && (!IsProcessId(target) || IsOurs(static_cast<int64_t>(target), group))) return;
+  throw Abort{"failed", "",
+              "the case lets the " + peer.role() + " send a signal to " + (group ? "group " : "process ") +
+                  std::to_string(target) + ", which is no peer's"};
 }
 
 void Case::OnTrace(const Peer &peer, const char *kind, const Json &detail) {
@@ -287,7 +315,7 @@ void Case::OnTrace(const Peer &peer, const char *kind, const Json &detail) {
                {"pairing", label(session.plan.server) + ">" + label(session.plan.client)},
                {"case", requirement_->id},
                {"shape", ShapeName(*requirement_, shape_)},
-               {"role", requirement_->alone() ? "peer" : peer.role()},
+               {"role", requirement_->alone() ? "peer" + peer.role().substr(6) : peer.role()},
                {"pid", peer.pid()},
                {"kind", kind}};
   line.update(detail);
@@ -331,7 +359,9 @@ void Case::CheckUse() {
       }
     }
   }
-  for (Peer *peer : peers_) {
+  std::vector<Peer *> all = peers_;
+  for (const auto &child : children_) all.push_back(child.get());
+  for (Peer *peer : all) {
     std::vector<std::string> needs = NeedsOf(*requirement_, shape_, RoleOf(*peer));
     if (peer->concurrent_lanes_used() && std::find(needs.begin(), needs.end(), "lanes") == needs.end()) {
       throw Abort{"failed", "",
@@ -353,14 +383,26 @@ void Case::Run() {
     message_ = "not offered: server: canary.never";
     return;
   }
+  applicable_ = true;
+  for (Peer *peer : peers_) Begin(*peer);
   Body();
   if (!HasFailure()) CheckUse();
+}
+
+/// The youngest first: a child's own children are other processes' matter once it has ended.
+void Case::EndChildren() {
+  for (auto child = children_.rbegin(); child != children_.rend(); ++child) {
+    if ((*child)->running() && !(*child)->End() && !aborted_ && !HasFailure()) {
+      throw Abort{"hung", (*child)->role(), "the " + (*child)->role() + " did not end at the end of its input"};
+    }
+  }
 }
 
 void Case::ResetPeers() {
   for (Peer *peer : peers_) {
     try {
       peer->Reset();
+      if (applicable_ && IsFresh(*requirement_, shape_, RoleOf(*peer))) peer->End();
     } catch (const Abort &abort) {
       // The first thing that went wrong is the case's outcome; what follows from it is told behind it.
       if (!aborted_ && !HasFailure()) throw;
@@ -386,6 +428,7 @@ void Case::TestBody() {
     }
   };
   guarded([&] { Run(); });
+  guarded([&] { EndChildren(); });
   guarded([&] { ResetPeers(); });
   KillOrphans();
   Peer::SetObserver(nullptr);
@@ -410,6 +453,7 @@ void Case::Record() {
   if (!session.records.is_open()) return;
   uint64_t requests = 0;
   for (Peer *peer : peers_) requests += peer->requests();
+  for (const auto &child : children_) requests += child->requests();
   std::string blame = requirement_->alone() && !blame_.empty() ? "peer" : blame_.substr(0, 6);
   Json record = {{"case", requirement_->id},
                  {"requirement", requirement_->level},

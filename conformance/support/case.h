@@ -14,6 +14,7 @@
 #ifndef CONFORMANCE_SUPPORT_CASE_H
 #define CONFORMANCE_SUPPORT_CASE_H
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -119,6 +120,9 @@ class Case : public testing::Test, public PeerObserver {
   Peer &client(int number = 1);
   /// The process that a one-process case is about.
   Peer &peer();
+  /// A child that `parent` starts: a peer of the same role and mode, which has what it inherited. It ends with the
+  /// case.
+  Peer &spawn(Peer &parent);
 
   // ---- names and data
   /// A name nobody has, of the shape's kind (without that shape: a path).
@@ -168,6 +172,9 @@ class Case : public testing::Test, public PeerObserver {
   std::string Missing();
   void Run();
   void CheckUse();
+  void CheckTarget(const Peer &peer, const Request &request) const;
+  void Begin(Peer &peer);
+  void EndChildren();
   void ResetPeers();
   void Record();
   Peer &Role(const std::string &role, int number);
@@ -180,9 +187,11 @@ class Case : public testing::Test, public PeerObserver {
   std::map<std::string, std::set<std::string>> used_;
   std::set<std::string> touched_;
   std::vector<Peer *> peers_;
+  std::vector<std::unique_ptr<Peer>> children_;
   uint32_t next_seed_;
   int64_t begun_us_ = 0;
   bool aborted_ = false;
+  bool applicable_ = false;  // known to be, so that it begins
 };
 
 using CaseMaker = Case *(*)(const Requirement *, Shape);

@@ -63,10 +63,59 @@ class BareClient {
   int fd_ = -1;
 };
 
+/// What descriptor `fd` of process `pid` is of, and for what it is open: the same text for the same end of the same
+/// pipe, in every process. Empty if it is not open.
+std::string DescriptorOf(int64_t pid, const std::string &fd);
+/// The descriptors of process `pid` that are of `what` (DescriptorOf), as many as there are.
+std::vector<std::string> DescriptorsOf(int64_t pid, const std::string &what);
+/// Kills process `pid`, which a peer started.
+void KillProcess(int64_t pid);
+/// A client of another user, in a process of its own, made of the bare system calls. Only a runner that is root can
+/// make one; elsewhere the case ends as unverifiable.
+class ForeignClient {
+ public:
+  /// Connects a socket of `type` (stream, seqpacket) to an address as a listen answers it.
+  ForeignClient(const std::string &native, const std::string &type);
+  ~ForeignClient();
+  ForeignClient(const ForeignClient &) = delete;
+  ForeignClient &operator=(const ForeignClient &) = delete;
+  /// What connect(2) said: "connected", or why not.
+  std::string Connect();
+  /// Waits for what the connection gives: "end", "bytes", or what recv(2) said.
+  std::string Receive();
+
+ private:
+  int Answer();
+  int pid_ = -1, answers_ = -1;
+};
+
+/// Gives what is at `path`, a link not followed, to another user. Only root can; elsewhere the case ends as
+/// unverifiable.
+void GiveAway(const std::string &path);
+void MakeDirectory(const std::string &path);
+void Remove(const std::string &path);
+
 /// Whether descriptor `fd` of process `pid` is close-on-exec.
 bool IsCloseOnExec(int64_t pid, const std::string &fd);
+/// How many descriptors process `pid` has open.
+size_t NumDescriptors(int64_t pid);
+/// What descriptor `fd` of process `pid` leads to: the same text for two of one pipe or socket.
+std::string TargetOf(int64_t pid, uint64_t fd);
 /// Most memory that process `pid` ever had mapped, in bytes.
 uint64_t PeakMemory(int64_t pid);
+/// The runner's own process, which lives as long as its peers, and is none of them.
+uint64_t ProcessId();
+
+/// Control messages as this system lays them out, padding included: descriptors, credentials (a system without them
+/// ends the case), a kind that nobody knows.
+std::string DescriptorsMessage(const std::vector<int32_t> &descriptors);
+std::string CredentialsMessage(uint32_t pid, uint32_t uid, uint32_t gid);
+std::string UnknownMessage(const std::string &payload);
+/// Bytes before the payload of a control message.
+size_t ControlHeaderLength();
+/// The control message with another length in its header.
+std::string WithControlLength(std::string message, uint64_t length);
+
 /// Effective user and group of this process, which its peers share.
 uint32_t UserId();
 uint32_t GroupId();

@@ -20,6 +20,7 @@ constexpr int kGreetFailuresMax = 3;  // then a peer is given up: its other case
 PeerObserver *g_observer = nullptr;
 std::vector<Peer *> g_peers;
 uint64_t g_next_id = 1;
+int g_control_sockets = 0;
 
 const std::set<std::string> kStatuses = {
 #define CTS_STATUS(name) name,
@@ -28,6 +29,7 @@ const std::set<std::string> kStatuses = {
 };
 
 const std::set<std::string> kControl = {"hello", "configure", "reset", "pending", "cancel"};
+const std::set<std::string> kGreeting = {"hello", "configure"};
 
 /// Parses one line by the rules of peer_protocol.md 1.1, some of which a JSON parser does not know.
 bool ParseLine(const std::string &line, Json *json, std::string *error) {
@@ -113,6 +115,11 @@ uint64_t Reply::number(const std::string &key) const {
   return json_[key].get<uint64_t>();
 }
 
+int64_t Reply::integer(const std::string &key) const {
+  if (!json_.contains(key) || !json_[key].is_number_integer()) Missing(key, "an integer");
+  return json_[key].get<int64_t>();
+}
+
 std::string Reply::text(const std::string &key) const {
   if (!json_.contains(key) || !json_[key].is_string()) Missing(key, "a string");
   return json_[key].get<std::string>();
@@ -176,8 +183,54 @@ void Peer::BeginCase() {
   concurrent_ = false;
 }
 
+std::unique_ptr<Peer> Peer::Spawn(Peer &parent, const std::string &role) {
+  std::string error;
+  const std::string path = parent.plan_.work_dir + "/k" + std::to_string(++g_control_sockets);
+  std::unique_ptr<ControlSocket> control = ControlSocket::Open(path, &error);
+  if (!control) throw Abort{"crashed", "", "the runner: " + error};
+  auto child = std::make_unique<Peer>(role, parent.implementation_, parent.plan_);
+  child->parent_ = &parent;
+  child->process_handle_ = parent.fresh_handle("p");
+  const Reply reply = parent.call(op::process_spawn().as(child->process_handle_).control(path));
+  if (!reply.ok()) parent.Fail("failed", reply.describe());
+  const int64_t pid = static_cast<int64_t>(reply.number("pid"));
+  child->Connect(parent, pid, control.get());
+  child->Greet();
+  if (child->offer_.pid != pid) {
+    child->Fail("failed", "it says that it is process " + std::to_string(child->offer_.pid) +
+                              ", and its parent started " + std::to_string(pid));
+  }
+  if (child->offer_.operations != parent.offer_.operations || child->offer_.features != parent.offer_.features)
+    child->Fail("failed", "it does not offer what its parent offers");
+  if (control->Accept(pid)) child->Fail("failed", "it connected to its control socket a second time");
+  return child;
+}
+
+/// Waits for the child's connection, while what all peers write is taken.
+void Peer::Connect(Peer &parent, int64_t pid, ControlSocket *control) {
+  const int64_t deadline = NowMs() + plan_.deadline_ms;
+  const std::string beginning = Beginning(pid);
+  if (!beginning.empty() && !IsDescendant(pid, parent.inspected_pid_))
+    parent.Fail("failed", "process " + std::to_string(pid) + ", which it says it has started, is not its child");
+  for (;;) {
+    // First whether it has ended, then what it left: it may have connected and ended in between.
+    const bool ended = beginning.empty() || Beginning(pid) != beginning;
+    process_ = control->Accept(pid);
+    if (process_) return;
+    const std::string strangers =
+        control->strangers() > 0 ? "; others did, " + std::to_string(control->strangers()) + " times" : "";
+    if (ended) Fail("crashed", "it ended before it connected to its control socket" + strangers);
+    if (NowMs() >= deadline) {
+      Fail("hung",
+           "it did not connect to its control socket within " + std::to_string(plan_.deadline_ms) + " ms" + strangers);
+    }
+    PumpOnce(1);
+  }
+}
+
 void Peer::EnsureStarted() {
   if (process_) return;
+  if (parent_ != nullptr) throw Abort{"failed", "", "the case uses the " + role_ + ", which has ended"};
   if (greet_failures_ >= kGreetFailuresMax) throw Abort{"crashed", role_, "given up, because: " + greet_message_};
   std::string directory = plan_.work_dir + "/" + role_, error;
   if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -186,6 +239,7 @@ void Peer::EnsureStarted() {
   outstanding_.clear();
   replies_.clear();
   handles_ = 0;
+  used_ = false;
   process_ = Process::Start(implementation_.command, ScrubbedEnvironment(implementation_), directory, &error);
   try {
     if (!process_) throw Abort{"crashed", role_, error};
@@ -222,6 +276,11 @@ void Peer::AskOffer() {
   inspected_pid_ = IsDescendant(offer_.pid, pid()) ? offer_.pid : pid();
 }
 
+void Peer::Renew() {
+  if (used_) End();
+  EnsureStarted();
+}
+
 bool Peer::Reset() {
   if (!process_) return true;
   try {
@@ -245,6 +304,25 @@ std::unique_ptr<Exit> Peer::End() {
   if (g_observer) g_observer->OnTrace(*this, "exit", {{"status", exit ? exit->describe() : "killed"}});
   process_.reset();
   return exit;
+}
+
+std::unique_ptr<Exit> Peer::AwaitExit() {
+  if (!process_) return nullptr;
+  auto exit = std::make_unique<Exit>();
+  if (!process_->Wait(plan_.deadline_ms, exit.get())) return nullptr;
+  PumpOnce(0);  // what it wrote before it ended
+  if (g_observer) g_observer->OnTrace(*this, "exit", {{"status", exit->describe()}});
+  process_.reset();
+  return exit;
+}
+
+void Peer::expect_stopped() {
+  const int64_t deadline = NowMs() + plan_.deadline_ms;
+  while (!InspectProcess(inspected_pid_).stopped) {
+    if (!process_ || process_->exited()) FailDead();
+    if (NowMs() >= deadline) Fail("hung", "it should have stopped, but goes on");
+    Yield();
+  }
 }
 
 void Peer::Kill() {
@@ -273,6 +351,7 @@ Pending Peer::Send(Json body, const std::string &operation, const std::string &l
   if (line.size() >= kLineMax) Fail("failed", "the case makes a request longer than a line may be");
   outstanding_[id] = Outstanding{operation, lane, false, 0};
   requests_++;
+  used_ = used_ || kGreeting.count(operation) == 0;
   if (g_observer) g_observer->OnTrace(*this, "begin", {{"request", body}});
   process_->Write(line + "\n");
   return Pending(this, id, operation);
@@ -282,6 +361,7 @@ Pending Peer::send_line(const std::string &line, uint64_t id) {
   EnsureStarted();
   outstanding_[id] = Outstanding{"(a line as it is)", "a", false, 0};
   requests_++;
+  used_ = true;
   process_->Write(line);
   return Pending(this, id, "(a line as it is)");
 }
@@ -427,6 +507,7 @@ bool Peer::ListedPending(uint64_t id) {
 }
 
 std::string Peer::ErrorsTail() const {
+  if (parent_ != nullptr) return parent_->ErrorsTail();  // they share standard error
   if (!process_ || process_->errors().empty()) return "";
   const std::string &errors = process_->errors();
   return "; its last words: " + Printable(errors.substr(errors.size() > 400 ? errors.size() - 400 : 0), 400);
@@ -447,7 +528,7 @@ void Peer::FailDead() {
   const std::string half = Printable(process_->output(), 80), tail = ErrorsTail();
   Exit exit;
   std::string how = "closed its output and went on";
-  if (process_->Wait(1000, &exit)) how = "ended with " + exit.describe();
+  if (process_->Wait(1000, &exit)) how = exit.known ? "ended with " + exit.describe() : "ended";
   std::string what;
   for (const auto &entry : outstanding_) what += (what.empty() ? "" : ", ") + entry.second.operation;
   Kill();

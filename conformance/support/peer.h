@@ -50,6 +50,7 @@ class Reply {
 
   /// Results, by name; asking for one that is missing or of another type ends the case.
   uint64_t number(const std::string &key) const;
+  int64_t integer(const std::string &key) const;
   std::string text(const std::string &key) const;
   std::string bytes(const std::string &key) const;
   std::vector<uint64_t> numbers(const std::string &key) const;
@@ -106,21 +107,33 @@ class Peer {
  public:
   /// `role`: server, client or peer, with a number behind it for further processes (client2).
   Peer(std::string role, const Implementation &implementation, const Plan &plan);
+  /// Has `parent` start a child of its own (process.spawn), which is then a peer in the same mode. It is not started
+  /// again when it has ended.
+  static std::unique_ptr<Peer> Spawn(Peer &parent, const std::string &role);
   ~Peer();
   Peer(const Peer &) = delete;
   Peer &operator=(const Peer &) = delete;
 
   const std::string &role() const { return role_; }
+  /// What a child is called at its parent: the handle of kind `process`.
+  const std::string &process_handle() const { return process_handle_; }
   const Offer &offer() const { return offer_; }
   int64_t pid() const;
   bool offers(const std::string &need) const { return offer_.covers(need); }
 
   /// Starts the process if none runs, greets it and chooses the mode. Ends the case if that fails.
   void EnsureStarted();
+  /// Has a process that has performed nothing yet.
+  void Renew();
   /// Ends every handle; a peer that answers busy or nothing is killed, to be started again. False if it had to be.
   bool Reset();
   /// Ends its input and waits for it to end by itself; kills it if it does not. nullptr: it did not end.
   std::unique_ptr<Exit> End();
+  /// Waits until the process ends by itself, as the case has brought about: requests under way get no answer, and the
+  /// next one starts another. nullptr: it goes on.
+  std::unique_ptr<Exit> AwaitExit();
+  /// Waits until a signal has stopped every thread of the process, and ends the case if that does not happen.
+  void expect_stopped();
   void Kill();
   bool running() const { return process_ != nullptr; }
 
@@ -147,6 +160,7 @@ class Peer {
     int64_t tid = 0;
   };
 
+  void Connect(Peer &parent, int64_t pid, ControlSocket *control);
   Pending Send(Json body, const std::string &operation, const std::string &lane);
   Reply Control(const Request &request);
   Reply WaitFor(uint64_t id, const std::string &operation);
@@ -174,10 +188,13 @@ class Peer {
   std::map<uint64_t, Reply> replies_;
   uint64_t requests_ = 0;
   bool concurrent_ = false;
+  bool used_ = false;  // the process has performed a case's request
   int handles_ = 0;
   int greet_failures_ = 0;
   int64_t inspected_pid_ = -1;  // the process that performs the operations: of `hello`, where the command is a wrapper
   std::string greet_message_;
+  Peer *parent_ = nullptr;  // of a child
+  std::string process_handle_;
 };
 
 }  // namespace cts

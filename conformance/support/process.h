@@ -15,12 +15,13 @@ namespace cts {
 /// How a process ended.
 struct Exit {
   bool by_signal = false;
-  int code = 0;  // exit status or signal number
+  int code = 0;       // exit status or signal number
+  bool known = true;  // false: only its parent knows
   /// For people: "exit status 3", "signal 11 (Segmentation fault)".
   std::string describe() const;
 };
 
-/// A child process with pipes to its standard streams.
+/// A child process with pipes to its standard streams, or a process of another's with a socket instead of them.
 class Process {
  public:
   /// Starts `command` in directory `cwd` with exactly `environment`, in a process group of its own; nothing but the
@@ -54,6 +55,22 @@ class Process {
   virtual void Kill() = 0;
 };
 
+/// A Unix stream socket on which one process that another started opens its channel.
+class ControlSocket {
+ public:
+  /// Listens at `path`, which is removed with it; nullptr with a sentence in `error` if that cannot be.
+  static std::unique_ptr<ControlSocket> Open(const std::string &path, std::string *error);
+  virtual ~ControlSocket() = default;
+  /// The next connection that is there, if it is of `pid` or of what that started; those of others are closed, and
+  /// counted. Never waits. The process is not a child of this one: killing it leaves it to its parent to reap.
+  virtual std::unique_ptr<Process> Accept(int64_t pid) = 0;
+  virtual int strangers() const = 0;
+};
+
+/// When a process began, as the system measures it; empty if it has ended, reaped or not. Tells it from another that
+/// has its number later.
+std::string Beginning(int64_t pid);
+
 /// Moves bytes of all `processes` both ways until something arrived or ended, or `timeout_ms` passed (0: only what is
 /// there now). Reading all while waiting for one keeps peers from blocking on replies that nobody takes.
 void PumpAll(const std::vector<Process *> &processes, int timeout_ms);
@@ -72,17 +89,23 @@ int64_t NowUs();
 struct ThreadState {
   bool known = false;            // this kernel shows it
   bool sleeping = false;         // in an interruptible wait
+  bool stopped = false;          // by a signal
   bool waits_elsewhere = false;  // for another thread or for time to pass, not for what the operation is about
   std::string counters;          // grow whenever it runs
 };
 
 /// State of one thread.
 ThreadState InspectThread(int64_t pid, int64_t tid);
-/// All threads as one: sleeping if every one sleeps, whatever for.
+/// All threads as one: sleeping (or stopped) if every one is, whatever for.
 ThreadState InspectProcess(int64_t pid);
 
 /// Whether `pid` is `ancestor` or was started by it, through however many others.
 bool IsDescendant(int64_t pid, int64_t ancestor);
+
+/// Whether any system gives processes numbers as high as `pid`.
+bool IsProcessId(uint64_t pid);
+/// Whether `target` is a process that this one has started, or with `group` the group that such a process leads.
+bool IsOurs(int64_t target, bool group);
 
 /// Memory that a process holds in fact, in bytes; 0 if this system does not show it.
 uint64_t ResidentBytes(int64_t pid);

@@ -5,6 +5,16 @@
 #include "conformance/support/data.h"
 
 namespace cts {
+namespace {
+
+/// What a requirement calls `role` in that shape: by itself, and as the writer or reader.
+std::vector<std::string> NamesOf(const Shape &shape, const std::string &role) {
+  auto writer = shape.find("writer");
+  if (writer == shape.end() || role == "peer") return {role};
+  return {role, writer->second == role ? "writer" : "reader"};
+}
+
+}  // namespace
 
 bool Requirement::gates(const std::string &os) const {
   auto found = evidence.find(SystemOf(os));
@@ -42,16 +52,20 @@ std::string ShapeName(const Requirement &requirement, const Shape &shape) {
 
 std::vector<std::string> NeedsOf(const Requirement &requirement, const Shape &shape, const std::string &role) {
   std::vector<std::string> needs;
-  auto add = [&](const std::string &from) {
-    auto found = requirement.needs.find(from);
+  for (const std::string &name : NamesOf(shape, role)) {
+    auto found = requirement.needs.find(name);
     if (found != requirement.needs.end()) needs.insert(needs.end(), found->second.begin(), found->second.end());
-  };
-  add(role);
-  auto writer = shape.find("writer");
-  if (writer != shape.end() && role != "peer") add(writer->second == role ? "writer" : "reader");
+  }
   auto kind = shape.find("kind");
   if (kind != shape.end() && role != "peer") needs.push_back("name." + kind->second);
   return needs;
+}
+
+bool IsFresh(const Requirement &requirement, const Shape &shape, const std::string &role) {
+  for (const std::string &name : NamesOf(shape, role)) {
+    if (requirement.fresh.count(name) != 0) return true;
+  }
+  return false;
 }
 
 bool IsOperation(const std::string &need) {
@@ -87,6 +101,7 @@ const std::vector<Requirement> &Requirements() {
       json.at("level").get_to(requirement.level);
       json.at("shapes").get_to(requirement.shapes);
       json.at("needs").get_to(requirement.needs);
+      json.at("fresh").get_to(requirement.fresh);
       json.at("evidence").get_to(requirement.evidence);
       json.at("outcomes").get_to(requirement.outcomes);
       read.push_back(std::move(requirement));

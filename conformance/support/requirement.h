@@ -3,6 +3,7 @@
 #define CONFORMANCE_SUPPORT_REQUIREMENT_H
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,8 @@ struct Requirement {
   std::string level;
   std::vector<std::pair<std::string, std::vector<std::string>>> shapes;
   std::map<std::string, std::vector<std::string>> needs;
+  /// Roles that get a process of their own, as `needs` names them.
+  std::set<std::string> fresh;
   std::map<std::string, std::string> evidence;
   std::map<std::string, std::map<std::string, std::vector<std::string>>> outcomes;
 
@@ -37,6 +40,8 @@ std::vector<Shape> ShapesOf(const Requirement &requirement);
 std::string ShapeName(const Requirement &requirement, const Shape &shape);
 /// What `role` (server, client, peer) has to offer in that shape: operations, features and `!traits`.
 std::vector<std::string> NeedsOf(const Requirement &requirement, const Shape &shape, const std::string &role);
+/// Whether `role` gets a process in that shape that is new to the case and ended after it.
+bool IsFresh(const Requirement &requirement, const Shape &shape, const std::string &role);
 /// The system whose column applies to a label: `windows-wine-8.0` is `windows`, `gvisor` is `linux`.
 std::string SystemOf(const std::string &os);
 

@@ -17,6 +17,7 @@ else:  # the same parser under its name from before Python 3.11
     import tomli as tomllib
 
 FACES = ("abi", "protocol")
+GATES = ("signals", "async", "nonblocking")
 TYPES = {"bool", "u32", "u64", "i64", "text", "bytes", "data", "enum", "raw", "list_u32", "list_u64", "list_text"}
 
 
@@ -71,6 +72,11 @@ class Operation:
     def snake(self) -> str:
         """`a.b` as `a_b`: the slot's name, and the C function's after `ipc_`."""
         return self.name.replace(".", "_")
+
+    @property
+    def gates(self) -> List[str]:
+        """The feature gates of the build, each of which removes the function."""
+        return (self.gate or "").split()
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,8 @@ def load(path: Path) -> Definition:
         operation = Operation(args=args, results=results, faces=tuple(entry.pop("faces", FACES)), **entry)
         if (operation.slot is None) != (operation.c is None):
             raise DefinitionError(f"operation {name!r}: `slot` and `c` go together")
+        if set(operation.gates) - set(GATES):
+            raise DefinitionError(f"operation {name!r}: gates are {', '.join(GATES)}")
         for arg in args:
             if arg.feature is not None and arg.feature not in features:
                 raise DefinitionError(f"operation {name!r}: argument {arg.name!r} names no known feature")

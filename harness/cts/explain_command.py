@@ -35,7 +35,7 @@ def requirement_lines(r: Requirement, cases: Dict[str, Tuple[str, int]]) -> List
     lines += textwrap.wrap(r.text, 110, initial_indent="  ", subsequent_indent="  ")
     lines.append("")
     for role, tokens in r.needs.items():
-        lines += _wrapped(role.capitalize(), " ".join(tokens) or "nothing")
+        lines += _wrapped(role.capitalize(), " ".join([*tokens, *(["fresh"] if role in r.fresh else [])]) or "nothing")
     for axis, values in r.shapes.items():
         lines += _wrapped("Shapes", f"{axis} = {' | '.join(values)}")
     lines += _wrapped("Evidence", ", ".join(f"{system}: {kind}" for system, kind in r.evidence.items()))

@@ -61,7 +61,7 @@ def table_header(d: Definition) -> str:
     """include/ipc/table.h: the versioned, append-only table of functions."""
     slots = []
     for o in d.slots:
-        gate = f" Feature gate: {o.gate}." if o.gate else ""
+        gate = f" Feature gate{'s' * (len(o.gates) > 1)}: {', '.join(o.gates)}." if o.gates else ""
         slots.append(f"{_c_comment(f'{o.slot}: {o.name}. {o.doc}{gate}', '  ')}\n  ipc_status (*{o.snake})({o.c});")
     body = "\n".join(slots)
     return f"""/* table.h - the versioned table of functions. {MADE} */
@@ -178,6 +178,19 @@ def errno_table(d: Definition) -> str:
     return "\n".join(rows) + "\n"
 
 
+def gates(d: Definition) -> str:
+    """ref/common/gates.inc: what each feature gate of the build removes, for the reference's tests and installation.
+
+    X-macro rows: IPC_SLOT(slot, name, gates) in the table's order, and IPC_FEATURE(name, gates). The gates are one
+    string, separated by spaces.
+    """
+    rows = [f"/* {MADE} */", "#ifdef IPC_SLOT"]
+    rows += [f"IPC_SLOT({o.slot}, {o.snake}, {_c_string(' '.join(o.gates))})" for o in d.slots]
+    rows += ["#endif", "#ifdef IPC_FEATURE"]
+    rows += [f"IPC_FEATURE({_c_string(name)}, {_c_string(f.get('gate', ''))})" for name, f in d.features.items()]
+    return "\n".join([*rows, "#endif"]) + "\n"
+
+
 def _c_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=True)
 
@@ -284,6 +297,7 @@ def cpp_requirements(requirements: List[Requirement]) -> str:
             "level": r.level,
             "shapes": [[axis, values] for axis, values in r.shapes.items()],
             "needs": r.needs,
+            "fresh": r.fresh,
             "evidence": r.evidence,
             "outcomes": r.outcomes,
         }
@@ -452,6 +466,7 @@ def outputs(root: Path) -> Dict[Path, str]:
         "spec/operations.md": operations_page(d),
         "spec/schema/peer_protocol.schema.json": protocol_schema(d),
         "ref/common/native_status.inc": errno_table(d),
+        "ref/common/gates.inc": gates(d),
         "conformance/kits/c/cts_operations.inc": c_operations(d),
         "conformance/kits/c/cts_errno.inc": c_errno(d),
         "conformance/support/operations.h": cpp_stubs(d),

@@ -17,6 +17,8 @@ from cts.definition import Definition
 LEVELS = ("MUST", "SHOULD", "MAY")
 SYSTEMS = ("linux", "macos", "freebsd", "windows")
 ROLES = ("server", "client", "writer", "reader", "peer")
+FRESH = "fresh"  # among a role's needs: it gets a process of its own
+LASTING = {"signal.set_handler"}  # operations that change a process beyond reset
 CONTRACTS = {"README.md", "operations.md", "abi.md", "results.md"}
 
 _HEADING = re.compile(r"### ([A-Z][A-Za-z0-9]*)\.([A-Z][A-Za-z0-9]*)$")
@@ -41,6 +43,7 @@ class Requirement:
     line: int
     shapes: Dict[str, List[str]] = field(default_factory=dict)
     needs: Dict[str, List[str]] = field(default_factory=dict)
+    fresh: List[str] = field(default_factory=list)
     outcomes: Dict[str, Dict[str, List[str]]] = field(default_factory=dict)
     text: str = ""
     source: str = ""
@@ -56,8 +59,9 @@ class Requirement:
         return self.evidence.get(system, "").startswith("run ")
 
 
-def _needs(line: str, where: str, known: Dict[str, str]) -> Dict[str, List[str]]:
+def _needs(line: str, where: str, known: Dict[str, str]) -> Tuple[Dict[str, List[str]], List[str]]:
     needs: Dict[str, List[str]] = {}
+    fresh: List[str] = []
     for part in line.split(" · "):
         role, colon, tokens = part.partition(":")
         role = role.strip().lower()
@@ -65,15 +69,21 @@ def _needs(line: str, where: str, known: Dict[str, str]) -> Dict[str, List[str]]
             raise SpecError(
                 f"{where}: {part!r} should be one of Server, Client, Writer, Reader, Peer, a colon, and what it needs"
             )
-        for token in tokens.split():
+        words = tokens.split()
+        if FRESH in words:
+            words.remove(FRESH)
+            fresh.append(role)
+        for token in words:
             if token.lstrip("!") not in known:
                 raise SpecError(f"{where}: {token!r} is no operation, feature or trait of operations.toml")
             if token.startswith("!") != (known[token.lstrip("!")] == "trait"):
                 raise SpecError(f"{where}: {token!r}: traits, and only traits, are excluded with `!`")
-        needs[role] = tokens.split()
+            if token in LASTING and role not in fresh:
+                raise SpecError(f"{where}: {token!r} outlives a reset: its role needs {FRESH!r}")
+        needs[role] = words
     if "peer" in needs and len(needs) > 1:
         raise SpecError(f"{where}: Peer stands alone")
-    return needs
+    return needs, fresh
 
 
 def _shapes(line: str, where: str) -> Dict[str, List[str]]:
@@ -153,7 +163,7 @@ class _Reader:
             if line.startswith("Shapes: "):
                 requirement.shapes = _shapes(line[8:], where)
             elif re.match(r"(Server|Client|Writer|Reader|Peer):( |$)", line) and not text:
-                requirement.needs = _needs(line, where, self.known)
+                requirement.needs, requirement.fresh = _needs(line, where, self.known)
             elif line.startswith("Source: "):
                 requirement.source = line[8:]
             elif line.startswith("Known to break: "):

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ref/common/codec.h"
 #include "ref/common/memory.h"
 #include "ref/common/platform.h"
 
@@ -24,6 +25,7 @@ static const char content_length[] = "Content-Length";
 
 struct ipc_decoder {
   ipc_framing framing;  /* checked, defaults filled in */
+  uint64_t max_ceiling; /* of the codec that was asked for */
   unsigned char *bytes; /* of the frame that is under way or complete */
   size_t len;           /* bytes of them that are there */
   size_t room;          /* bytes that fit */
@@ -51,21 +53,45 @@ static uint64_t magnitude(int64_t adjustment) {
   return adjustment < 0 ? (uint64_t)0 - (uint64_t)adjustment : (uint64_t)adjustment;
 }
 
-static bool check_length(const ipc_framing *f) {
-  if (f->width != 1 && f->width != 2 && f->width != 3 && f->width != 4 && f->width != 8) return false;
-  if (f->offset > IPC_FRAMING_OFFSET_MAX || f->skip > f->offset + f->width) return false;
-  return magnitude(f->adjustment) <= (f->adjustment < 0 ? field_max(f->width) : f->max);
+/* Whether the body begins where |skip| says, and not where the field ends. */
+static bool is_body_at_skip(const ipc_framing *f) {
+  return f->codec == IPC_FRAMING_LENGTH && (f->flags & IPC_FRAMING_BODY_AT_SKIP) != 0;
 }
 
-/* Copies |given| to |out| with its defaults filled in. The reference frame becomes the length codec that it is. False
- * if there is no such codec. */
-static bool resolve(const ipc_framing *given, ipc_framing *out) {
+/* The least body of a valid frame: one that begins within the header has to reach its end, or the next frame would
+ * begin within this one's header. */
+static uint64_t body_min(const ipc_framing *f) {
+  uint32_t header_len = f->offset + f->width;
+  return is_body_at_skip(f) && f->skip < header_len ? header_len - f->skip : 0;
+}
+
+/* Whether there is a value of the field whose body is neither too short nor too long. */
+static bool has_valid_frame(const ipc_framing *f) {
+  uint64_t adjustment = magnitude(f->adjustment), least = body_min(f), greatest = field_max(f->width);
+  if (least > f->max) return false;
+  if (f->adjustment < 0) return adjustment <= greatest && least <= greatest - adjustment;
+  return adjustment <= f->max && (least <= adjustment || least - adjustment <= greatest);
+}
+
+static bool check_length(const ipc_framing *f) {
+  if (f->width != 1 && f->width != 2 && f->width != 3 && f->width != 4 && f->width != 8) return false;
+  if (f->offset > IPC_FRAMING_OFFSET_MAX) return false;
+  if (f->skip > (is_body_at_skip(f) ? IPC_FRAMING_ENCODED_MAX : f->offset + f->width)) return false;
+  return has_valid_frame(f);
+}
+
+static uint64_t max_ceiling(uint32_t codec) {
+  return codec == IPC_FRAMING_U32 ? IPC_FRAMING_MAX_CEILING_U32 : IPC_FRAMING_MAX_CEILING;
+}
+
+bool ipc_codec_resolve(const ipc_framing *given, ipc_framing *out) {
+  const uint32_t flags = IPC_FRAMING_LITTLE_ENDIAN | IPC_FRAMING_ACCEPT_OVERLONG | IPC_FRAMING_BODY_AT_SKIP;
   if (given == NULL || given->size < sizeof(*given) || given->reserved != 0) return false;
-  if ((given->flags & ~(uint32_t)(IPC_FRAMING_LITTLE_ENDIAN | IPC_FRAMING_ACCEPT_OVERLONG)) != 0) return false;
+  if ((given->flags & ~flags) != 0) return false;
   *out = *given;
   if (out->max == 0) out->max = IPC_FRAMING_MAX_DEFAULT;
   if (out->varint_bytes == 0) out->varint_bytes = 5;
-  if (out->max > (out->codec == IPC_FRAMING_U32 ? IPC_FRAMING_MAX_CEILING_U32 : IPC_FRAMING_MAX_CEILING)) return false;
+  if (out->max > max_ceiling(out->codec)) return false;
   switch (out->codec) {
     case IPC_FRAMING_U32:
       *out = (ipc_framing){.codec = IPC_FRAMING_LENGTH, .width = 4, .skip = 4, .max = out->max};
@@ -111,6 +137,7 @@ static size_t put_decimal(unsigned char *out, uint64_t value) {
  * the codec cannot say |body_len|. */
 
 static size_t put_length(const ipc_framing *f, uint64_t body_len, unsigned char *out) {
+  if (is_body_at_skip(f)) return 0;
   uint64_t adjustment = magnitude(f->adjustment);
   if (f->adjustment > 0 && body_len < adjustment) return 0;
   /* No wrap: a body is shorter than 2^53, a negative adjustment at most 2^63. */
@@ -167,21 +194,30 @@ static size_t put_header(const ipc_framing *f, uint64_t body_len, unsigned char 
   }
 }
 
+int32_t ipc_codec_put(const ipc_framing *codec, uint64_t body_len, unsigned char *out_header, size_t *out_len) {
+  *out_len = 0;
+  if (body_len > codec->max) return IPC_MESSAGE_TOO_LARGE;
+  *out_len = put_header(codec, body_len, out_header);
+  return *out_len != 0 ? IPC_OK : IPC_UNENCODABLE;
+}
+
+ipc_const_buffer ipc_codec_trailer(const ipc_framing *codec) {
+  return codec->codec == IPC_FRAMING_NETSTRING ? (ipc_const_buffer){",", 1} : (ipc_const_buffer){NULL, 0};
+}
+
 ipc_status ipc_framing_encode(const ipc_framing *framing, uint64_t body_len, void *out_header, size_t header_max,
                               size_t *out_header_len, ipc_const_buffer *out_trailer) {
   unsigned char header[IPC_FRAMING_ENCODED_MAX];
   ipc_framing f;
   if (out_header_len != NULL) *out_header_len = 0;
   if (out_trailer != NULL) *out_trailer = (ipc_const_buffer){NULL, 0};
-  if (out_header == NULL || out_header_len == NULL || out_trailer == NULL || !resolve(framing, &f))
+  if (out_header == NULL || out_header_len == NULL || out_trailer == NULL || !ipc_codec_resolve(framing, &f))
     return ipc_status_of(IPC_INVALID_ARGUMENT);
-  if (body_len > f.max) return ipc_status_of(IPC_MESSAGE_TOO_LARGE);
-  size_t len = put_header(&f, body_len, header);
-  if (len == 0) return ipc_status_of(IPC_UNENCODABLE);
-  *out_header_len = len;
-  if (len > header_max) return ipc_status_of(IPC_MESSAGE_TRUNCATED);
-  memcpy(out_header, header, len);
-  if (f.codec == IPC_FRAMING_NETSTRING) *out_trailer = (ipc_const_buffer){",", 1};
+  int32_t code = ipc_codec_put(&f, body_len, header, out_header_len);
+  if (code != IPC_OK) return ipc_status_of(code);
+  if (*out_header_len > header_max) return ipc_status_of(IPC_MESSAGE_TRUNCATED);
+  memcpy(out_header, header, *out_header_len);
+  *out_trailer = ipc_codec_trailer(&f);
   return ipc_status_of(IPC_OK);
 }
 
@@ -189,14 +225,24 @@ ipc_status ipc_framing_encode(const ipc_framing *framing, uint64_t body_len, voi
 
 static size_t trailer_len(const ipc_decoder *d) { return d->framing.codec == IPC_FRAMING_NETSTRING ? 1 : 0; }
 
-/* Ends the header of |header_len| bytes: a body of |body_len| follows. */
+/* Ends the header: a body of |body_len| bytes begins |header_len| bytes behind the frame's beginning. */
 static int32_t begin_body(ipc_decoder *d, size_t header_len, uint64_t body_len) {
   if (body_len > d->framing.max) return IPC_MESSAGE_TOO_LARGE;
+  if (body_len < body_min(&d->framing)) return IPC_MALFORMED;
   d->in_body = true;
   d->header_len = header_len;
   d->body_len = body_len;
   d->wanted = header_len + body_len + trailer_len(d);
   return IPC_OK;
+}
+
+/* Bytes of the shortest header. A body that begins far behind the field is only begun when the bytes up to it are there.
+ */
+static size_t header_min(const ipc_framing *f) {
+  if (f->codec == IPC_FRAMING_ESCAPE) return 4;
+  if (f->codec != IPC_FRAMING_LENGTH) return 1;
+  uint32_t header_len = f->offset + f->width;
+  return is_body_at_skip(f) && f->skip > header_len ? f->skip : header_len;
 }
 
 /* The look_ functions look at a header, of which |wanted| bytes are there. They end it, want more, or answer what is
@@ -213,7 +259,7 @@ static int32_t look_length(ipc_decoder *d) {
     if (value > f->max - adjustment) return IPC_MESSAGE_TOO_LARGE;
     value += adjustment;
   }
-  return begin_body(d, f->offset + f->width, value);
+  return begin_body(d, is_body_at_skip(f) ? f->skip : f->offset + f->width, value);
 }
 
 static int32_t look_varint(ipc_decoder *d) {
@@ -342,9 +388,7 @@ static void begin_frame(ipc_decoder *d) {
   d->ready = d->in_body = d->has_value = false;
   d->value = d->body_len = 0;
   d->header_len = d->line_start = 0;
-  d->wanted = 1;
-  if (d->framing.codec == IPC_FRAMING_LENGTH) d->wanted = d->framing.offset + d->framing.width;
-  if (d->framing.codec == IPC_FRAMING_ESCAPE) d->wanted = 4;
+  d->wanted = header_min(&d->framing);
 }
 
 /* Looks at what is there, which is all that was wanted. */
@@ -376,10 +420,10 @@ static bool reserve(ipc_decoder *d, size_t more) {
 ipc_status ipc_framing_decode(const ipc_framing *framing, ipc_decoder **out_decoder) {
   ipc_framing f;
   if (out_decoder != NULL) *out_decoder = NULL;
-  if (out_decoder == NULL || !resolve(framing, &f)) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (out_decoder == NULL || !ipc_codec_resolve(framing, &f)) return ipc_status_of(IPC_INVALID_ARGUMENT);
   ipc_decoder *d = ipc_memory_resize(NULL, sizeof(*d));
   if (d == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
-  *d = (ipc_decoder){.framing = f};
+  *d = (ipc_decoder){.framing = f, .max_ceiling = max_ceiling(framing->codec)};
   begin_frame(d);
   *out_decoder = d;
   return ipc_status_of(IPC_OK);
@@ -433,6 +477,17 @@ ipc_status ipc_decoder_end(ipc_decoder *decoder) {
   d->ended = true;
   if (d->error != IPC_OK) return ipc_status_of(d->error);
   return ipc_status_of(d->len == 0 || d->ready ? IPC_OK : IPC_MESSAGE_TRUNCATED);
+}
+
+ipc_status ipc_decoder_set_max(ipc_decoder *decoder, uint64_t max) {
+  ipc_decoder *d = decoder;
+  if (d == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  ipc_framing changed = d->framing;
+  changed.max = max != 0 ? max : IPC_FRAMING_MAX_DEFAULT;
+  if (changed.max > d->max_ceiling || (changed.codec == IPC_FRAMING_LENGTH && !has_valid_frame(&changed)))
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (d->error == IPC_OK) d->framing.max = changed.max;
+  return ipc_status_of(d->error);
 }
 
 ipc_status ipc_decoder_free(ipc_decoder *decoder) {

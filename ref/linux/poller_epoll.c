@@ -5,6 +5,8 @@
  * events come for ever. So a descriptor is removed before it is closed, which the loop sees to. An entry without
  * interest would still report hang-ups: there is none of those either.
  */
+#define _GNU_SOURCE
+
 #include "ref/posix/poller.h"
 
 #ifndef IPC_WITHOUT_ASYNC

@@ -7,12 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "ref/common/features.h"
 #include "ref/common/platform.h"
 
 #ifndef RWF_NOSIGNAL
@@ -22,6 +24,7 @@
 const uint32_t ipc_platform_os = IPC_OS_LINUX;
 
 const char *const ipc_platform_features[] = {
+    IPC_COMMON_FEATURES,
     "lanes",
     "close_while_in_use",
 #ifndef IPC_WITHOUT_NONBLOCKING
@@ -29,7 +32,6 @@ const char *const ipc_platform_features[] = {
 #endif
     "name.path",
     "name.namespaced",
-    "name.all_os",
     "local.listen.reclaim",
     "local.listen.mode",
     "local.listen.backlog",
@@ -41,23 +43,36 @@ const char *const ipc_platform_features[] = {
     "stream.peer_credentials.pid",
     "stream.peer_credentials.uid",
     "stream.peer_credentials.gid",
-    "framing.length_field",
-    "framing.varint",
-    "framing.netstring",
-    "framing.content_length",
-    "framing.escape",
-    "framing.overlong.refuse",
-    "framing.overlong.accept",
-    "framing.header_alone",
-    "framing.need",
     "pipe.inherit",
     "pipe.capacity",
     "fifo.open.timeout",
+    "local.listen.keep_name",
+    "local.listen.same_user",
+    "stream.half_close",
+    "unix.seqpacket",
+    "unix.abstract",
+    "unix.autobind",
+    "socket.connect.timeout",
+    "socket.send.timeout",
+    "socket.receive.timeout",
+    "socket.receive.needed",
+    "socket.receive.whole",
+    "ancillary.descriptors",
+    "ancillary.credentials",
+#ifndef IPC_WITHOUT_SIGNALS
+    "signal.queue",
+    "signal.sender",
+    "signal.child_stop",
+    "watcher.next.timeout",
+#endif
     NULL,
 };
 
 const int ipc_system_send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 const int ipc_system_receive_flags = MSG_DONTWAIT;
+const int ipc_system_directory_flags = O_PATH | O_DIRECTORY;
+const short ipc_system_poll_end = POLLRDHUP;
+const bool ipc_system_knows_peers = true;
 
 /* For kernels and sandboxes that do not know the flags of a call: sets close-on-exec behind it, and closes |fd| if that
  * fails. Another thread's fork and exec in between inherits the descriptor; there is no way to prevent that then. */
@@ -128,6 +143,44 @@ int ipc_system_connect(int fd, const struct sockaddr *address, socklen_t address
   return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none) == 0 ? 0 : errno;
 }
 
+/* Connects once, with O_NONBLOCK as |nonblocking| says; afterwards it is as it was. A listener's backlog and a signal
+ * handler that ran are the only things that end a waiting attempt early. */
+static int connect_once(int fd, const struct sockaddr *address, socklen_t address_len, bool nonblocking) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return errno;
+  bool was_nonblocking = (flags & O_NONBLOCK) != 0;
+  if (was_nonblocking != nonblocking && !set_nonblocking(fd, nonblocking)) return errno;
+  int error = connect(fd, address, address_len) == 0 ? 0 : errno;
+  if (was_nonblocking != nonblocking) (void)set_nonblocking(fd, was_nonblocking);
+  return error == EINTR ? EAGAIN : error;
+}
+
+int ipc_system_connect_now(int fd, const struct sockaddr *address, socklen_t address_len) {
+  return connect_once(fd, address, address_len, true);
+}
+
+int ipc_system_connect_for(int fd, const struct sockaddr *address, socklen_t address_len, int64_t timeout_ms) {
+  struct timeval timeout = {.tv_sec = (time_t)(timeout_ms / 1000), .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
+  struct timeval before;
+  socklen_t before_len = sizeof before;
+  if (getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &before, &before_len) != 0) return errno;
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) != 0) return errno;
+  int error = connect_once(fd, address, address_len, false);
+  (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &before, sizeof before);
+  return error;
+}
+
+bool ipc_system_has_input(int fd) {
+  int num_bytes = 0;
+  return ioctl(fd, FIONREAD, &num_bytes) == 0 && num_bytes > 0;
+}
+
+/* unix(7), "Autobind feature": an address of the family alone. */
+int ipc_system_autobind(int fd) {
+  struct sockaddr_storage family_alone = {.ss_family = AF_UNIX};
+  return bind(fd, (const struct sockaddr *)&family_alone, sizeof(sa_family_t)) == 0 ? 0 : errno;
+}
+
 int ipc_system_wake_open(ipc_wake *out_wake) {
   int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   out_wake->wait = fd;
@@ -147,7 +200,9 @@ int ipc_system_pipe(int out_ends[2]) { return pipe2(out_ends, O_CLOEXEC) == 0 ? 
 /* Beyond /proc/sys/fs/pipe-max-size an unprivileged process gets EPERM: then half of it, down to what the pipe has. */
 void ipc_system_pipe_capacity(int fd, uint64_t bytes) {
   int wanted = bytes > INT_MAX ? INT_MAX : (int)bytes;
-  while (wanted > fcntl(fd, F_GETPIPE_SZ) && fcntl(fd, F_SETPIPE_SZ, wanted) < 0) wanted /= 2;
+  int has = fcntl(fd, F_GETPIPE_SZ);
+  if (has < 0) return;
+  while (wanted > has && fcntl(fd, F_SETPIPE_SZ, wanted) < 0) wanted /= 2;
 }
 
 ssize_t ipc_system_read_now(int fd, const struct iovec *buffers, size_t num_buffers) {
@@ -162,7 +217,10 @@ ssize_t ipc_system_write_now(int fd, const struct iovec *buffers, size_t num_buf
 int ipc_system_fifo_has_writer(int fd, bool *out_has) {
   int scratch[2];
   if (pipe2(scratch, O_CLOEXEC) != 0) return errno;
-  ssize_t n = tee(fd, scratch[1], 1, SPLICE_F_NONBLOCK);
+  ssize_t n;
+  do {
+    n = tee(fd, scratch[1], 1, SPLICE_F_NONBLOCK);
+  } while (n < 0 && errno == EINTR);
   int error = n < 0 && errno != EAGAIN ? errno : 0;
   *out_has = n != 0;
   (void)close(scratch[0]);

@@ -57,14 +57,15 @@ typedef union control_room {
   unsigned char bytes[CMSG_SPACE(sizeof(int))];
 } control_room;
 
-/* Gives this thread a table of descriptors of its own that holds |kept| alone. errno. */
+/* Gives this thread a table of descriptors of its own that holds |kept| alone. errno, EOPNOTSUPP where the system has
+ * no such call. */
 static int keep_only(int kept) {
-  if (kept > 0 && syscall(SYS_close_range, 0u, (unsigned)kept - 1, CLOSE_RANGE_UNSHARE) != 0) return errno;
-  if (syscall(SYS_close_range, (unsigned)kept + 1, ~0u, CLOSE_RANGE_UNSHARE) != 0) return errno;
-  return 0;
+  bool done = kept == 0 || syscall(SYS_close_range, 0u, (unsigned)kept - 1, CLOSE_RANGE_UNSHARE) == 0;
+  if (done && syscall(SYS_close_range, (unsigned)kept + 1, ~0u, CLOSE_RANGE_UNSHARE) == 0) return 0;
+  return errno == ENOMEM || errno == EMFILE || errno == ENFILE ? errno : EOPNOTSUPP;
 }
 
-/* Sends |error|, and |fd| if that is one. */
+/* Sends |error|, and |fd| if that is one. If that cannot be, the other end learns that nothing comes any more. */
 static void hand_over(int channel, int error, int fd) {
   struct iovec part = {&error, sizeof error};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
@@ -79,7 +80,11 @@ static void hand_over(int channel, int error, int fd) {
     header->cmsg_len = CMSG_LEN(sizeof fd);
     memcpy(CMSG_DATA(header), &fd, sizeof fd);
   }
-  while (sendmsg(channel, &message, MSG_NOSIGNAL) < 0 && errno == EINTR) continue;
+  ssize_t n;
+  do {
+    n = sendmsg(channel, &message, MSG_NOSIGNAL);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) (void)shutdown(channel, SHUT_RDWR);
 }
 
 /* Takes what was handed over, if anything was. errno, EAGAIN for nothing. */
@@ -93,7 +98,9 @@ static int take_over(int channel, int *out_fd) {
   do {
     n = recvmsg(channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
-  if (n != (ssize_t)sizeof error) return EAGAIN;
+  if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return errno == ENOMEM ? ENOMEM : EIO;
+  if (n < 0) return EAGAIN;
+  if (n == 0) return ENOMEM; /* the thread had something, and could not send it */
   if (error != 0) return error;
   const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   if (header == NULL || header->cmsg_type != SCM_RIGHTS) return EMFILE; /* no room for it in this process */
@@ -120,14 +127,14 @@ static void *wait_in_call(void *argument) {
   int channel = waiter->channel;
   int fd = -1;
   int error = keep_only(channel);
-  if (error != 0) {
-    error = EOPNOTSUPP;
-  } else {
+  if (error == 0) {
     int socket_fd = waiter->address_len != 0 ? own_socket() : -1;
     if (socket_fd >= 0 || waiter->address_len == 0) {
       (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
       (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &before);
-      fd = make_call(waiter, socket_fd);
+      do {
+        fd = make_call(waiter, socket_fd);
+      } while (fd < 0 && errno == EINTR);
       error = fd < 0 ? errno : 0;
       (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     } else {

@@ -17,6 +17,7 @@
 #include "ref/common/platform.h"
 #include "ref/posix/pipe.h"
 #include "ref/posix/system.h"
+#include "ref/posix/trusted_path.h"
 
 enum { MODE_MAX = 0777, MODE_BITS = 07777 };
 
@@ -34,32 +35,52 @@ static ipc_status path_init(char out[PATH_MAX], const void *path, size_t path_le
 /* --------------------------------------------------------------------------------------- create, remove */
 
 /* Gives the FIFO just made the bits that the umask took from it. */
-static ipc_status complete_mode(const char *path, mode_t mode) {
+static ipc_status complete_mode(const ipc_place *place, mode_t mode) {
   struct stat found;
-  if (lstat(path, &found) != 0) return from_errno();
+  if (fstatat(place->directory, place->name, &found, AT_SYMLINK_NOFOLLOW) != 0) return from_errno();
   if (!S_ISFIFO(found.st_mode) || (found.st_mode & MODE_BITS) == mode) return ipc_status_of(IPC_OK);
-  return fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) == 0 ? ipc_status_of(IPC_OK) : from_errno();
+  int changed = fchmodat(place->directory, place->name, mode, AT_SYMLINK_NOFOLLOW);
+  return changed == 0 ? ipc_status_of(IPC_OK) : from_errno();
+}
+
+static ipc_status create_at(const ipc_place *place, mode_t mode) {
+  if (mkfifoat(place->directory, place->name, mode) != 0) return from_errno();
+  ipc_status status = complete_mode(place, mode);
+  if (status.code != IPC_OK) (void)unlinkat(place->directory, place->name, 0);
+  return status;
 }
 
 ipc_status ipc_fifo_create(const void *path, size_t path_len, uint32_t mode) {
   char name[PATH_MAX];
+  ipc_place place;
   if (mode > MODE_MAX) return ipc_status_of(IPC_INVALID_ARGUMENT);
   ipc_status status = path_init(name, path, path_len);
   if (status.code != IPC_OK) return status;
-  if (mkfifo(name, (mode_t)mode) != 0) return from_errno();
-  status = complete_mode(name, (mode_t)mode);
-  if (status.code != IPC_OK) (void)unlink(name);
+  int error = ipc_place_open(name, &place);
+  if (error != 0) return ipc_platform_status((uint32_t)error);
+  status = create_at(&place, (mode_t)mode);
+  ipc_place_close(&place);
   return status;
+}
+
+/* Look and removal happen in one opened directory: nothing is removed from another that takes its name in between. */
+static ipc_status remove_at(const ipc_place *place) {
+  struct stat found;
+  if (fstatat(place->directory, place->name, &found, AT_SYMLINK_NOFOLLOW) != 0) return from_errno();
+  if (!S_ISFIFO(found.st_mode)) return ipc_status_of(IPC_REFUSED);
+  return unlinkat(place->directory, place->name, 0) == 0 ? ipc_status_of(IPC_OK) : from_errno();
 }
 
 ipc_status ipc_fifo_remove(const void *path, size_t path_len) {
   char name[PATH_MAX];
-  struct stat found;
+  ipc_place place;
   ipc_status status = path_init(name, path, path_len);
   if (status.code != IPC_OK) return status;
-  if (lstat(name, &found) != 0) return from_errno();
-  if (!S_ISFIFO(found.st_mode)) return ipc_status_of(IPC_REFUSED);
-  return unlink(name) == 0 ? status : from_errno();
+  int error = ipc_place_open(name, &place);
+  if (error != 0) return ipc_platform_status((uint32_t)error);
+  status = remove_at(&place);
+  ipc_place_close(&place);
+  return status;
 }
 
 /* ------------------------------------------------------------------------------------------------- open */
@@ -111,6 +132,8 @@ static ipc_status make_own(int fd) {
 /* The look before keeps devices and files from being opened at all. */
 static ipc_status look(const ipc_fifo_opening *opening) {
   struct stat found;
+  int error = ipc_trusted_path_check(opening->path);
+  if (error != 0) return ipc_platform_status((uint32_t)error);
   if (stat(opening->path, &found) != 0) return from_errno();
   return ipc_status_of(S_ISFIFO(found.st_mode) ? IPC_OK : IPC_REFUSED);
 }

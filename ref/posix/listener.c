@@ -21,20 +21,27 @@
 #include "ref/common/platform.h"
 #include "ref/posix/address.h"
 #include "ref/posix/descriptor.h"
+#include "ref/posix/socket.h"
 #include "ref/posix/stream.h"
 #include "ref/posix/system.h"
+
+/* A single attempt turns away at most so many connections that are not welcome: more than a backlog holds. */
+enum { UNWELCOME_MAX = 4096 };
 
 struct ipc_listener {
   ipc_gate gate;
   int fd;
+  int type; /* SOCK_STREAM or SOCK_SEQPACKET */
   bool adopted;
+  bool restricted; /* to processes of `user` */
+  uid_t user;
   pthread_mutex_t accepting; /* adopted: from the look to the accept */
   ipc_socket_file file;
 };
 
 /* ------------------------------------------------------------------------------------------------- life */
 
-ipc_status ipc_listener_prepare(ipc_listener **out_listener) {
+ipc_status ipc_listener_prepare(int type, ipc_listener **out_listener) {
   *out_listener = NULL;
   ipc_listener *listener = malloc(sizeof *listener);
   if (listener == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
@@ -49,7 +56,10 @@ ipc_status ipc_listener_prepare(ipc_listener **out_listener) {
     return ipc_status_of(IPC_OUT_OF_RESOURCES);
   }
   listener->fd = -1;
+  listener->type = type;
   listener->adopted = false;
+  listener->restricted = false;
+  listener->user = 0;
   listener->file = (ipc_socket_file){.path = NULL};
   *out_listener = listener;
   return ipc_status_of(IPC_OK);
@@ -58,6 +68,11 @@ ipc_status ipc_listener_prepare(ipc_listener **out_listener) {
 void ipc_listener_own(ipc_listener *listener, int fd, const ipc_socket_file *file) {
   listener->fd = fd;
   listener->file = *file;
+}
+
+void ipc_listener_restrict(ipc_listener *listener) {
+  listener->restricted = true;
+  listener->user = geteuid();
 }
 
 void ipc_listener_discard(ipc_listener *listener) {
@@ -71,9 +86,10 @@ ipc_status ipc_listener_adopt(const ipc_raw *raw, ipc_listener **out_listener) {
   if (out_listener == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   *out_listener = NULL;
   int fd;
+  int type;
   ipc_listener *listener;
-  ipc_status status = ipc_descriptor_check(raw, IPC_USE_LISTENER, &fd);
-  if (status.code == IPC_OK) status = ipc_listener_prepare(&listener);
+  ipc_status status = ipc_descriptor_check(raw, IPC_USE_LISTENER, &fd, &type);
+  if (status.code == IPC_OK) status = ipc_listener_prepare(type, &listener);
   if (status.code != IPC_OK) return status;
   int error = ipc_descriptor_set_cloexec(fd);
   if (error != 0) {
@@ -131,11 +147,16 @@ static int accept_if_ready(ipc_listener *listener) {
   return fd;
 }
 
-ipc_gate *ipc_listener_gate(ipc_listener *listener) { return &listener->gate; }
+/* Whether the connection |fd| may come to the program. A system that suddenly cannot tell has not said yes. */
+static bool is_welcome(const ipc_listener *listener, int fd) {
+  if (!listener->restricted) return true;
+  ipc_credentials peer = {.fields = 0};
+  return ipc_system_peer_credentials(fd, &peer) == 0 && (peer.fields & IPC_CREDENTIALS_UID) != 0 &&
+         peer.uid == listener->user;
+}
 
-int ipc_listener_descriptor(const ipc_listener *listener) { return listener->fd; }
-
-ipc_status ipc_listener_attempt(ipc_listener *listener, int *out_fd) {
+/* Takes the next connection if there is one, welcome or not. IPC_WOULD_BLOCK: nobody waits. */
+static ipc_status take_one(ipc_listener *listener, int *out_fd) {
   *out_fd = listener->adopted ? accept_if_ready(listener) : ipc_system_accept(listener->fd);
   if (*out_fd >= 0) return ipc_status_of(IPC_OK);
   /* The arguments are ours: EINVAL means that somebody who shares the socket has shut it down. */
@@ -143,35 +164,77 @@ ipc_status ipc_listener_attempt(ipc_listener *listener, int *out_fd) {
   return ipc_platform_status((uint32_t)errno);
 }
 
-/* Waits for a connection and takes it. */
-static ipc_status take_connection(ipc_listener *listener, int64_t timeout_ms, int *out_fd) {
-  bool nonblocking = atomic_load_explicit(&listener->gate.nonblocking, memory_order_relaxed);
+/* Waits for a connection and takes it. Those who are not welcome are turned away at no cost to the deadline, however
+ * many they are. */
+static ipc_status take_connection(ipc_listener *listener, bool nonblocking, int64_t timeout_ms, int *out_fd) {
   ipc_deadline deadline = {.timeout_ms = timeout_ms};
-  for (;;) {
-    ipc_status status = ipc_listener_attempt(listener, out_fd);
+  for (int num_unwelcome = 0;;) {
+    ipc_status status = take_one(listener, out_fd);
+    if (status.code == IPC_OK) {
+      if (is_welcome(listener, *out_fd)) return status;
+      (void)close(*out_fd);
+      if (ipc_gate_is_shut(&listener->gate)) return ipc_status_of(IPC_CANCELLED);
+      bool expired = timeout_ms > 0 && ipc_deadline_left(&deadline) == 0;
+      bool too_many = ++num_unwelcome == UNWELCOME_MAX && (nonblocking || timeout_ms == 0);
+      if (expired || too_many) return ipc_status_of(nonblocking ? IPC_WOULD_BLOCK : IPC_TIMED_OUT);
+      continue;
+    }
     if (status.code != IPC_WOULD_BLOCK || nonblocking) return status;
     int32_t code = ipc_gate_wait(&listener->gate, listener->fd, POLLIN, &deadline);
     if (code != IPC_OK) return ipc_status_of(code);
   }
 }
 
+ipc_gate *ipc_listener_gate(ipc_listener *listener) { return &listener->gate; }
+
+int ipc_listener_descriptor(const ipc_listener *listener) { return listener->fd; }
+
+ipc_status ipc_listener_attempt(ipc_listener *listener, int type, int *out_fd) {
+  if (listener->type != type) return ipc_status_of(IPC_UNSUPPORTED);
+  return take_connection(listener, true, IPC_NO_TIMEOUT, out_fd);
+}
+
+/* Takes a connection of |type| inside the gate. */
+static ipc_status accept_inside(ipc_listener *listener, int type, int64_t timeout_ms, int *out_fd) {
+  if (!ipc_gate_enter(&listener->gate)) return ipc_status_of(IPC_CLOSED);
+  bool nonblocking = atomic_load_explicit(&listener->gate.nonblocking, memory_order_relaxed);
+  ipc_status status = listener->type == type ? take_connection(listener, nonblocking, timeout_ms, out_fd)
+                                             : ipc_status_of(IPC_UNSUPPORTED);
+  ipc_gate_leave(&listener->gate);
+  return status;
+}
+
 ipc_status ipc_listener_accept(ipc_listener *listener, int64_t timeout_ms, ipc_stream **out_stream) {
   if (out_stream != NULL) *out_stream = NULL;
   if (listener == NULL || out_stream == NULL || timeout_ms < IPC_NO_TIMEOUT) return ipc_status_of(IPC_INVALID_ARGUMENT);
-  if (!ipc_gate_enter(&listener->gate)) return ipc_status_of(IPC_CLOSED);
   ipc_stream *stream;
   int fd = -1;
   ipc_status status = ipc_stream_prepare(&ipc_transport_socket, DIRECTION_BOTH, &stream);
-  if (status.code == IPC_OK) {
-    status = take_connection(listener, timeout_ms, &fd);
-    if (status.code == IPC_OK) {
-      ipc_stream_own(stream, fd);
-      *out_stream = stream;
-    } else {
-      ipc_stream_discard(stream);
-    }
+  if (status.code != IPC_OK) return status;
+  status = accept_inside(listener, SOCK_STREAM, timeout_ms, &fd);
+  if (status.code != IPC_OK) {
+    ipc_stream_discard(stream);
+    return status;
   }
-  ipc_gate_leave(&listener->gate);
+  ipc_stream_own(stream, fd);
+  *out_stream = stream;
+  return status;
+}
+
+ipc_status ipc_listener_accept_socket(ipc_listener *listener, int64_t timeout_ms, ipc_socket **out_socket) {
+  if (out_socket != NULL) *out_socket = NULL;
+  if (listener == NULL || out_socket == NULL || timeout_ms < IPC_NO_TIMEOUT) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  ipc_socket *socket;
+  int fd = -1;
+  ipc_status status = ipc_socket_prepare(SOCK_SEQPACKET, &socket);
+  if (status.code != IPC_OK) return status;
+  status = accept_inside(listener, SOCK_SEQPACKET, timeout_ms, &fd);
+  if (status.code != IPC_OK) {
+    ipc_socket_discard(socket);
+    return status;
+  }
+  ipc_socket_own(socket, fd, NULL);
+  *out_socket = socket;
   return status;
 }
 

@@ -40,7 +40,7 @@ static ipc_status begin_read(loop_operation *op) {
   struct iovec buffers[VECTOR_MAX];
   size_t num;
   if (op->what.stream == NULL || op->what.flags != 0 ||
-      !ipc_stream_room(op->what.buffers, op->what.num_buffers, 0, buffers, &num)) {
+      !ipc_stream_room(op->what.buffers, op->what.num_buffers, buffers, &num)) {
     return ipc_status_of(IPC_INVALID_ARGUMENT);
   }
   return enter_stream(op, DIRECTION_READ);
@@ -49,12 +49,11 @@ static ipc_status begin_read(loop_operation *op) {
 static ipc_status attempt_read(loop_operation *op) {
   struct iovec buffers[VECTOR_MAX];
   size_t num;
-  ipc_stream *stream = op->what.stream;
-  if (!ipc_stream_has(stream, DIRECTION_READ)) return ipc_status_of(IPC_UNSUPPORTED);
-  if (!ipc_stream_room(op->what.buffers, op->what.num_buffers, 0, buffers, &num)) {
+  if (!ipc_stream_room(op->what.buffers, op->what.num_buffers, buffers, &num)) {
     return ipc_status_of(IPC_INVALID_ARGUMENT); /* the caller changed what must stay valid */
   }
-  return num == 0 ? ipc_status_of(IPC_OK) : ipc_stream_attempt(stream, DIRECTION_READ, buffers, num, &op->len);
+  const ipc_stream_attempting wanted = {.buffers = buffers, .num_buffers = num};
+  return ipc_stream_attempt(op->what.stream, DIRECTION_READ, &wanted, &op->len);
 }
 
 static ipc_status begin_write(loop_operation *op) {
@@ -77,17 +76,15 @@ static size_t bytes_of(const struct iovec *buffers, size_t num) {
 static ipc_status attempt_write(loop_operation *op) {
   struct iovec buffers[VECTOR_MAX];
   size_t num;
-  ipc_stream *stream = op->what.stream;
-  if (!ipc_stream_has(stream, DIRECTION_WRITE)) return ipc_status_of(IPC_UNSUPPORTED);
   if (!ipc_stream_bytes(op->what.const_buffers, op->what.num_buffers, op->len, buffers, &num)) {
     return ipc_status_of(IPC_INVALID_ARGUMENT);
   }
-  if (num == 0) return ipc_status_of(IPC_OK);
-  size_t wanted = bytes_of(buffers, num);
-  size_t len = 0;
-  ipc_status status = ipc_stream_attempt(stream, DIRECTION_WRITE, buffers, num, &len);
+  const ipc_stream_attempting wanted = {.buffers = buffers, .num_buffers = num};
+  size_t left = bytes_of(buffers, num); /* before the attempt, which steps over what it moves */
+  size_t len;
+  ipc_status status = ipc_stream_attempt(op->what.stream, DIRECTION_WRITE, &wanted, &len);
   op->len += len;
-  return status.code == IPC_OK && len < wanted ? ipc_status_of(IPC_WOULD_BLOCK) : status;
+  return status.code == IPC_OK && len < left ? ipc_status_of(IPC_WOULD_BLOCK) : status;
 }
 
 static const loop_kind kind_read = {begin_read, attempt_read, NULL};
@@ -111,7 +108,7 @@ static ipc_status begin_accept(loop_operation *op) {
 
 static ipc_status attempt_accept(loop_operation *op) {
   int fd;
-  ipc_status status = ipc_listener_attempt(op->what.listener, &fd);
+  ipc_status status = ipc_listener_attempt(op->what.listener, SOCK_STREAM, &fd);
   if (status.code == IPC_OK) ipc_stream_own(op->stream, fd);
   return status;
 }

@@ -219,9 +219,11 @@ ipc_status ipc_pipe_adoptable(const ipc_raw *raw, int *out_fd, uint32_t *out_dir
   if (raw == NULL || raw->kind != IPC_RAW_FD || raw->value > INT_MAX) return status;
   struct stat found;
   int fd = (int)raw->value;
-  if (fstat(fd, &found) != 0 || !S_ISFIFO(found.st_mode)) return status;
+  if (fstat(fd, &found) != 0) return ipc_descriptor_refused(errno);
+  if (!S_ISFIFO(found.st_mode)) return status;
   int flags = fcntl(fd, F_GETFL);
-  int access = flags < 0 ? -1 : flags & O_ACCMODE;
+  if (flags < 0) return ipc_descriptor_refused(errno);
+  int access = flags & O_ACCMODE;
   if (access != O_RDONLY && access != O_WRONLY) return status;
   *out_fd = fd;
   *out_direction = access == O_RDONLY ? DIRECTION_READ : DIRECTION_WRITE;

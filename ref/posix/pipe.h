@@ -11,7 +11,7 @@ extern const ipc_transport ipc_transport_pipe;
 extern const ipc_transport ipc_transport_own_pipe;
 
 /* ipc_pipe_adoptable says whether |raw| is one end of a pipe or FIFO, and changes nothing about it. IPC_OK with the
- * descriptor and its direction, or IPC_INVALID_ARGUMENT. */
+ * descriptor and its direction, IPC_INVALID_ARGUMENT or IPC_OUT_OF_RESOURCES. */
 ipc_status ipc_pipe_adoptable(const ipc_raw *raw, int *out_fd, uint32_t *out_direction);
 
 #endif /* REF_POSIX_PIPE_H */

@@ -1,5 +1,5 @@
 /* socket_file.c - remembering, removing and replacing the files of bound paths. */
-#define _POSIX_C_SOURCE 200809L
+#include "ref/posix/extensions.h"
 
 #include "ref/posix/socket_file.h"
 
@@ -53,42 +53,56 @@ void ipc_socket_file_forget(ipc_socket_file *file) {
   file->path = NULL;
 }
 
-ipc_status ipc_socket_file_identify(ipc_socket_file *file) {
+ipc_status ipc_socket_file_identify(ipc_socket_file *file, const ipc_place *place) {
   struct stat found;
-  if (lstat(file->path, &found) != 0) return from_errno();
+  if (fstatat(place->directory, place->name, &found, AT_SYMLINK_NOFOLLOW) != 0) return from_errno();
   file->owner = getpid();
   file->device = found.st_dev;
   file->inode = found.st_ino;
   return ipc_status_of(IPC_OK);
 }
 
-ipc_status ipc_socket_file_set_mode(const ipc_socket_file *file, mode_t mode) {
+ipc_status ipc_socket_file_set_mode(const ipc_place *place, mode_t mode) {
   struct stat found;
-  if (lstat(file->path, &found) != 0) return from_errno();
+  if (fstatat(place->directory, place->name, &found, AT_SYMLINK_NOFOLLOW) != 0) return from_errno();
   if ((found.st_mode & MODE_BITS) == mode) return ipc_status_of(IPC_OK);
-  return fchmodat(AT_FDCWD, file->path, mode, AT_SYMLINK_NOFOLLOW) == 0 ? ipc_status_of(IPC_OK) : from_errno();
+  int changed = fchmodat(place->directory, place->name, mode, AT_SYMLINK_NOFOLLOW);
+  return changed == 0 ? ipc_status_of(IPC_OK) : from_errno();
+}
+
+/* Removes |file| from |place| if it is there. */
+static void remove_from(const ipc_place *place, const ipc_socket_file *file) {
+  struct stat found;
+  if (fstatat(place->directory, place->name, &found, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(found.st_mode) &&
+      found.st_dev == file->device && found.st_ino == file->inode) {
+    (void)unlinkat(place->directory, place->name, 0);
+  }
 }
 
 void ipc_socket_file_remove(ipc_socket_file *file) {
-  struct stat found;
+  ipc_place place;
   if (file->path == NULL) return;
-  if (getpid() == file->owner && lstat(file->path, &found) == 0 && S_ISSOCK(found.st_mode) &&
-      found.st_dev == file->device && found.st_ino == file->inode) {
-    (void)unlink(file->path);
+  if (getpid() == file->owner) {
+    int error = ipc_place_open(file->path, &place);
+    /* No descriptors left is when programs close what they have: a file left behind then would keep the next from
+     * starting. */
+    if (error == EMFILE || error == ENFILE) place = (ipc_place){AT_FDCWD, file->path};
+    if (error == 0 || error == EMFILE || error == ENFILE) remove_from(&place, file);
+    if (error == 0) ipc_place_close(&place);
   }
   ipc_socket_file_forget(file);
 }
 
 /* ------------------------------------------------------------------------------------ a name that is taken */
 
-static ipc_status look_at(int directory, const char *path, struct stat *out_found) {
-  if (fstatat(directory, path, out_found, AT_SYMLINK_NOFOLLOW) != 0) return from_errno();
+static ipc_status look_at(const ipc_place *place, struct stat *out_found) {
+  if (fstatat(place->directory, place->name, out_found, AT_SYMLINK_NOFOLLOW) != 0) return from_errno();
   return ipc_status_of(S_ISSOCK(out_found->st_mode) ? IPC_OK : IPC_ALREADY_EXISTS);
 }
 
-ipc_status ipc_socket_file_occupied(const char *path) {
+ipc_status ipc_socket_file_occupied(const ipc_place *place) {
   struct stat found;
-  ipc_status status = look_at(AT_FDCWD, path, &found);
+  ipc_status status = look_at(place, &found);
   if (status.code == IPC_OK) status = (ipc_status){IPC_IN_USE, EADDRINUSE};
   return status;
 }
@@ -99,7 +113,10 @@ ipc_status ipc_socket_file_occupied(const char *path) {
 static ipc_status probe(const ipc_address *address) {
   int fd = ipc_system_socket(SOCK_DGRAM, true);
   if (fd < 0) return from_errno();
-  int error = connect(fd, &address->socket.any, address->len) == 0 ? 0 : errno;
+  int error;
+  do {
+    error = connect(fd, &address->socket.any, address->len) == 0 ? 0 : errno;
+  } while (error == EINTR);
   (void)close(fd);
   switch (error) {
     case ECONNREFUSED:
@@ -108,30 +125,27 @@ static ipc_status probe(const ipc_address *address) {
     case EPROTOTYPE:
     case EPERM: /* a datagram socket that talks to another one alone */
       return (ipc_status){IPC_IN_USE, EADDRINUSE};
+    case EAGAIN: /* who answers so is there, and may be gone the next time */
+      return (ipc_status){IPC_BUSY, EAGAIN};
     default:
       return ipc_platform_status((uint32_t)error);
   }
 }
 
-/* The name of |path| within its directory. */
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash != NULL ? slash + 1 : path;
-}
-
-/* Opens the directory of |path| and locks it. Symbolic links to the directory are followed, as bind(2) follows them:
- * what matters is that all who reclaim this name lock one directory, and that the name is then looked up in it. */
-static ipc_status lock_directory(const char *path, int *out_lock) {
-  char directory[sizeof(struct sockaddr_un)];
-  size_t len = (size_t)(base_name(path) - path);
-  memcpy(directory, path, len);
-  memcpy(directory + len, ".", 2); /* "/tmp/" becomes "/tmp/.", "" becomes "." */
-  int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+/* Locks the directory of |place|, so that all who reclaim a name in it, by whatever path, meet one lock. */
+static ipc_status lock_directory(const ipc_place *place, int *out_lock) {
+  int lock;
+  do {
+    lock = openat(place->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  } while (lock < 0 && errno == EINTR);
   if (lock < 0) return from_errno();
-  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    int error = errno;
+  int error;
+  do {
+    error = flock(lock, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+  } while (error == EINTR);
+  if (error != 0) {
     (void)close(lock);
-    return error == EWOULDBLOCK ? (ipc_status){IPC_BUSY, (uint32_t)error} : (ipc_status){IPC_FAILED, (uint32_t)error};
+    return error == EWOULDBLOCK ? (ipc_status){IPC_BUSY, EWOULDBLOCK} : ipc_platform_status((uint32_t)error);
   }
   *out_lock = lock;
   return ipc_status_of(IPC_OK);
@@ -150,25 +164,23 @@ static bool same_file(const struct stat *a, const struct stat *b) {
 }
 
 /* With the lock held: removes the file that |before| describes if it is still there and nobody is behind it. */
-static ipc_status remove_stale(const ipc_address *address, int lock, const struct stat *before) {
-  const char *name = base_name(ipc_address_path(address));
+static ipc_status remove_stale(const ipc_address *address, const ipc_place *place, const struct stat *before) {
   struct stat now;
   ipc_status status = probe(address);
-  if (status.code == IPC_OK) status = look_at(lock, name, &now);
+  if (status.code == IPC_OK) status = look_at(place, &now);
   if (status.code != IPC_OK) return status;
   if (!same_file(before, &now)) return ipc_status_of(IPC_BUSY);
-  return unlinkat(lock, name, 0) == 0 ? status : from_errno();
+  return unlinkat(place->directory, place->name, 0) == 0 ? status : from_errno();
 }
 
-ipc_status ipc_socket_file_reclaim(const ipc_address *address, int *out_lock) {
-  const char *path = ipc_address_path(address);
+ipc_status ipc_socket_file_reclaim(const ipc_address *address, const ipc_place *place, int *out_lock) {
   struct stat before;
   /* Most names that are taken are taken by the living: no lock for them. */
-  ipc_status status = look_at(AT_FDCWD, path, &before);
+  ipc_status status = look_at(place, &before);
   if (status.code == IPC_OK) status = probe(address);
-  if (status.code == IPC_OK) status = lock_directory(path, out_lock);
+  if (status.code == IPC_OK) status = lock_directory(place, out_lock);
   if (status.code != IPC_OK) return status;
-  status = remove_stale(address, *out_lock, &before);
+  status = remove_stale(address, place, &before);
   if (status.code != IPC_OK) ipc_socket_file_unlock(*out_lock);
   return status;
 }

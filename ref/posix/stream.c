@@ -5,7 +5,7 @@
  * socket's does not depend on the descriptor's own blocking mode, which is never changed. Nothing is allocated on the
  * way.
  */
-#define _POSIX_C_SOURCE 200809L
+#include "ref/posix/extensions.h"
 
 #include "ref/posix/stream.h"
 
@@ -18,7 +18,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "ipc/unix.h"
 #include "ref/common/platform.h"
+#include "ref/posix/control.h"
 #include "ref/posix/descriptor.h"
 #include "ref/posix/pipe.h"
 #include "ref/posix/system.h"
@@ -98,10 +100,12 @@ ipc_status ipc_stream_adopt(const ipc_raw *raw, ipc_stream **out_stream) {
   ipc_stream *stream;
   uint32_t directions = DIRECTION_BOTH;
   const ipc_transport *transport = &ipc_transport_socket;
-  ipc_status status = ipc_descriptor_check(raw, IPC_USE_STREAM, &fd);
-  if (status.code != IPC_OK && ipc_pipe_adoptable(raw, &fd, &directions).code == IPC_OK) {
+  int type;
+  ipc_status status = ipc_descriptor_check(raw, IPC_USE_STREAM, &fd, &type);
+  if (status.code != IPC_OK) {
+    ipc_status as_pipe = ipc_pipe_adoptable(raw, &fd, &directions);
+    if (as_pipe.code != IPC_INVALID_ARGUMENT) status = as_pipe;
     transport = &ipc_transport_pipe;
-    status = ipc_status_of(IPC_OK);
   }
   if (status.code == IPC_OK) status = ipc_stream_prepare(transport, directions, &stream);
   if (status.code != IPC_OK) return status;
@@ -186,12 +190,16 @@ ipc_status ipc_stream_split(ipc_stream *stream, ipc_stream **out_reader, ipc_str
 
 /* -------------------------------------------------------------------------------------------- transfers */
 
-/* What both directions go through: where the bytes are, and what may end the wait for them. */
+/* What both directions go through: where the bytes are, what travels beside them, and what may end the wait for them.
+ */
 typedef struct transfer {
   ipc_stream *stream;
   struct iovec *buffers;
   size_t num_buffers;
-  bool nonblocking; /* as it was when the call began */
+  bool with_ancillary;         /* the call is one of those with ancillary data */
+  ipc_ancillary *room;         /* a read of them */
+  const struct msghdr *beside; /* a write of them: what has not been sent yet, NULL from the first byte on */
+  bool nonblocking;            /* as it was when the call began */
   ipc_deadline deadline;
 } transfer;
 
@@ -210,46 +218,61 @@ static ssize_t socket_write(ipc_channel *channel, struct iovec *buffers, size_t 
   return sendmsg(fd, &message, ipc_system_send_flags);
 }
 
+static int socket_shutdown(int fd, uint32_t directions) {
+  int how = directions == IPC_SHUTDOWN_READ ? SHUT_RD : directions == IPC_SHUTDOWN_WRITE ? SHUT_WR : SHUT_RDWR;
+  return shutdown(fd, how) == 0 ? 0 : errno;
+}
+
+/* At the end the system tells credentials of nobody. */
+static ssize_t socket_read_ancillary(ipc_channel *channel, struct iovec *buffers, size_t num_buffers,
+                                     ipc_ancillary *ancillary) {
+  struct msghdr message = {.msg_iov = buffers, .msg_iovlen = num_buffers};
+  ssize_t n = ipc_control_receive(channel->fd, &message, ipc_system_receive_flags, ancillary);
+  if (n == 0) ipc_control_clear(ancillary);
+  return n;
+}
+
+static ssize_t socket_write_ancillary(ipc_channel *channel, struct iovec *buffers, size_t num_buffers,
+                                      const struct msghdr *beside) {
+  struct msghdr message = *beside;
+  message.msg_iov = buffers;
+  message.msg_iovlen = num_buffers;
+  return sendmsg(channel->fd, &message, ipc_system_send_flags);
+}
+
 const ipc_transport ipc_transport_socket = {
     .read = socket_read,
     .write = socket_write,
+    .read_ancillary = socket_read_ancillary,
+    .write_ancillary = socket_write_ancillary,
+    .pass_credentials = ipc_system_pass_credentials,
     .peer_credentials = ipc_system_peer_credentials,
+    .shutdown = socket_shutdown,
 };
 
-/* One attempt, which counts what it moved; a signal that interrupted it had no part in the outcome. */
-static ipc_status read_attempt(ipc_channel *channel, struct iovec *buffers, size_t num_buffers, size_t *out_len) {
-  for (;;) {
-    ssize_t n = channel->transport->read(channel, buffers, num_buffers);
-    if (n >= 0) {
-      *out_len = (size_t)n;
-      return ipc_status_of(n > 0 ? IPC_OK : IPC_END);
-    }
-    if (errno != EINTR) return ipc_platform_status((uint32_t)errno);
-  }
+/* Decides, after an attempt failed with |error|, whether another one makes sense: IPC_OK, perhaps after a wait. */
+static ipc_status before_retry(transfer *t, int error, short events) {
+  if (error == EINTR) return ipc_status_of(IPC_OK);
+  if (error != EAGAIN && error != EWOULDBLOCK) return ipc_control_status(error);
+  if (t->nonblocking) return ipc_platform_status((uint32_t)error);
+  return ipc_status_of(ipc_gate_wait(&t->stream->gate, t->stream->channel->fd, events, &t->deadline));
 }
 
-static ipc_status write_attempt(ipc_channel *channel, struct iovec *buffers, size_t num_buffers, size_t *out_len) {
-  for (;;) {
-    ssize_t n = channel->transport->write(channel, buffers, num_buffers);
-    if (n > 0) {
-      *out_len = (size_t)n;
-      return ipc_status_of(IPC_OK);
-    }
-    if (n == 0) return ipc_status_of(IPC_WOULD_BLOCK);
-    if (errno != EINTR) return ipc_platform_status((uint32_t)errno);
-  }
-}
-
-static int32_t wait_ready(transfer *t, short events) {
-  return ipc_gate_wait(&t->stream->gate, t->stream->channel->fd, events, &t->deadline);
+static ssize_t attempt_read(transfer *t) {
+  ipc_channel *channel = t->stream->channel;
+  if (t->room == NULL) return channel->transport->read(channel, t->buffers, t->num_buffers);
+  return channel->transport->read_ancillary(channel, t->buffers, t->num_buffers, t->room);
 }
 
 static ipc_status read_transfer(transfer *t, size_t *out_len) {
   for (;;) {
-    ipc_status status = read_attempt(t->stream->channel, t->buffers, t->num_buffers, out_len);
-    if (status.code != IPC_WOULD_BLOCK || t->nonblocking) return status;
-    int32_t code = wait_ready(t, POLLIN);
-    if (code != IPC_OK) return ipc_status_of(code);
+    ssize_t n = attempt_read(t);
+    if (n >= 0) {
+      *out_len = (size_t)n;
+      return ipc_status_of(n > 0 ? IPC_OK : IPC_END);
+    }
+    ipc_status status = before_retry(t, errno, POLLIN);
+    if (status.code != IPC_OK) return status;
   }
 }
 
@@ -265,20 +288,33 @@ static void advance(transfer *t, size_t len) {
   t->buffers->iov_len -= len;
 }
 
+/* What travels beside the bytes travels once: with the first of them. */
+static ssize_t attempt_write(transfer *t) {
+  ipc_channel *channel = t->stream->channel;
+  if (t->beside == NULL) return channel->transport->write(channel, t->buffers, t->num_buffers);
+  ssize_t n = channel->transport->write_ancillary(channel, t->buffers, t->num_buffers, t->beside);
+  if (n > 0) t->beside = NULL;
+  return n;
+}
+
 static ipc_status write_transfer(transfer *t, size_t *out_len) {
   for (;;) {
-    size_t len = 0;
-    ipc_status status = write_attempt(t->stream->channel, t->buffers, t->num_buffers, &len);
-    if (status.code == IPC_OK) {
-      *out_len += len;
-      advance(t, len);
-      if (t->num_buffers == 0 || t->nonblocking) return status;
-    } else if (status.code != IPC_WOULD_BLOCK || t->nonblocking) {
-      return status;
+    ssize_t n = attempt_write(t);
+    int error = n < 0 ? errno : EAGAIN; /* after a part the next attempt would find no room */
+    if (n > 0) {
+      *out_len += (size_t)n;
+      advance(t, (size_t)n);
+      if (t->num_buffers == 0 || t->nonblocking) return ipc_status_of(IPC_OK);
     }
-    int32_t code = wait_ready(t, POLLOUT); /* also after a part: the next attempt would find no room */
-    if (code != IPC_OK) return ipc_status_of(code);
+    ipc_status status = before_retry(t, error, POLLOUT);
+    if (status.code != IPC_OK) return status;
   }
+}
+
+static bool can_transfer(const transfer *t, uint32_t direction) {
+  const ipc_stream *stream = t->stream;
+  if ((stream->directions & direction) == 0) return false;
+  return !t->with_ancillary || stream->channel->transport->read_ancillary != NULL;
 }
 
 /* Does the transfer inside the gate. */
@@ -286,7 +322,7 @@ static ipc_status run_transfer(transfer *t, uint32_t direction, size_t *out_len)
   ipc_stream *stream = t->stream;
   if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
   ipc_status status = ipc_status_of(IPC_OK);
-  if ((stream->directions & direction) == 0) {
+  if (!can_transfer(t, direction)) {
     status = ipc_status_of(IPC_UNSUPPORTED);
   } else if (t->num_buffers != 0) {
     t->nonblocking = atomic_load_explicit(&stream->gate.nonblocking, memory_order_relaxed);
@@ -294,6 +330,31 @@ static ipc_status run_transfer(transfer *t, uint32_t direction, size_t *out_len)
   }
   ipc_gate_leave(&stream->gate);
   return status;
+}
+
+/* What a loop makes is a transfer that is nonblocking whatever the handle is. */
+ipc_status ipc_stream_attempt(ipc_stream *stream, uint32_t direction, const ipc_stream_attempting *wanted,
+                              size_t *out_len) {
+  transfer t = {.stream = stream,
+                .buffers = wanted->buffers,
+                .num_buffers = wanted->num_buffers,
+                .with_ancillary = wanted->room != NULL || wanted->beside != NULL,
+                .room = wanted->room,
+                .beside = wanted->beside,
+                .nonblocking = true};
+  *out_len = 0;
+  if (!can_transfer(&t, direction)) return ipc_status_of(IPC_UNSUPPORTED);
+  if (t.num_buffers == 0) return ipc_status_of(IPC_OK);
+  return direction == DIRECTION_READ ? read_transfer(&t, out_len) : write_transfer(&t, out_len);
+}
+
+/* Copies one buffer to the end of |t|'s array; empty ones are left out. False if it is none, or the sum too large. */
+static bool append_buffer(transfer *t, size_t *total, void *data, size_t len) {
+  if (len == 0) return true;
+  if (data == NULL || len > (size_t)SSIZE_MAX - *total) return false;
+  *total += len;
+  t->buffers[t->num_buffers++] = (struct iovec){data, len};
+  return true;
 }
 
 ipc_status ipc_stream_read(ipc_stream *stream, void *out_data, size_t data_max, int64_t timeout_ms, size_t *out_len) {
@@ -329,6 +390,97 @@ ipc_status ipc_stream_write(ipc_stream *stream, const void *data, size_t data_le
   return run_transfer(&t, DIRECTION_WRITE, out_len);
 }
 
+ipc_status ipc_stream_read_vectored(ipc_stream *stream, const ipc_buffer *buffers, size_t num_buffers,
+                                    int64_t timeout_ms, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
+  if (stream == NULL || (buffers == NULL && num_buffers != 0) || num_buffers > VECTOR_MAX || out_len == NULL ||
+      timeout_ms < IPC_NO_TIMEOUT) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  struct iovec copy[VECTOR_MAX];
+  transfer t = {.stream = stream, .buffers = copy, .deadline = {.timeout_ms = timeout_ms}};
+  size_t total = 0;
+  for (size_t i = 0; i < num_buffers; i++) {
+    if (!append_buffer(&t, &total, buffers[i].data, buffers[i].len)) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  return run_transfer(&t, DIRECTION_READ, out_len);
+}
+
+ipc_status ipc_stream_write_vectored(ipc_stream *stream, const ipc_const_buffer *buffers, size_t num_buffers,
+                                     int64_t timeout_ms, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
+  if (stream == NULL || (buffers == NULL && num_buffers != 0) || num_buffers > VECTOR_MAX || out_len == NULL ||
+      timeout_ms < IPC_NO_TIMEOUT) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  struct iovec copy[VECTOR_MAX];
+  transfer t = {.stream = stream, .buffers = copy, .deadline = {.timeout_ms = timeout_ms}};
+  size_t total = 0;
+  for (size_t i = 0; i < num_buffers; i++) {
+    void *data = without_const(buffers[i].data);
+    if (!append_buffer(&t, &total, data, buffers[i].len)) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  return run_transfer(&t, DIRECTION_WRITE, out_len);
+}
+
+/* -------------------------------------------------------------------------------------------- ancillary */
+
+ipc_status ipc_stream_read_ancillary(ipc_stream *stream, void *out_data, size_t data_max, ipc_ancillary *ancillary,
+                                     int64_t timeout_ms, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
+  ipc_status status = ipc_control_check_room(ancillary);
+  if (status.code != IPC_OK) return status;
+  if (stream == NULL || out_data == NULL || out_len == NULL || timeout_ms < IPC_NO_TIMEOUT || data_max == 0 ||
+      data_max > SSIZE_MAX) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  struct iovec buffer = {out_data, data_max};
+  transfer t = {.stream = stream,
+                .buffers = &buffer,
+                .num_buffers = 1,
+                .with_ancillary = true,
+                .room = ancillary,
+                .deadline = {.timeout_ms = timeout_ms}};
+  return run_transfer(&t, DIRECTION_READ, out_len);
+}
+
+ipc_status ipc_stream_write_ancillary(ipc_stream *stream, const void *data, size_t data_len,
+                                      const ipc_ancillary *ancillary, int64_t timeout_ms, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
+  if (stream == NULL || data == NULL || data_len == 0 || data_len > SSIZE_MAX || out_len == NULL ||
+      timeout_ms < IPC_NO_TIMEOUT) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  ipc_status status = ipc_control_check_sent(ancillary);
+  if (status.code != IPC_OK) return status;
+  ipc_control control;
+  struct msghdr beside = {0};
+  ipc_control_put(&control, ancillary, &beside);
+  struct iovec buffer = {without_const(data), data_len};
+  transfer t = {.stream = stream,
+                .buffers = &buffer,
+                .num_buffers = 1,
+                .with_ancillary = true,
+                .beside = &beside,
+                .deadline = {.timeout_ms = timeout_ms}};
+  return run_transfer(&t, DIRECTION_WRITE, out_len);
+}
+
+ipc_status ipc_stream_set_pass_credentials(ipc_stream *stream, bool pass) {
+  if (stream == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  const ipc_transport *transport = stream->channel->transport;
+  int error = transport->pass_credentials != NULL ? transport->pass_credentials(stream->channel->fd, pass) : EOPNOTSUPP;
+  ipc_gate_leave(&stream->gate);
+  return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
+}
+
+/* ------------------------------------------------------------------------------------------------ loops */
+
+ipc_gate *ipc_stream_gate(ipc_stream *stream) { return &stream->gate; }
+
+int ipc_stream_descriptor(const ipc_stream *stream) { return stream->channel->fd; }
+
 /* What is left of one buffer behind |*offset| bytes, added to |out|. */
 static bool add_rest(void *data, size_t len, size_t *offset, size_t *total, struct iovec *out, size_t *out_num) {
   if (len == 0) return true;
@@ -340,8 +492,9 @@ static bool add_rest(void *data, size_t len, size_t *offset, size_t *total, stru
   return true;
 }
 
-bool ipc_stream_room(const ipc_buffer *buffers, size_t num, size_t offset, struct iovec *out, size_t *out_num) {
+bool ipc_stream_room(const ipc_buffer *buffers, size_t num, struct iovec *out, size_t *out_num) {
   size_t total = 0;
+  size_t offset = 0;
   *out_num = 0;
   if ((buffers == NULL && num != 0) || num > VECTOR_MAX) return false;
   for (size_t i = 0; i < num; i++) {
@@ -358,45 +511,6 @@ bool ipc_stream_bytes(const ipc_const_buffer *buffers, size_t num, size_t offset
     if (!add_rest(without_const(buffers[i].data), buffers[i].len, &offset, &total, out, out_num)) return false;
   }
   return true;
-}
-
-ipc_status ipc_stream_read_vectored(ipc_stream *stream, const ipc_buffer *buffers, size_t num_buffers,
-                                    int64_t timeout_ms, size_t *out_len) {
-  if (out_len != NULL) *out_len = 0;
-  struct iovec copy[VECTOR_MAX];
-  transfer t = {.stream = stream, .buffers = copy, .deadline = {.timeout_ms = timeout_ms}};
-  if (stream == NULL || out_len == NULL || timeout_ms < IPC_NO_TIMEOUT ||
-      !ipc_stream_room(buffers, num_buffers, 0, copy, &t.num_buffers)) {
-    return ipc_status_of(IPC_INVALID_ARGUMENT);
-  }
-  return run_transfer(&t, DIRECTION_READ, out_len);
-}
-
-ipc_status ipc_stream_write_vectored(ipc_stream *stream, const ipc_const_buffer *buffers, size_t num_buffers,
-                                     int64_t timeout_ms, size_t *out_len) {
-  if (out_len != NULL) *out_len = 0;
-  struct iovec copy[VECTOR_MAX];
-  transfer t = {.stream = stream, .buffers = copy, .deadline = {.timeout_ms = timeout_ms}};
-  if (stream == NULL || out_len == NULL || timeout_ms < IPC_NO_TIMEOUT ||
-      !ipc_stream_bytes(buffers, num_buffers, 0, copy, &t.num_buffers)) {
-    return ipc_status_of(IPC_INVALID_ARGUMENT);
-  }
-  return run_transfer(&t, DIRECTION_WRITE, out_len);
-}
-
-/* ------------------------------------------------------------------------------------------------ loops */
-
-ipc_gate *ipc_stream_gate(ipc_stream *stream) { return &stream->gate; }
-
-bool ipc_stream_has(const ipc_stream *stream, uint32_t direction) { return (stream->directions & direction) != 0; }
-
-int ipc_stream_descriptor(const ipc_stream *stream) { return stream->channel->fd; }
-
-ipc_status ipc_stream_attempt(ipc_stream *stream, uint32_t direction, struct iovec *buffers, size_t num_buffers,
-                              size_t *out_len) {
-  *out_len = 0;
-  return direction == DIRECTION_READ ? read_attempt(stream->channel, buffers, num_buffers, out_len)
-                                     : write_attempt(stream->channel, buffers, num_buffers, out_len);
 }
 
 /* ------------------------------------------------------------------------------------------------- rest */
@@ -416,6 +530,26 @@ ipc_status ipc_stream_peer_credentials(ipc_stream *stream, ipc_credentials *out_
   return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
 }
 
+/* Shuts down inside the gate. */
+static ipc_status shut_down(ipc_stream *stream, uint32_t directions) {
+  ipc_channel *channel = stream->channel;
+  if (channel->transport->shutdown == NULL || (directions & ~stream->directions) != 0) {
+    return ipc_status_of(IPC_UNSUPPORTED);
+  }
+  int error = channel->transport->shutdown(channel->fd, directions);
+  return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
+}
+
+ipc_status ipc_stream_shutdown(ipc_stream *stream, uint32_t directions) {
+  if (stream == NULL || directions == 0 || (directions & ~(uint32_t)IPC_SHUTDOWN_BOTH) != 0) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  ipc_status status = shut_down(stream, directions);
+  ipc_gate_leave(&stream->gate);
+  return status;
+}
+
 #ifndef IPC_WITHOUT_NONBLOCKING
 ipc_status ipc_stream_set_nonblocking(ipc_stream *stream, bool nonblocking) {
   if (stream == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
@@ -431,5 +565,12 @@ ipc_status ipc_stream_raw(ipc_stream *stream, ipc_raw *out_raw) {
   if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
   *out_raw = ipc_descriptor_raw(stream->channel->fd);
   ipc_gate_leave(&stream->gate);
+  return ipc_status_of(IPC_OK);
+}
+
+ipc_status ipc_stream_take_over(ipc_stream *stream, bool *out_nonblocking) {
+  if (ipc_gate_is_shut(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  if (atomic_load(&stream->gate.state) != 0) return ipc_status_of(IPC_BUSY);
+  *out_nonblocking = atomic_exchange(&stream->gate.nonblocking, false);
   return ipc_status_of(IPC_OK);
 }

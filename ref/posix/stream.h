@@ -6,9 +6,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "ipc/ancillary.h"
 #include "ipc/stream.h"
 #include "ref/posix/gate.h"
 
@@ -27,11 +29,17 @@ typedef struct ipc_channel {
 
 /* What kinds of descriptors do differently. An attempt moves what it can between the descriptor and at least one
  * buffer, none of them empty, without waiting and without raising SIGPIPE: a count, or -1 with errno, EAGAIN if it
- * would have to wait. A read of 0 bytes is the end. */
+ * would have to wait. A read of 0 bytes is the end. The attempts with ancillary data are NULL where none can travel:
+ * |ancillary| is room that has been checked, |beside| has a control buffer and nothing else. */
 struct ipc_transport {
   ssize_t (*read)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers);
   ssize_t (*write)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers);
+  ssize_t (*read_ancillary)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers, ipc_ancillary *ancillary);
+  ssize_t (*write_ancillary)(ipc_channel *channel, struct iovec *buffers, size_t num_buffers,
+                             const struct msghdr *beside);
+  int (*pass_credentials)(int fd, bool pass);                        /* errno; NULL as above */
   int (*peer_credentials)(int fd, ipc_credentials *out_credentials); /* errno */
+  int (*shutdown)(int fd, uint32_t directions);                      /* errno; NULL: there is none */
   bool owns_mode; /* the description is the library's own, and nonblocking until it is given away */
 };
 
@@ -49,18 +57,26 @@ void ipc_stream_own(ipc_stream *stream, int fd);
 /* ipc_stream_discard releases a stream that was never given one. */
 void ipc_stream_discard(ipc_stream *stream);
 
-/* What a loop needs of a stream. Behind the gate, which the caller has entered: whether the stream has |direction|, its
- * descriptor, and one attempt to move bytes, which repeats itself only where a signal interrupted it. An attempt is
- * IPC_WOULD_BLOCK if it would have to wait. */
+/* What an attempt is given: buffers, none of them empty, and what travels beside them: room for it of a read, or of a
+ * write (control.h); NULL for neither. */
+typedef struct ipc_stream_attempting {
+  struct iovec *buffers;
+  size_t num_buffers;
+  ipc_ancillary *room;
+  const struct msghdr *beside;
+} ipc_stream_attempting;
+
+/* What a loop needs of a stream. Behind the gate, which the caller has entered: its descriptor, and one attempt to move
+ * bytes, which repeats itself only where a signal interrupted it. IPC_WOULD_BLOCK if it would have to wait; otherwise
+ * the statuses of the calls, IPC_OK also for a part of a write. */
 ipc_gate *ipc_stream_gate(ipc_stream *stream);
-bool ipc_stream_has(const ipc_stream *stream, uint32_t direction);
 int ipc_stream_descriptor(const ipc_stream *stream);
-ipc_status ipc_stream_attempt(ipc_stream *stream, uint32_t direction, struct iovec *buffers, size_t num_buffers,
+ipc_status ipc_stream_attempt(ipc_stream *stream, uint32_t direction, const ipc_stream_attempting *wanted,
                               size_t *out_len);
 
-/* ipc_stream_room and ipc_stream_bytes copy |num| buffers to |out|, which has room for VECTOR_MAX, from their byte
- * |offset| on; empty ones are left out. False if one of them is none, or they are too many or too long. */
-bool ipc_stream_room(const ipc_buffer *buffers, size_t num, size_t offset, struct iovec *out, size_t *out_num);
+/* ipc_stream_room and ipc_stream_bytes copy |num| buffers to |out|, which has room for VECTOR_MAX, the latter from
+ * their byte |offset| on; empty ones are left out. False if one of them is none, or they are too many or too long. */
+bool ipc_stream_room(const ipc_buffer *buffers, size_t num, struct iovec *out, size_t *out_num);
 bool ipc_stream_bytes(const ipc_const_buffer *buffers, size_t num, size_t offset, struct iovec *out, size_t *out_num);
 
 #endif /* REF_POSIX_STREAM_H */

@@ -166,7 +166,7 @@ TEST(Framing, CodecsThatDoNotExistAreInvalid) {
   bad[0].codec = 0;
   bad[1].codec = 7;
   bad[2].size = sizeof(ipc_framing) - 1;
-  bad[3].flags = 4;
+  bad[3].flags = 8;
   bad[4].max = IPC_FRAMING_MAX_CEILING + 1;
   bad[5].reserved = 1;
   bad[6].offset = UINT32_MAX;  // offset + width wraps
@@ -333,12 +333,12 @@ TEST(FramingDecode, RandomBytesDecodeTheSameHoweverCut) {
       "0123:,ab\r\nContent-Length: 1"s;
   for (int round = 0; round < 20000; round++) {
     ipc_framing f = framing_of(kCodecs[random() % 6], 1 + random() % 20);
-    f.flags = random() % 4;
+    f.flags = random() % 8;
     f.varint_bytes = random() % 2 ? 5 : 10;
     const uint32_t widths[] = {1, 2, 3, 4, 8};
     f.width = widths[random() % 5];
     f.offset = random() % 3;
-    f.skip = random() % (f.offset + f.width + 1);
+    f.skip = random() % (f.offset + f.width + (f.flags & IPC_FRAMING_BODY_AT_SKIP ? 6 : 1));
     f.adjustment = static_cast<int64_t>(random() % 5) - 2;
     std::string stream = random() % 2 ? "Content-Length: 3\r\n\r\nabc" : "";
     for (size_t i = random() % 40; i > 0; i--) stream += alphabet[random() % alphabet.size()];
@@ -365,6 +365,53 @@ TEST(FramingDecode, RandomBytesDecodeTheSameHoweverCut) {
   }
 }
 
+// ----------------------------------------------------------------------------------------- a limit that changes
+
+TEST(FramingMax, AHeaderThatIsUnderstoodKeepsItsLimit) {
+  Decoder d(framing_of(IPC_FRAMING_U32, 10));
+  d.feed(hex("0000000a") + "01234");
+  EXPECT_EQ(IPC_OK, ipc_decoder_set_max(d.get(), 3).code);
+  d.feed("56789" + hex("00000004"));
+  EXPECT_EQ(std::vector<std::string>{"0123456789"}, d.got.frames);
+  EXPECT_EQ(IPC_MESSAGE_TOO_LARGE, d.got.code);
+  EXPECT_EQ(IPC_MESSAGE_TOO_LARGE, ipc_decoder_set_max(d.get(), 100).code) << "the error from before";
+  d.take();
+  EXPECT_EQ(IPC_MESSAGE_TOO_LARGE, d.got.code);
+}
+
+TEST(FramingMax, AHeaderThatIsNotUnderstoodTakesTheNewOne) {
+  Decoder lower(framing_of(IPC_FRAMING_NETSTRING, 100)), higher(framing_of(IPC_FRAMING_NETSTRING, 10));
+  lower.feed("50");
+  EXPECT_EQ(IPC_OK, ipc_decoder_set_max(lower.get(), 10).code);
+  lower.feed(":");
+  EXPECT_EQ(IPC_MESSAGE_TOO_LARGE, lower.got.code);
+  higher.feed("5");
+  EXPECT_EQ(IPC_OK, ipc_decoder_set_max(higher.get(), 100).code);
+  higher.feed("0:");
+  EXPECT_EQ(51u, higher.got.need);
+}
+
+TEST(FramingMax, IsCheckedAsTheFirstOne) {
+  Decoder d(framing_of(IPC_FRAMING_U32));
+  EXPECT_EQ(IPC_INVALID_ARGUMENT, ipc_decoder_set_max(nullptr, 1).code);
+  EXPECT_EQ(IPC_INVALID_ARGUMENT, ipc_decoder_set_max(d.get(), IPC_FRAMING_MAX_CEILING_U32 + 1).code);
+  EXPECT_EQ(IPC_OK, ipc_decoder_set_max(d.get(), IPC_FRAMING_MAX_CEILING_U32).code);
+  EXPECT_EQ(IPC_OK, ipc_decoder_set_max(d.get(), 0).code);
+  d.feed(hex("00100001"));
+  EXPECT_EQ(IPC_MESSAGE_TOO_LARGE, d.got.code) << "0 is the default";
+}
+
+TEST(FramingEncode, BodyAtSkipIsForDecodingAlone) {
+  ipc_framing f = framing_of(IPC_FRAMING_LENGTH, 10);
+  f.flags = IPC_FRAMING_BODY_AT_SKIP;
+  EXPECT_EQ(IPC_UNENCODABLE, encode(f, 5).code);
+  EXPECT_EQ(IPC_MESSAGE_TOO_LARGE, encode(f, 11).code);
+  f.skip = IPC_FRAMING_ENCODED_MAX + 1;
+  EXPECT_EQ(IPC_INVALID_ARGUMENT, encode(f, 5).code);
+  f.codec = IPC_FRAMING_VARINT;
+  EXPECT_EQ(IPC_OK, encode(f, 5).code) << "not looked at";
+}
+
 // --------------------------------------------------------------------------------------------------------- vectors
 
 const std::map<std::string, uint32_t> kNames = {{"u32", IPC_FRAMING_U32},
@@ -389,6 +436,7 @@ ipc_framing framing_of(const Json &codec) {
   f.varint_bytes = codec.value("varint_bytes", 0u);
   f.max = codec.value("max", uint64_t{0});
   if (codec.value("order", "big") == "little") f.flags |= IPC_FRAMING_LITTLE_ENDIAN;
+  if (codec.value("body_at_skip", false)) f.flags |= IPC_FRAMING_BODY_AT_SKIP;
   if (codec.value("overlong", "refuse") == "accept") f.flags |= IPC_FRAMING_ACCEPT_OVERLONG;
   return f;
 }

@@ -154,7 +154,7 @@ TEST_F(LocalTest, OptionsAreChecked) {
   ipc_local_listen_options options{sizeof options, 0, 0, 0};
   EXPECT_STATUS(IPC_INVALID_ARGUMENT, ipc_local_listen(&name, &options, nullptr));
   EXPECT_STATUS(IPC_INVALID_ARGUMENT, ipc_local_listen(nullptr, &options, &listener));
-  EXPECT_STATUS(IPC_INVALID_ARGUMENT, listen(path, &listener, 4));
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, listen(path, &listener, 16));
   EXPECT_STATUS(IPC_INVALID_ARGUMENT, listen(path, &listener, IPC_LISTEN_MODE, 01000));
   options.size = 0;
   EXPECT_STATUS(IPC_INVALID_ARGUMENT, ipc_local_listen(&name, &options, &listener));
@@ -507,12 +507,12 @@ TEST_F(LocalTest, OutOfDescriptorsLosesNoConnection) {
   ipc_stream_free(server);
   ipc_stream_free(client);
   make_stale(directory_.file("stale"));
-  for (int spare = 0; spare <= 3; spare++) {
-    // The socket, the directory's lock, the probe: each may be the one too many, and the stale file stays.
+  for (int spare = 0; spare <= 4; spare++) {
+    // The socket, the directory, its lock, the probe: each may be the one too many, and the stale file stays.
     DescriptorLimit limit(spare);
     ipc_listener *another = nullptr;
     EXPECT_TRUE(exists(directory_.file("stale")));
-    EXPECT_STATUS(spare < 3 ? IPC_OUT_OF_RESOURCES : IPC_OK,
+    EXPECT_STATUS(spare < 4 ? IPC_OUT_OF_RESOURCES : IPC_OK,
                   listen(directory_.file("stale"), &another, IPC_LISTEN_RECLAIM));
     ipc_listener_free(another);
   }

@@ -95,8 +95,10 @@ TEST_P(PipeTest, BytesThenEnd) {
 }
 
 TEST_P(PipeTest, DescriptionsAreBlockingAndStaySo) {
+#ifndef IPC_WITHOUT_NONBLOCKING
   ASSERT_STATUS(IPC_OK, ipc_stream_set_nonblocking(reader_, true));
   EXPECT_STATUS(IPC_WOULD_BLOCK, ipc_stream_read(reader_, data_, 1, IPC_NO_TIMEOUT, &len_));
+#endif
   fill(100);
   for (ipc_stream *end : {reader_, writer_}) {
     EXPECT_EQ(0, fcntl(raw_fd(end), F_GETFL) & O_NONBLOCK);
@@ -187,6 +189,7 @@ TEST_P(PipeTest, SmallWritesAreWholeOrNothing) {
   EXPECT_EQ(total, read_all().size());
 }
 
+#ifndef IPC_WITHOUT_NONBLOCKING
 TEST_P(PipeTest, LargeWriteThatDoesNotWaitTakesAPart) {
   ASSERT_STATUS(IPC_OK, ipc_stream_set_nonblocking(writer_, true));
   std::string large(300000, '\0');
@@ -199,6 +202,7 @@ TEST_P(PipeTest, LargeWriteThatDoesNotWaitTakesAPart) {
   EXPECT_TRUE(large.substr(0, taken) == read_all());
   EXPECT_STATUS(IPC_TIMED_OUT, ipc_stream_read(reader_, data_, 16, 0, &len_));
 }
+#endif
 
 TEST_P(PipeTest, ManyReadersAndWritersShareWithoutLoss) {
   constexpr int kThreads = 3, kRecords = 2000;

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
-#include <cstring>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "ipc/ipc.h"
@@ -54,22 +54,34 @@ TEST(Table, DescribesItself) {
   EXPECT_EQ(nullptr, table->traits[0]);
 }
 
+// Whether a gate of |gates|, which are separated by spaces, is off in this build.
+bool gated_off(const std::string &gates) {
+  std::istringstream words(gates);
+  bool off = false;
+  for (std::string gate; words >> gate;) {
+#ifdef IPC_WITHOUT_SIGNALS
+    off = off || gate == "signals";
+#endif
+#ifdef IPC_WITHOUT_ASYNC
+    off = off || gate == "async";
+#endif
+#ifdef IPC_WITHOUT_NONBLOCKING
+    off = off || gate == "nonblocking";
+#endif
+  }
+  return off;
+}
+
 TEST(Table, OffersEverySlotThatNoGateTookAway) {
   const ipc_table *table = ipc_get_table(1);
-#ifdef IPC_WITHOUT_NONBLOCKING
-  EXPECT_EQ(nullptr, table->listener_set_nonblocking);
-  EXPECT_EQ(nullptr, table->stream_set_nonblocking);
-  const size_t gated = 2;
-#else
-  const size_t gated = 0;
-#endif
-  const auto *bytes = reinterpret_cast<const unsigned char *>(table);
-  size_t empty = 0;
-  for (size_t at = offsetof(ipc_table, name_parse); at < sizeof *table; at += sizeof(void (*)())) {
-    const unsigned char none[sizeof(void (*)())] = {};
-    if (std::memcmp(bytes + at, none, sizeof none) == 0) empty++;
-  }
-  EXPECT_EQ(gated, empty);
+  size_t slots = 0;
+#define IPC_SLOT(slot, name, gates)                                                                  \
+  EXPECT_EQ(gated_off(gates), table->name == nullptr) << "slot " << slot << ": " #name;              \
+  EXPECT_EQ(offsetof(ipc_table, name_parse) + slot * sizeof(void (*)()), offsetof(ipc_table, name)); \
+  slots++;
+#include "ref/common/gates.inc"
+#undef IPC_SLOT
+  EXPECT_EQ(sizeof *table, offsetof(ipc_table, name_parse) + slots * sizeof(void (*)()));
 }
 
 TEST(Table, ListsEachFeatureOnce) {
@@ -79,11 +91,18 @@ TEST(Table, ListsEachFeatureOnce) {
     features.insert(*feature);
   EXPECT_EQ(listed, features.size());
   EXPECT_EQ(1u, features.count("close_while_in_use"));
-#ifdef IPC_WITHOUT_NONBLOCKING
-  EXPECT_EQ(0u, features.count("wait"));
-#else
-  EXPECT_EQ(1u, features.count("wait"));
-#endif
+}
+
+// A feature that is listed is one of the definition's, and behind no gate that is off.
+TEST(Table, ListsNoFeatureThatAGateTookAway) {
+  std::set<std::string> possible;
+#define IPC_FEATURE(name, gates) \
+  if (!gated_off(gates)) possible.insert(name);
+#include "ref/common/gates.inc"
+#undef IPC_FEATURE
+  for (const char *const *feature = ipc_get_table(1)->features; *feature != nullptr; feature++) {
+    EXPECT_EQ(1u, possible.count(*feature)) << *feature;
+  }
 }
 
 }  // namespace

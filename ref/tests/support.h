@@ -36,6 +36,15 @@ using std::chrono::milliseconds;
 // A test that waits longer than this for an event has failed.
 inline constexpr auto kDeadline = std::chrono::seconds(20);
 
+// ThreadSanitizer takes signals itself and runs their handlers later, one of a kind at a time, and not at all while a
+// thread is in a system call that it does not know to wait. What rests on the order, the number or the moment of the
+// system's own delivery is tested without it.
+#ifdef __SANITIZE_THREAD__
+#define NEEDS_THE_SYSTEMS_SIGNALS() GTEST_SKIP() << "ThreadSanitizer delivers signals in its own way"
+#else
+#define NEEDS_THE_SYSTEMS_SIGNALS() (void)0
+#endif
+
 // For EXPECT_STATUS: says the expression, the status expected by name, and what came, with its errno.
 inline ::testing::AssertionResult status_is(const char *expected_text, const char *call_text, int expected,
                                             const ipc_status &actual) {

@@ -23,6 +23,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -57,14 +61,53 @@ static uint64_t platform_thread_id(void) {
 #endif
 }
 
+/* platform_connect connects to the socket at |path|, and returns its descriptor (not below 3, not inherited) or -1. */
+static int platform_connect(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof(address.sun_path)) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address.sun_path, path, strlen(path) + 1);
+  int low = socket(AF_UNIX, SOCK_STREAM, 0);
+  int fd = low >= 0 ? fcntl(low, F_DUPFD_CLOEXEC, 3) : -1;
+  int error = errno;
+  if (low >= 0) close(low);
+  while (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+    if (errno == EINTR) continue;
+    error = errno;
+    close(fd);
+    fd = -1;
+  }
+  errno = error;
+  return fd;
+}
+
+/* channel_take gets the channel's descriptors: those of the connection that a child's environment names, else copies of
+ * standard input and output. The variable goes: what this process starts in any other way is no peer. */
+static void channel_take(int *out_in, int *out_out) {
+  const char *control = getenv("CTS_CONTROL");
+  if (control == NULL) {
+    *out_in = fcntl(0, F_DUPFD_CLOEXEC, 3);
+    *out_out = fcntl(1, F_DUPFD_CLOEXEC, 3);
+    return;
+  }
+  *out_in = platform_connect(control);
+  *out_out = *out_in >= 0 ? fcntl(*out_in, F_DUPFD_CLOEXEC, 3) : -1;
+  int error = errno;
+  unsetenv("CTS_CONTROL");
+  errno = error;
+}
+
 bool cts_open_channel(void) {
   if (channel_in >= 0) return true;
-  int in = fcntl(0, F_DUPFD_CLOEXEC, 3);
-  int out = fcntl(1, F_DUPFD_CLOEXEC, 3);
+  int in, out;
+  channel_take(&in, &out);
+  int error = errno; /* of what is missing: to open the null device may succeed */
   int null_device = open("/dev/null", O_RDWR | O_CLOEXEC);
   bool moved = in >= 0 && out >= 0 && null_device >= 0 && dup2(null_device, 0) == 0 &&
                (dup2(2, 1) == 1 || dup2(null_device, 1) == 1);
-  int error = errno;
+  if (in >= 0 && out >= 0) error = errno;
   if (null_device >= 0) close(null_device);
   if (moved) {
     channel_in = in;
@@ -116,18 +159,28 @@ static void platform_write(const char *data, size_t len) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* platform_wait_hangup waits until the other end of standard input is gone (at most |timeout_ms|, -1: no limit). */
+/* The end of input on a socket, whose other direction the runner still reads: a pipe shows a hang-up by itself. */
+#ifdef POLLRDHUP
+enum { INPUT_ENDED = POLLRDHUP };
+#else
+enum { INPUT_ENDED = 0 };
+#endif
+
+/* platform_wait_hangup waits until the other end of the channel's input is gone (at most |timeout_ms|, -1: no limit).
+ */
 static bool platform_wait_hangup(int timeout_ms) {
-  struct pollfd in = {channel_in, 0, 0};
-  return poll(&in, 1, timeout_ms) > 0 && (in.revents & (POLLHUP | POLLERR)) != 0;
+  struct pollfd in = {channel_in, INPUT_ENDED, 0};
+  return poll(&in, 1, timeout_ms) > 0 && (in.revents & (POLLHUP | POLLERR | INPUT_ENDED)) != 0;
 }
 
 /* platform_wait_writable waits until a small reply can be written without blocking. The reader calls it first: were it
  * to block in a write that nobody reads, it would not see the end of standard input, and so ends the process here. */
 static void platform_wait_writable(void) {
-  struct pollfd both[2] = {{channel_out, POLLOUT, 0}, {channel_in, 0, 0}};
+  struct pollfd both[2] = {{channel_out, POLLOUT, 0}, {channel_in, INPUT_ENDED, 0}};
   while (poll(both, 1, 0) == 0) {
-    if (poll(both, 2, -1) > 0 && both[0].revents == 0 && (both[1].revents & (POLLHUP | POLLERR)) != 0) platform_end(0);
+    if (poll(both, 2, -1) > 0 && both[0].revents == 0 && (both[1].revents & (POLLHUP | POLLERR | INPUT_ENDED)) != 0) {
+      platform_end(0);
+    }
   }
 }
 
@@ -940,6 +993,20 @@ static bool lanes_are_tasks(void) { return peer->tasks != NULL && peer->tasks->a
 /* kit_offers tells whether the kit's own operation |handler| is offered: only what a loop carries out can be called
  * off. */
 static bool kit_offers(cts_handler handler) { return handler != operation_cancel || lanes_are_tasks(); }
+static cts_outcome operation_process_spawn(cts_call *call);
+static cts_outcome operation_process_wait(cts_call *call);
+static const cts_operation no_operations[] = {{NULL, NULL}};
+static const cts_operation process_operations[] = {
+    {"process.spawn", operation_process_spawn},
+    {"process.wait", operation_process_wait},
+    {"process.close", cts_close},
+    {NULL, NULL},
+};
+
+/* offered_process_operations returns those of the operations on processes that the kit offers for this peer. */
+static const cts_operation *offered_process_operations(void) {
+  return peer->argv != NULL ? process_operations : no_operations;
+}
 
 static cts_handler find_handler(const cts_operation *operations, const char *name) {
   for (; operations->name != NULL; operations++) {
@@ -969,6 +1036,7 @@ static void check_operation(const json *j, cts_call *call) {
   }
   if (call->operation != NULL) {
     call->handler = find_handler(kit_operations, call->operation->name);
+    if (call->handler == NULL) call->handler = find_handler(offered_process_operations(), call->operation->name);
     if (call->handler == NULL) call->handler = find_handler(peer->operations, call->operation->name);
     if (call->handler != NULL && !kit_offers(call->handler)) call->handler = NULL;
   }
@@ -1163,6 +1231,19 @@ static void results_end(cts_call *call, const builder *b) {
 void cts_add_u64(cts_call *call, const char *key, uint64_t value) {
   builder b = results_begin(call, key);
   put_u64(&b, value);
+  results_end(call, &b);
+}
+
+void cts_add_bool(cts_call *call, const char *key, bool value) {
+  builder b = results_begin(call, key);
+  put_text(&b, value ? "true" : "false");
+  results_end(call, &b);
+}
+
+void cts_add_i64(cts_call *call, const char *key, int64_t value) {
+  builder b = results_begin(call, key);
+  if (value < 0) put_text(&b, "-");
+  put_u64(&b, value < 0 ? ~(uint64_t)value + 1 : (uint64_t)value);
   results_end(call, &b);
 }
 
@@ -1455,7 +1536,12 @@ static void handle_release(handle *h) {
   if (h->kind->release != NULL) h->kind->release(h->object);
 }
 
+static cts_outcome process_close(void *object);
+static void process_release(void *object);
+static const cts_kind process_kind = {"process", process_close, process_release};
+
 static const cts_kind *find_kind(const char *name) {
+  if (strcmp(name, process_kind.name) == 0) return &process_kind;
   for (const cts_kind *kind = peer->kinds; kind != NULL && kind->name != NULL; kind++) {
     if (strcmp(kind->name, name) == 0) return kind;
   }
@@ -1616,7 +1702,8 @@ cts_outcome cts_close(cts_call *call) {
   handle *h = call->target;
   pthread_mutex_lock(&state.mutex);
   bool closing = h->closing;
-  bool in_use = !closing && h->num_users > 1 && !list_has(peer->features, "close_while_in_use");
+  bool can_end = h->kind == &process_kind || list_has(peer->features, "close_while_in_use");
+  bool in_use = !closing && h->num_users > 1 && !can_end;
   if (!closing && !in_use) {
     h->closing = true;
     call->retires = true;
@@ -1644,6 +1731,7 @@ static cts_outcome operation_hello(cts_call *call) {
   for (const cts_operation *o = kit_operations; o->name != NULL; o++) {
     if (kit_offers(o->handler)) names[num++] = o->name;
   }
+  for (const cts_operation *o = offered_process_operations(); o->name != NULL; o++) names[num++] = o->name;
   for (const cts_operation *o = peer->operations; o->name != NULL && num + 1 < NUM_ROWS; o++) names[num++] = o->name;
   names[num] = NULL;
   cts_add_u64(call, "protocol", asked < PROTOCOL_VERSION ? asked : PROTOCOL_VERSION);
@@ -1833,16 +1921,19 @@ static bool sweep_or_give_up(void) {
   return done;
 }
 
-/* any_call_in_library tells whether a call runs that is not merely writing its reply. state.mutex is held. */
+/* any_call_in_library tells whether a call runs that is not merely writing its reply, and is not one that the kit
+ * itself can end. state.mutex is held. */
 static bool any_call_in_library(void) {
   for (size_t i = 0; i < CALLS_MAX; i++) {
-    if (calls[i].state == CALL_RUNNING && calls[i].handler != operation_reset) return true;
+    bool own = calls[i].handler == operation_reset || calls[i].handler == operation_process_wait;
+    if (calls[i].state == CALL_RUNNING && !own) return true;
   }
   return false;
 }
 
 static cts_outcome operation_reset(cts_call *call) {
   (void)call;
+  if (peer->before_reset != NULL) peer->before_reset();
   cancel_queued();
   if (lanes_are_tasks()) cancel_running();
   pthread_mutex_lock(&state.mutex);
@@ -1859,6 +1950,121 @@ static cts_outcome operation_reset(cts_call *call) {
   }
   if (peer->after_reset != NULL) peer->after_reset();
   return cts_ok();
+}
+
+/* --------------------------------------------------------------------------------------- processes
+ * Children of this peer that are peers. A child is not reaped before its handle is closed, so that its number means it
+ * and nothing else, and any number of waits can be told how it ended. */
+
+extern char **environ;
+
+/* The signal mask that the process began with. */
+static sigset_t initial_signals;
+
+typedef struct process {
+  pid_t pid;    /* and its process group */
+  bool closing; /* guarded by state.mutex */
+} process;
+
+/* signal_name returns the name of |number| as operations.toml spells it, or NULL. */
+static const char *signal_name(int number) {
+  static const struct {
+    int number;
+    const char *name;
+  } names[] = {
+      {SIGABRT, "ABRT"}, {SIGALRM, "ALRM"}, {SIGBUS, "BUS"},   {SIGFPE, "FPE"},   {SIGHUP, "HUP"},   {SIGILL, "ILL"},
+      {SIGINT, "INT"},   {SIGKILL, "KILL"}, {SIGPIPE, "PIPE"}, {SIGQUIT, "QUIT"}, {SIGSEGV, "SEGV"}, {SIGSYS, "SYS"},
+      {SIGTERM, "TERM"}, {SIGTRAP, "TRAP"}, {SIGUSR1, "USR1"}, {SIGUSR2, "USR2"}, {SIGXCPU, "XCPU"}, {SIGXFSZ, "XFSZ"},
+  };
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    if (names[i].number == number) return names[i].name;
+  }
+  return NULL;
+}
+
+/* spawn_environment returns the environment with |control| (`CTS_CONTROL=…`) in front, to be freed, or NULL. */
+static char **spawn_environment(char *control) {
+  size_t num = 0;
+  while (environ[num] != NULL) num++;
+  char **copy = malloc((num + 2) * sizeof(*copy));
+  if (copy == NULL) return NULL;
+  copy[0] = control;
+  memcpy(copy + 1, environ, (num + 1) * sizeof(*copy));
+  return copy;
+}
+
+/* spawn_self starts this program again, in a process group of its own, with everything that is inheritable. Standard
+ * input is the null device and standard output is standard error here already, and so they are there. */
+static int spawn_self(char **envp, pid_t *out_pid) {
+  posix_spawnattr_t attributes;
+  int error = posix_spawnattr_init(&attributes);
+  if (error != 0) return error;
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setsigmask(&attributes, &initial_signals);
+#if defined(__linux__)
+  error = posix_spawn(out_pid, "/proc/self/exe", NULL, &attributes, peer->argv, envp);
+#else
+  error = posix_spawnp(out_pid, peer->argv[0], NULL, &attributes, peer->argv, envp);
+#endif
+  posix_spawnattr_destroy(&attributes);
+  return error;
+}
+
+static cts_outcome operation_process_spawn(cts_call *call) {
+  char *control = (char *)cts_scratch(call);
+  snprintf(control, CTS_LINE_MAX, "CTS_CONTROL=%s", cts_text_or(call, "control", ""));
+  process *p = calloc(1, sizeof(*p));
+  char **envp = spawn_environment(control);
+  int error = p != NULL && envp != NULL ? spawn_self(envp, &p->pid) : ENOMEM;
+  free(envp);
+  if (error != 0) {
+    free(p);
+    return cts_error(error, "posix_spawn");
+  }
+  cts_make(call, "as", p);
+  cts_add_u64(call, "pid", (uint64_t)p->pid);
+  return cts_ok();
+}
+
+static cts_outcome operation_process_wait(cts_call *call) {
+  process *p = cts_object(call);
+  siginfo_t info;
+  int error = 0;
+  (void)cts_sleeps(call); /* here and not in a loop, but asleep: only the child, or process.close, ends it */
+  while (error == 0 && waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT) != 0) {
+    if (errno != EINTR) error = errno;
+  }
+  cts_awake(call);
+  if (error != 0) return cts_error(error, "waitid");
+  pthread_mutex_lock(&state.mutex);
+  bool closing = p->closing;
+  pthread_mutex_unlock(&state.mutex);
+  if (closing) return cts_status("cancelled", "the process was closed");
+  if (info.si_code == CLD_EXITED) {
+    cts_add_u64(call, "code", (uint64_t)info.si_status);
+  } else {
+    const char *name = signal_name(info.si_status);
+    char number[16];
+    snprintf(number, sizeof(number), "%d", info.si_status);
+    cts_add_text(call, "signal", name != NULL ? name : number);
+  }
+  return cts_ok();
+}
+
+static cts_outcome process_close(void *object) {
+  process *p = object;
+  pthread_mutex_lock(&state.mutex);
+  p->closing = true;
+  pthread_mutex_unlock(&state.mutex);
+  kill(-p->pid, SIGKILL);
+  return cts_ok();
+}
+
+static void process_release(void *object) {
+  process *p = object;
+  while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR) continue;
+  free(p);
 }
 
 /* --------------------------------------------------------------------------------------- lanes and the reader */
@@ -1885,7 +2091,6 @@ static void *lane_thread(void *argument) {
 
 /* lane_start starts the thread of |l| with the signal mask that the process began with: to the library, a lane is a
  * thread like any other. */
-static sigset_t initial_signals;
 static bool lane_start(lane *l) {
   sigset_t shield;
   pthread_t thread;

@@ -77,21 +77,25 @@ typedef struct cts_tasks {
 
 /* What a peer is and offers. Lists end in NULL (or an entry with a NULL name) and live as long as the process. */
 typedef struct cts_peer {
-  const char *implementation;          /* name of the implementation under test */
-  const char *version;                 /* its version */
-  bool threads;                        /* true: lanes are threads (offer the feature "lanes"); false: "single" */
-  const char *const *modes;            /* NULL: blocking alone */
-  const char *const *features;         /* NULL: none */
-  const char *const *traits;           /* NULL: none */
-  const cts_operation *operations;     /* hello, configure, reset, pending and cancel are the kit's */
-  const cts_kind *kinds;               /* every kind that handlers make */
+  const char *implementation;      /* name of the implementation under test */
+  const char *version;             /* its version */
+  bool threads;                    /* true: lanes are threads (offer the feature "lanes"); false: "single" */
+  const char *const *modes;        /* NULL: blocking alone */
+  const char *const *features;     /* NULL: none */
+  const char *const *traits;       /* NULL: none */
+  const cts_operation *operations; /* hello, configure, reset, pending, cancel and those on processes are the kit's */
+  const cts_kind *kinds;           /* every kind that handlers make */
   void (*configure)(const char *mode); /* a mode was chosen, before any handle; NULL with one mode */
   void (*after_reset)(void);           /* every handle is closed; NULL if nothing else is to be cleared */
+  void (*before_reset)(void);          /* calls that wait without a handle must end as `cancelled`, and those that begin
+                                          until after_reset; NULL if there are none */
+  char **argv;                         /* of main: offers process.spawn and its like; NULL: does not */
   const cts_tasks *tasks;              /* NULL: in no mode are lanes tasks */
 } cts_peer;
 
 /* cts_open_channel moves the channel off descriptors 0 and 1: 0 becomes the null device, 1 becomes standard error, and
- * no child inherits the channel. cts_run does it if it has not been done; call it yourself before anything of
+ * no child inherits the channel. In a child that process.spawn started the channel is the socket that CTS_CONTROL names
+ * instead. cts_run does it if it has not been done; call it yourself before anything of
  * the library under test runs earlier (a dlopen, a constructor). Returns false, errno set, if it cannot. */
 bool cts_open_channel(void);
 
@@ -166,6 +170,8 @@ void cts_make(cts_call *call, const char *key, void *object);
 /* Results. Adding more than a line holds makes the reply `failed`. Bytes that are printable ASCII travel as a string,
  * others as base64; text that is no UTF-8 gets U+FFFD where it is not. */
 void cts_add_u64(cts_call *call, const char *key, uint64_t value);
+void cts_add_bool(cts_call *call, const char *key, bool value);
+void cts_add_i64(cts_call *call, const char *key, int64_t value);
 void cts_add_text(cts_call *call, const char *key, const char *text);
 void cts_add_bytes(cts_call *call, const char *key, const void *data, size_t len);
 void cts_add_raw(cts_call *call, const char *key, cts_raw raw);

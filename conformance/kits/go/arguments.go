@@ -51,7 +51,7 @@ func (a arguments) checkRanges() error {
 	for _, limit := range []struct {
 		name        string
 		least, most uint64
-	}{{"mode", 0, modeMax}, {"backlog", 1, 1<<32 - 1}, {"buffer", 1, bufferMax}, {"chunk", 1, 1<<32 - 1}} {
+	}{{"protocol", 1, 1<<32 - 1}, {"mode", 0, modeMax}, {"backlog", 1, 1<<32 - 1}, {"buffer", 1, bufferMax}, {"chunk", 1, 1<<32 - 1}} {
 		if value, given := a.unsigned(limit.name); given && (value < limit.least || value > limit.most) {
 			return invalid("%s: %d is out of range", limit.name, value)
 		}

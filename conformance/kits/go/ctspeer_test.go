@@ -435,3 +435,12 @@ func TestTheEndOfInputEndsAPeerThatIsBlocked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTheExchangeOfAllKits runs the test that all kits share, which has this peer start children too.
+func TestTheExchangeOfAllKits(t *testing.T) {
+	exchange := exec.Command("python3", filepath.Join("..", "tests", "exchange.py"), "--", os.Args[0])
+	exchange.Env = append(os.Environ(), "CTS_PEER_UNDER_TEST=1")
+	if output, err := exchange.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+}

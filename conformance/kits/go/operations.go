@@ -29,8 +29,10 @@ func (c *call[L, S]) perform() error {
 		return release(c, c.peer.library.ListenerRelease)
 	case "stream.release":
 		return release(c, c.peer.library.StreamRelease)
-	case "listener.close", "stream.close":
+	case "listener.close", "stream.close", "process.close":
 		return c.close()
+	case "process.spawn":
+		return c.processSpawn()
 	case "stream.split":
 		return c.split()
 	}
@@ -38,8 +40,11 @@ func (c *call[L, S]) perform() error {
 	if err != nil {
 		return err
 	}
-	if target.kind == "listener" {
+	switch target.kind {
+	case "listener":
 		return c.onListener(target.value.(L))
+	case "process":
+		return c.processWait(target.value.(*child))
 	}
 	return c.onStream(target.value.(S))
 }
@@ -153,7 +158,7 @@ func (c *call[L, S]) take() (*handle, error) {
 	if target == nil {
 		return nil, invalid("the handle is gone")
 	}
-	if c.peer.inside(target) && !c.peer.closesInUse() {
+	if c.peer.inside(target) && !c.peer.canClose(target) {
 		return nil, &Failure{"busy", "another lane is inside of the handle, and the library cannot close it then"}
 	}
 	delete(c.peer.names, name)

@@ -62,8 +62,8 @@ func checkOffer[L, S any](library *Library[L, S]) error {
 
 // handle is a listener or a stream under a name of the requester.
 type handle struct {
-	kind  string // listener or stream
-	value any    // L or S
+	kind  string // listener, stream or process
+	value any    // L, S or *child
 }
 
 // running is an operation under way.
@@ -95,7 +95,7 @@ type peer[L, S any] struct {
 func newPeer[L, S any](library Library[L, S], output io.Writer) *peer[L, S] {
 	p := &peer[L, S]{
 		library:  library,
-		offered:  library.offered(),
+		offered:  append(library.offered(), processOperations()...),
 		output:   lineWriter{output: output},
 		names:    map[string]*handle{},
 		running:  map[uint64]*running{},
@@ -429,7 +429,7 @@ func (p *peer[L, S]) reset() error {
 func (p *peer[L, S]) closeIdle() {
 	closing := []*handle{}
 	for name, existing := range p.names {
-		if existing != nil && (p.closesInUse() || !p.inside(existing)) {
+		if existing != nil && (p.canClose(existing) || !p.inside(existing)) {
 			closing = append(closing, existing)
 			delete(p.names, name)
 		}
@@ -439,6 +439,11 @@ func (p *peer[L, S]) closeIdle() {
 	for _, existing := range closing {
 		_ = p.close(existing) // what the library says about it is lost with the handle
 	}
+}
+
+// canClose says whether a handle can be closed while an operation is inside of it.
+func (p *peer[L, S]) canClose(existing *handle) bool {
+	return existing.kind == "process" || p.closesInUse()
 }
 
 func (p *peer[L, S]) closesInUse() bool {
@@ -462,6 +467,10 @@ func (p *peer[L, S]) inside(existing *handle) bool {
 
 // close closes a handle that has no name any more.
 func (p *peer[L, S]) close(existing *handle) error {
+	if existing.kind == "process" {
+		existing.value.(*child).close()
+		return nil
+	}
 	if existing.kind == "listener" {
 		if p.library.ListenerClose == nil {
 			return nil

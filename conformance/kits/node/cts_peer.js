@@ -19,6 +19,7 @@
  * spec/peer_protocol.md is the contract; the numbers in comments here are its paragraphs.
  */
 
+const childProcess = require('child_process');
 const fs = require('fs');
 const net = require('net');
 const os = require('os');
@@ -410,6 +411,12 @@ class Call {
     Object.assign(this, { names: {}, made: {}, cancelled: false, cancelWait: null });
   }
 
+  /** Ends what it waits for, and what it would wait for from now on. */
+  cancel() {
+    this.cancelled = true;
+    if (this.cancelWait) this.cancelWait();
+  }
+
   /** Gives the handle named in request key `key` its value; it gets its name when the operation has returned. */
   make(value, key = 'as') {
     this.made[key] = value;
@@ -485,9 +492,15 @@ function reopened(fd, flags) {
   return null;
 }
 
-/** The requester's lines. What the library prints goes to standard error where the system allows it (1.3). */
+/**
+ * The requester's lines. What the library prints goes to standard error where the system allows it (1.3). In a child of
+ * another peer they travel on a connection instead (1.7).
+ */
 class Channel {
   constructor() {
+    this.control = process.env.CTS_CONTROL;
+    delete process.env.CTS_CONTROL;
+    this.connection = null;
     this.input = 0;
     this.output = 1;
     this.pieces = [];
@@ -495,7 +508,7 @@ class Channel {
     this.skipping = false;
     globalThis.console = new console.Console(process.stderr);
     Object.defineProperty(process, 'stdout', { configurable: true, get: () => process.stderr });
-    if (process.platform !== 'win32') this.move();
+    if (process.platform !== 'win32' && this.control === undefined) this.move();
   }
 
   /** Node.js cannot duplicate a descriptor, but opens one again: the lowest free number is the one just closed. */
@@ -517,7 +530,8 @@ class Channel {
   /** Calls `onLine(buffer)` or `onLine(InvalidLine)` for each line, and ends the process at the end of input (1.6). */
   read(onLine) {
     let stream;
-    if (tty.isatty(this.input)) stream = new tty.ReadStream(this.input);
+    if (this.control !== undefined) stream = this.connection = net.connect({ path: this.control, allowHalfOpen: true });
+    else if (tty.isatty(this.input)) stream = new tty.ReadStream(this.input);
     else if (fs.fstatSync(this.input).isFile()) stream = fs.createReadStream(null, { fd: this.input });
     else stream = new net.Socket({ fd: this.input, readable: true, writable: false });
     stream.on('data', (block) => this.take(block, onLine));
@@ -566,6 +580,10 @@ class Channel {
   /** Writes one line, whole. Ends the process if nobody reads any more. */
   write(message) {
     const line = Buffer.from(`${JSON.stringify(message)}\n`);
+    if (this.connection !== null) {
+      this.connection.write(line); // no request comes before it is connected
+      return;
+    }
     for (let at = 0; at < line.length;) {
       try {
         at += fs.writeSync(this.output, line, at);
@@ -578,11 +596,59 @@ class Channel {
   }
 }
 
+// ------------------------------------------------------------------------------------------------------- processes
+
+/** A child process that is a peer, in a process group of its own. Node.js reaps it and hands nothing else down. */
+class Child {
+  static async start(control) {
+    const child = new Child();
+    const argv = [...process.execArgv, ...process.argv.slice(1)];
+    const env = { ...process.env, CTS_CONTROL: control };
+    child.process = childProcess.spawn(process.execPath, argv, { detached: true, stdio: ['ignore', 2, 2], env });
+    child.ended = new Promise((resolve) => child.process.on('exit', (code, signal) => resolve({ code, signal })));
+    await new Promise((resolve, reject) => child.process.on('spawn', resolve).on('error', reject));
+    return child;
+  }
+
+  async close() {
+    try {
+      if (this.process.exitCode === null && this.process.signalCode === null) process.kill(-this.process.pid, 'SIGKILL');
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error; // it ended, and the event is still on its way
+    }
+    await this.ended;
+  }
+}
+
+/** The operations on processes, which every peer has where there are Unix sockets (6.3, 6.4). */
+const PROCESS_OPERATIONS = {
+  async 'process.spawn'(call) {
+    const child = await Child.start(call.args.control);
+    call.make(child);
+    return { pid: child.process.pid };
+  },
+
+  async 'process.wait'(call) {
+    const { code, signal } = await call.wait((resolve) => {
+      call.handle.ended.then(resolve);
+    });
+    return signal === null ? { code } : { signal: signal.slice('SIG'.length) };
+  },
+
+  async 'process.close'(call) {
+    for (const user of call.entry.users) {
+      if (user !== call) user.cancel();
+    }
+    await call.handle.close();
+  },
+};
+
 // ----------------------------------------------------------------------------------------------------- the runtime
 
 class Runtime {
   constructor(peer) {
     this.peer = { mode: 'async', version: '0', features: [], traits: [], discard() {}, ...peer };
+    if (process.platform !== 'win32') this.peer.operations = { ...PROCESS_OPERATIONS, ...peer.operations };
     this.features = ['lanes', ...this.peer.features.filter((feature) => feature !== 'lanes')];
     this.featureSet = new Set(this.features);
     this.channel = new Channel();
@@ -702,7 +768,7 @@ class Runtime {
     if (!entry || entry.kind !== spec.on) throw new Outcome('invalid_argument', `on: no such ${spec.on}`);
     call.closes = request.op.endsWith('.close');
     call.consumes = Boolean(spec.consumes);
-    const endsUse = call.closes && this.featureSet.has('close_while_in_use');
+    const endsUse = call.closes && (spec.on === 'process' || this.featureSet.has('close_while_in_use'));
     if (entry.users.size && call.consumes && !endsUse) throw new Outcome('busy', 'another lane is inside of it');
     if (call.closes) this.handles.delete(entry.name); // 6.1: at once
     else if (call.consumes) this.handles.set(entry.name, null); // back when the operation fails
@@ -784,14 +850,11 @@ class Runtime {
   async reset(request, arrival) {
     this.resetBound = arrival;
     const others = [...this.outstanding].filter(([id]) => id !== request.id).map(([, answer]) => answer);
-    for (const call of this.calls.values()) {
-      call.cancelled = true;
-      if (call.cancelWait) call.cancelWait();
-    }
+    for (const call of this.calls.values()) call.cancel();
     await Promise.all(others);
     const entries = [...this.handles.values()].filter((entry) => entry !== null);
     this.handles.clear();
-    for (const entry of entries) await this.peer.discard(entry.value);
+    for (const { kind, value } of entries) await (kind === 'process' ? value.close() : this.peer.discard(value));
     return {};
   }
 }

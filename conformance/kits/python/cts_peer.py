@@ -30,7 +30,9 @@ import os
 import queue
 import re
 import select
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import zlib
@@ -523,6 +525,21 @@ class Peer:
     features: List[str] = []  # `lanes` is added by the kit
     traits: List[str] = []
 
+    # The operations on processes are the kit's (6.3, 6.4), where the system tells how a child ended without reaping it.
+
+    def process_spawn(self, call: Call) -> Dict[str, Any]:
+        child = _Child(call["control"])
+        call.make(child)
+        return {"pid": child.pid}
+
+    def process_wait(self, call: Call) -> Any:
+        if self.lanes != "task":
+            return call.handle.wait()
+        return asyncio.get_running_loop().run_in_executor(None, call.handle.wait)
+
+    def process_close(self, call: Call) -> None:
+        call.handle.close()
+
     def discard(self, value: Any) -> Any:
         """Closes what `Call.make` was given, for `reset`. May be a coroutine function in the mode async."""
         value.close()
@@ -530,9 +547,10 @@ class Peer:
     @classmethod
     def operations(cls) -> List[str]:
         """The operations offered: those that have a method, and those the kit serves itself."""
-        return [
+        served = [
             name for name in TABLES["operations"] if name in _CONTROL_OPERATIONS or hasattr(cls, _method_name(name))
         ]
+        return [name for name in served if not name.startswith("process.") or hasattr(os, "waitid")]
 
     @classmethod
     def offered_features(cls) -> List[str]:
@@ -542,6 +560,35 @@ class Peer:
 
 def _method_name(operation: str) -> str:
     return operation.replace(".", "_")
+
+
+class _Child:
+    """A child process that is a peer. It is not reaped before it is closed, so that its number means it alone."""
+
+    def __init__(self, control: str) -> None:
+        # Standard input is the null device and standard output is standard error here already.
+        arguments = [sys.executable] + getattr(sys, "orig_argv", [sys.executable, *sys.argv])[1:]
+        environment = dict(os.environ, CTS_CONTROL=control)
+        self._process = subprocess.Popen(arguments, env=environment, close_fds=False, start_new_session=True)
+        self.pid = self._process.pid
+        self._closing = False
+
+    def wait(self) -> Dict[str, Any]:
+        """The results of `process.wait`. Raises Outcome `cancelled` if it is closed meanwhile."""
+        try:
+            info = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:  # reaped by `close`
+            info = None
+        if self._closing or info is None:
+            raise Outcome("cancelled")
+        if info.si_code == os.CLD_EXITED:
+            return {"code": info.si_status}
+        return {"signal": signal.Signals(info.si_status).name[len("SIG") :]}
+
+    def close(self) -> None:
+        self._closing = True
+        os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 class _Waker:
@@ -585,10 +632,20 @@ class _Waker:
 
 
 class _Channel:
-    """The requester's lines, on descriptors of our own (1.3): what the library prints goes to standard error."""
+    """The requester's lines, on descriptors of our own (1.3): what the library prints goes to standard error.
+
+    In a child of another peer they are the two directions of a connection (1.7).
+    """
 
     def __init__(self) -> None:
-        self._input, self._output = os.dup(0), os.dup(1)  # not inheritable (PEP 446)
+        control = os.environ.pop("CTS_CONTROL", None)
+        if control is None:
+            self._input, self._output = os.dup(0), os.dup(1)  # not inheritable (PEP 446)
+        else:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.connect(control)
+            self._input = connection.detach()
+            self._output = os.dup(self._input)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)
@@ -698,6 +755,7 @@ class _Runtime:
         self._peer_classes = {peer.mode: peer for peer in peers}
         assert len(self._peer_classes) == len(peers), "two classes for one mode"
         self._peer = peers[0]()
+        self._offered = frozenset(self._peer.operations())
         self._configured = False
         self._channel = _Channel()
         self.waker = _Waker()
@@ -805,7 +863,7 @@ class _Runtime:
                 call, method = self._begin(request, arrival)
                 if request.get("watch") is True:
                     self._channel.write({"id": call.id, "event": "begun", "tid": threading.get_native_id()})
-                if call.closes and self._peer.mode == "nonblocking":
+                if call.closes and call.entry.kind != "process" and self._peer.mode == "nonblocking":
                     self._cancel([user for user in call.entry.users if user is not call], call.entry.is_left)
                 result = method(call)
                 if call.closes:
@@ -833,7 +891,7 @@ class _Runtime:
     def _begin(self, request: Dict[str, Any], arrival: int) -> Tuple[Call, Callable[[Call], Any]]:
         """Checks everything, reserves the new names, enters the handle. If it raises, nothing has happened."""
         operation = request["op"]
-        method = getattr(self._peer, _method_name(operation), None) if operation in TABLES["operations"] else None
+        method = getattr(self._peer, _method_name(operation), None) if operation in self._offered else None
         if method is None:
             raise Outcome("unsupported", "operation %s is not offered" % operation[:80])
         if not isinstance(request.get("watch", False), bool):
@@ -870,7 +928,8 @@ class _Runtime:
             raise Outcome("invalid_argument", "on: no such %s" % spec["on"])
         call.closes = call.operation.endswith(".close")
         consumes = spec.get("consumes", False)
-        if entry.users and consumes and not (call.closes and "close_while_in_use" in self._peer.features):
+        can_end = entry.kind == "process" or "close_while_in_use" in self._peer.features
+        if entry.users and consumes and not (call.closes and can_end):
             raise Outcome("busy", "another lane is inside of it")
         if call.closes:
             del self._handles[entry.name]  # 6.1: at once
@@ -947,6 +1006,7 @@ class _Runtime:
                 raise Outcome("invalid_argument", "configure comes once, before any handle")
             self._configured = True
             self._peer = self._peer_classes[mode]()
+            self._offered = frozenset(self._peer.operations())
             self._lanes = {name: lane for name, lane in self._lanes.items() if name == "control"}
         if self._peer.lanes == "task":
             self._running_loop()  # now, so that its descriptors do not appear with the first request of a case
@@ -962,6 +1022,12 @@ class _Runtime:
         with self._changed:
             self._reset_bound = arrival
             calls = list(self._calls.values())
+            children = [entry for entry in self._handles.values() if entry is not None and entry.kind == "process"]
+            for entry in children:
+                del self._handles[entry.name]
+        for entry in children:
+            entry.value.close()  # which ends every `process.wait`
+        calls = [call for call in calls if call.operation != "process.wait"]
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._reset_async(calls, arrival), self._loop).result()
             return
@@ -980,11 +1046,17 @@ class _Runtime:
                 call.task.cancel()
         await self._wait_until_async(lambda: self._answered_before(arrival))
         for entry in self._take_handles():
-            await _call_method(self._peer.discard, entry.value)
+            if entry.kind == "process":
+                entry.value.close()
+            else:
+                await _call_method(self._peer.discard, entry.value)
 
     def _discard_all(self) -> None:
         for entry in self._take_handles():
-            self._peer.discard(entry.value)
+            if entry.kind == "process":  # made while the reset was under way
+                entry.value.close()
+            else:
+                self._peer.discard(entry.value)
 
     def _take_handles(self) -> List[_Handle]:
         with self._changed:

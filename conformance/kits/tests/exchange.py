@@ -94,15 +94,18 @@ class PeerProcess:
             start_new_session=True,
             env=environment,
         )
+        assert self.process.stdout is not None
+        self._start(os.dup(self.process.stdout.fileno()))
+
+    def _start(self, output: int) -> None:
         self.replies: Dict[int, List[Dict[str, Any]]] = {}
         self.events: List[Dict[str, Any]] = []
         self._last_id = 0
         self._lines: "queue.Queue[Optional[bytes]]" = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read, args=(output,), daemon=True).start()
 
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with os.fdopen(os.dup(self.process.stdout.fileno()), "rb") as stdout:
+    def _read(self, output: int) -> None:
+        with os.fdopen(output, "rb") as stdout:
             for line in stdout:
                 self._lines.put(line)
         self._lines.put(None)
@@ -179,6 +182,35 @@ class PeerProcess:
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None and not stream.closed:
                 stream.close()
+
+
+class ChildPeer(PeerProcess):
+    """A peer that another one started: its channel is a connection that it makes itself."""
+
+    def __init__(self, parent: PeerProcess, handle: str, directory: str) -> None:
+        path = os.path.join(directory, secrets.token_hex(4))
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            listener.settimeout(DEADLINE_S)
+            self.pid = parent.ok("process.spawn", as_=handle, control=path)["pid"]
+            self.connection, _ = listener.accept()
+        self._start(os.dup(self.connection.fileno()))
+
+    def send_line(self, line: bytes) -> None:
+        self.connection.sendall(line)
+
+    def end_input(self) -> None:
+        self.connection.shutdown(socket.SHUT_WR)
+
+    def expect_end(self, what: str) -> None:
+        """Expects the end of what the peer writes: nobody holds the other end of the connection any more."""
+        try:
+            line = self._lines.get(timeout=DEADLINE_S)
+        except queue.Empty:
+            raise CheckFailed("%s; the channel is still open" % what) from None
+        expect(line is None, what, line)
+        self.connection.close()
 
 
 class Exchange:
@@ -457,6 +489,58 @@ class Exchange:
             expect(other.recv(1) == b"", "reset has closed the stream")
         expect(self.peer.status("stream.close", on="w") == "invalid_argument", "its name is gone")
 
+    def check_children(self) -> None:
+        if not self.offers("process.spawn"):
+            return
+        expect(self.offers("process.wait", "process.close"), "the operations on processes come together")
+        expect(self.peer.status("process.spawn", as_="c") == "invalid_argument", "control is missing")
+        child = ChildPeer(self.peer, "c", self.directory)
+        hello = child.ok("hello", protocol=1)
+        expect(hello["pid"] == child.pid != self.hello["pid"], "the child says its own process id", hello["pid"])
+        if self.mode is not None:
+            child.ok("configure", mode=self.mode)
+            hello = child.ok("hello", protocol=1)
+        for key in ("implementation", "version", "lanes", "modes", "operations", "features", "traits"):
+            expect(hello[key] == self.hello[key], "the child's %s are its parent's" % key, hello[key])
+        child.send_line(b"garbage\n" + b"x" * (LINE_MAX + 1) + b'\n{"id":9,"op":"hel')
+        for what in ("garbage", "a long line"):
+            expect(child.reply(0)["status"] == "invalid_argument", "%s is answered" % what)
+        child.send_line(b'lo","protocol":1}\n')
+        expect(child.reply(9)["status"] == "ok", "a line in pieces")
+        expect(child.status("process.wait", on="c") == "invalid_argument", "handles are each one's own")
+        # The channel is not inherited: it ends with the child although a child of that one lives.
+        grandchild = ChildPeer(child, "g", self.directory)
+        grandchild.ok("hello", protocol=1)
+        child.end_input()
+        expect(self.peer.ok("process.wait", on="c").get("code") == 0, "exit status 0 at the end of input")
+        child.expect_end("a child's channel ends with it")
+        grandchild.ok("hello", protocol=1)
+        grandchild.end_input()
+        grandchild.expect_end("a child whose parent has ended ends with its own input")
+        self.peer.ok("process.close", on="c")
+        expect(self.peer.status("process.wait", on="c") == "invalid_argument", "its name is gone")
+
+    def check_ends_of_children(self) -> None:
+        if not self.offers("process.spawn"):
+            return
+        closed, reset = (ChildPeer(self.peer, name, self.directory) for name in ("c", "r"))
+        self.peer.ok("process.close", on="c")
+        closed.expect_end("a closed process is killed")
+        waiting = None
+        if self.offers("lanes"):
+            waiting = self.peer.begin("process.wait", on="r", watch=True, lane="w")
+            self.peer.event(waiting)
+        self.peer.ok("reset")
+        if waiting is not None:
+            expect(self.peer.reply(waiting)["status"] == "cancelled", "a reset cancels process.wait")
+        reset.expect_end("a reset kills children")
+        killed = ChildPeer(self.peer, "k", self.directory)
+        os.kill(killed.pid, signal.SIGTERM)
+        ended = self.peer.ok("process.wait", on="k")
+        expect(ended.get("signal") == "TERM" and "code" not in ended, "the signal that ended it", ended)
+        killed.expect_end("a killed child")
+        self.peer.ok("reset")
+
     def check_end_of_input_while_busy(self) -> None:
         blocked = self.blocked_read()
         self.peer.send_line(b'{"id":700001,"op":"hel')  # a last line without its end is none
@@ -497,6 +581,8 @@ def run(command: List[str], mode: Optional[str]) -> int:
             exchange.check_server,
             exchange.check_lanes,
             exchange.check_reset,
+            exchange.check_children,
+            exchange.check_ends_of_children,
             exchange.check_end_of_input_while_busy,
             exchange.check_end_of_input_at_once,
         ]

@@ -5,7 +5,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <regex>
 #include <string>
 
@@ -140,6 +142,59 @@ TEST_P(PeerTest, AReleasedHandleCanBeAdopted) {
   ask(R"("op":"stream.write","on":"d","data":"x")");
   EXPECT_EQ(ask(R"("op":"stream.read","on":"s","until":"some")"),
             reply(R"("status":"ok","length":1,"crc32":2363233923,"data":"x")"));
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+TEST_P(PeerTest, ADescriptorThatCameCanBeAdoptedAndResetClosesTheOthers) {
+  const auto open_in_peer = [this] {
+    const std::filesystem::directory_iterator all("/proc/" + std::to_string(peer_.pid()) + "/fd");
+    return std::distance(begin(all), end(all));
+  };
+  ASSERT_EQ(ask(R"("op":"reset")"), reply(R"("status":"ok")"));
+  const auto before = open_in_peer();
+  connect();
+  const std::string raw = ask(R"("op":"stream.raw","on":"c")");
+  const size_t at = raw.find(R"("value":")");
+  ASSERT_NE(at, std::string::npos) << raw;
+  const std::string number = std::to_string(std::stoi(raw.substr(at + 9)));
+  ASSERT_EQ(ask(R"("op":"stream.write_ancillary","on":"c","data":"x","descriptors":[)" + number + "," + number + "]"),
+            reply(R"("status":"ok","length":1)"));
+  const std::string read = ask(R"("op":"stream.read_ancillary","on":"s","max":8,"descriptors_max":64)");
+  const size_t list = read.find(R"("descriptors":[)");
+  ASSERT_NE(list, std::string::npos) << read;
+  const std::string first = std::to_string(std::stoi(read.substr(list + 15)));
+  EXPECT_EQ(ask(R"("op":"stream.adopt","as":"d","raw":{"kind":"fd","value":")" + first + "\"}"),
+            reply(R"("status":"ok")"));
+  ask(R"("op":"stream.write","on":"d","data":"x")");
+  EXPECT_EQ(ask(R"("op":"stream.read","on":"s","until":"some")"),
+            reply(R"("status":"ok","length":1,"crc32":2363233923,"data":"x")"));
+  EXPECT_EQ(ask(R"("op":"reset")"), reply(R"("status":"ok")"));
+  EXPECT_EQ(open_in_peer(), before);
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+TEST_P(PeerTest, AncillaryArgumentsAreCheckedBeforeTheLibraryIsAsked) {
+  connect();
+  for (const char *rest : {
+           R"("op":"stream.read_ancillary","on":"c","max":8,"descriptors_max":65)",
+           R"("op":"stream.write_ancillary","on":"c","data":"x","descriptors":[2147483648])",
+           R"("op":"stream.write_ancillary","on":"c","data":"x","pid":1)",
+           R"("op":"stream.write_ancillary","on":"c","data":"x","credentials":false,"uid":0)",
+       }) {
+    EXPECT_NE(ask(rest).find(R"("status":"invalid_argument")"), std::string::npos) << rest;
+  }
+  EXPECT_EQ(ask(R"("op":"stream.read_ancillary","on":"s","max":8,"wait":false)"),
+            reply(R"("status":"would_block","length":0,"crc32":0,"data":"")"));
+  EXPECT_EQ(peer_.end(), 0);
+}
+
+TEST_P(PeerTest, ALargeWriteWithCredentialsIsRepeatedUntilAllIsAccepted) {
+  connect();
+  start(R"("op":"stream.write_ancillary","on":"s","data":{"seed":5,"length":3000000},"credentials":true)");
+  send(R"("op":"stream.read","on":"c","until":"exact","max":3000000)");
+  const std::string both = peer_.line() + peer_.line();
+  EXPECT_NE(both.find(R"("status":"ok","length":3000000})"), std::string::npos) << both;
+  EXPECT_NE(both.find(R"("status":"ok","length":3000000,"crc32":)"), std::string::npos) << both;
   EXPECT_EQ(peer_.end(), 0);
 }
 

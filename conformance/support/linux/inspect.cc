@@ -4,10 +4,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <sstream>
 
 #include "conformance/support/host.h"
 #include "conformance/support/peer.h"
@@ -78,6 +82,7 @@ ThreadState Inspect(const std::string &task) {
   state.counters = Counters(task);
   state.known = !after.empty() && !state.counters.empty();
   state.sleeping = !after.empty() && after[0] == 'S';
+  state.stopped = !after.empty() && after[0] == 'T';
   state.waits_elsewhere = state.sleeping && WaitsElsewhere(task);
   return state;
 }
@@ -92,11 +97,12 @@ ThreadState InspectProcess(int64_t pid) {
   ThreadState all;
   std::string tasks = "/proc/" + std::to_string(pid) + "/task";
   std::vector<int64_t> threads = NumbersIn(tasks);
-  all.known = all.sleeping = !threads.empty();
+  all.known = all.sleeping = all.stopped = !threads.empty();
   for (int64_t tid : threads) {
     ThreadState one = Inspect(tasks + "/" + std::to_string(tid));
     all.known = all.known && one.known;
     all.sleeping = all.sleeping && one.sleeping;
+    all.stopped = all.stopped && one.stopped;
     all.counters += one.counters;
   }
   return all;
@@ -109,6 +115,22 @@ bool IsDescendant(int64_t pid, int64_t ancestor) {
     pid = after.size() > 2 ? atoll(after.c_str() + 2) : 0;
   }
   return false;
+}
+
+bool IsProcessId(uint64_t pid) { return pid < uint64_t{1} << 22; }  // PID_MAX_LIMIT of 64-bit kernels, proc(5)
+std::string Beginning(int64_t pid) {
+  // Behind the command: the state is field 0, the time of the start field 19.
+  std::istringstream fields(AfterCommand(ReadProc("/proc/" + std::to_string(pid) + "/stat")));
+  std::string state, field;
+  if (!(fields >> state) || state == "Z" || state == "X") return "";
+  for (int i = 0; i < 19; i++) fields >> field;
+  return field;
+}
+
+int64_t ConnectedPid(int fd) {
+  ucred credentials = {};
+  socklen_t size = sizeof credentials;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? credentials.pid : 0;
 }
 
 uint64_t ResidentBytes(int64_t pid) {
@@ -142,12 +164,52 @@ std::vector<int64_t> Children() {
   return children;
 }
 
-bool host::IsCloseOnExec(int64_t pid, const std::string &fd) {
+namespace {
+
+/// The flags in /proc/PID/fdinfo/FD; -1 if it is not open.
+long FlagsOf(int64_t pid, const std::string &fd) {
   std::string info = ReadProc("/proc/" + std::to_string(pid) + "/fdinfo/" + fd);
   size_t at = info.find("flags:");
-  if (at == std::string::npos)
+  return at == std::string::npos ? -1 : strtol(info.c_str() + at + 6, nullptr, 8);
+}
+
+}  // namespace
+
+std::string host::DescriptorOf(int64_t pid, const std::string &fd) {
+  char target[4096];
+  const std::string link = "/proc/" + std::to_string(pid) + "/fd/" + fd;
+  const ssize_t length = readlink(link.c_str(), target, sizeof target);
+  const long flags = FlagsOf(pid, fd);
+  if (length < 0 || flags < 0) return "";
+  const long access = flags & O_ACCMODE;
+  const char *direction = access == O_RDONLY ? " for reading" : access == O_WRONLY ? " for writing" : "";
+  return std::string(target, static_cast<size_t>(length)) + direction;
+}
+
+std::vector<std::string> host::DescriptorsOf(int64_t pid, const std::string &what) {
+  // NumbersIn leaves out 0: standard input of a peer is the null device.
+  std::vector<std::string> found;
+  for (int64_t fd : NumbersIn("/proc/" + std::to_string(pid) + "/fd")) {
+    if (DescriptorOf(pid, std::to_string(fd)) == what) found.push_back(std::to_string(fd));
+  }
+  return found;
+}
+
+bool host::IsCloseOnExec(int64_t pid, const std::string &fd) {
+  const long flags = FlagsOf(pid, fd);
+  if (flags < 0)
     throw Abort{"failed", "", "descriptor " + fd + " of process " + std::to_string(pid) + " cannot be seen"};
-  return (strtol(info.c_str() + at + 6, nullptr, 8) & O_CLOEXEC) != 0;
+  return (flags & O_CLOEXEC) != 0;
+}
+
+size_t host::NumDescriptors(int64_t pid) { return List("/proc/" + std::to_string(pid) + "/fd").size(); }
+
+std::string host::TargetOf(int64_t pid, uint64_t fd) {
+  std::string link = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd);
+  char target[256];
+  ssize_t n = readlink(link.c_str(), target, sizeof target);
+  if (n < 0) throw Abort{"failed", "", link + " cannot be seen: " + strerror(errno)};
+  return std::string(target, static_cast<size_t>(n));
 }
 
 uint64_t host::PeakMemory(int64_t pid) {

@@ -3,13 +3,16 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <cstring>
 #include <fstream>
@@ -161,6 +164,130 @@ std::string BareClient::Read(size_t length) {
   }
   bytes.resize(have);
   return bytes;
+}
+
+namespace {
+
+/// A user that this process is not: nobody.
+constexpr uid_t kForeignUser = 65534;
+
+void NeedRoot() {
+  if (geteuid() != 0) throw Abort{"unverifiable", "", "only root can act as another user"};
+}
+
+/// What the client of another user does: an int for connect, an int for the first receive.
+[[noreturn]] void BeForeign(int answers, const sockaddr_un &address, socklen_t length, int type) {
+  int answer = 0;
+  int fd = socket(AF_UNIX, type, 0);
+  timeval limit{10, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  if (setgid(kForeignUser) != 0 || setuid(kForeignUser) != 0) _exit(1);
+  if (connect(fd, reinterpret_cast<const sockaddr *>(&address), length) != 0) answer = errno;
+  if (write(answers, &answer, sizeof answer) != sizeof answer) _exit(1);
+  char byte;
+  ssize_t got = recv(fd, &byte, 1, 0);
+  answer = got < 0 ? errno : got == 0 ? 0 : -1;
+  _exit(write(answers, &answer, sizeof answer) == sizeof answer ? 0 : 1);
+}
+
+}  // namespace
+
+ForeignClient::ForeignClient(const std::string &native, const std::string &type) {
+  NeedRoot();
+  sockaddr_un address;
+  socklen_t length = Address(native, &address);
+  int ends[2];
+  if (pipe(ends) != 0) Give("make a pipe");
+  pid_ = fork();
+  if (pid_ < 0) Give("fork");
+  if (pid_ == 0) BeForeign(ends[1], address, length, type == "stream" ? SOCK_STREAM : SOCK_SEQPACKET);
+  close(ends[1]);
+  answers_ = ends[0];
+}
+
+ForeignClient::~ForeignClient() {
+  close(answers_);
+  kill(pid_, SIGKILL);
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) continue;
+}
+
+int ForeignClient::Answer() {
+  int answer = 0;
+  ssize_t got;
+  do {
+    got = read(answers_, &answer, sizeof answer);
+  } while (got < 0 && errno == EINTR);
+  if (got != sizeof answer) throw Abort{"failed", "", "the client of another user ended early"};
+  return answer;
+}
+
+std::string ForeignClient::Connect() {
+  int answer = Answer();
+  return answer == 0 ? "connected" : strerror(answer);
+}
+
+std::string ForeignClient::Receive() {
+  int answer = Answer();
+  return answer == 0 ? "end" : answer < 0 ? "bytes" : strerror(answer);
+}
+
+void GiveAway(const std::string &path) {
+  NeedRoot();
+  if (lchown(path.c_str(), kForeignUser, kForeignUser) != 0) Give("give away " + path);
+}
+
+void MakeDirectory(const std::string &path) {
+  if (mkdir(path.c_str(), 0700) != 0) Give("make the directory " + path);
+}
+
+void Remove(const std::string &path) {
+  if (unlink(path.c_str()) != 0) Give("remove " + path);
+}
+
+uint64_t ProcessId() { return static_cast<uint64_t>(getpid()); }
+
+namespace {
+
+std::string ControlMessage(int type, const std::string &payload) {
+  cmsghdr header{};
+  header.cmsg_len = CMSG_LEN(payload.size());
+  header.cmsg_level = SOL_SOCKET;
+  header.cmsg_type = type;
+  std::string message(CMSG_SPACE(payload.size()), '\0');
+  memcpy(message.data(), &header, sizeof header);
+  message.replace(CMSG_LEN(0), payload.size(), payload);
+  return message;
+}
+
+}  // namespace
+
+std::string DescriptorsMessage(const std::vector<int32_t> &descriptors) {
+  const char *bytes = reinterpret_cast<const char *>(descriptors.data());
+  return ControlMessage(SCM_RIGHTS, std::string(bytes, descriptors.size() * sizeof(int32_t)));
+}
+
+std::string CredentialsMessage(uint32_t pid, uint32_t uid, uint32_t gid) {
+#ifdef SO_PASSCRED
+  const ucred credentials{static_cast<pid_t>(pid), uid, gid};
+  return ControlMessage(SCM_CREDENTIALS, std::string(reinterpret_cast<const char *>(&credentials), sizeof credentials));
+#else
+  throw Abort{"failed", "", "this system has no credentials of " + std::to_string(pid) + " to send"};
+#endif
+}
+
+std::string UnknownMessage(const std::string &payload) { return ControlMessage(0x7ffe, payload); }
+
+size_t ControlHeaderLength() { return CMSG_LEN(0); }
+
+std::string WithControlLength(std::string message, uint64_t length) {
+  decltype(cmsghdr::cmsg_len) value = static_cast<decltype(cmsghdr::cmsg_len)>(length);
+  memcpy(message.data() + offsetof(cmsghdr, cmsg_len), &value, sizeof value);
+  return message;
+}
+
+void KillProcess(int64_t pid) {
+  if (pid <= 1 || !IsDescendant(pid, getpid())) throw Abort{"failed", "", std::to_string(pid) + " is no peer's child"};
+  if (kill(static_cast<pid_t>(pid), SIGKILL) != 0) Give("kill process " + std::to_string(pid));
 }
 
 uint32_t UserId() { return geteuid(); }

@@ -13,6 +13,9 @@ void DieWithParent();
 /// In a new child: closes every descriptor from `first` on.
 void CloseFrom(int first);
 
+/// The process at the other end of a connected Unix socket when it connected; 0 if the system does not say.
+int64_t ConnectedPid(int fd);
+
 /// Children of this process, adopted ones included.
 std::vector<int64_t> Children();
 

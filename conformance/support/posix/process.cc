@@ -5,7 +5,9 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -143,10 +145,20 @@ class PosixProcess : public Process {
     return true;
   }
 
+  /// Takes over a process that another started, and the socket to it. False: it has ended already.
+  bool Attach(int fd, pid_t pid) {
+    output_fd_.reset(fd);
+    input_.reset(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    pid_ = pid;
+    beginning_ = Beginning(pid);
+    return !beginning_.empty() && input_.get() >= 0;
+  }
+
   int64_t pid() const override { return pid_; }
   std::string &output() override { return out_; }
   bool ended() const override { return output_fd_.get() < 0; }
-  bool exited() override { return Reap(WNOHANG); }
+  bool exited() override { return attached() ? Beginning(pid_) != beginning_ : Reap(WNOHANG); }
   const std::string &errors() const override { return errors_; }
 
   void Write(const std::string &bytes) override {
@@ -161,17 +173,22 @@ class PosixProcess : public Process {
 
   bool Wait(int timeout_ms, Exit *exit) override {
     int64_t deadline = NowMs() + timeout_ms;
-    while (!Reap(WNOHANG)) {
+    while (!exited()) {
       if (NowMs() >= deadline) return false;
       PumpAll({this}, 1);
       if (ended()) Yield();
     }
     *exit = exit_;
+    exit->known = !attached();
     return true;
   }
 
   void Kill() override {
     if (pid_ <= 1) return;
+    if (attached()) {
+      KillAttached();
+      return;
+    }
     if (!reaped_) {
       kill(-pid_, SIGKILL);
       kill(pid_, SIGKILL);
@@ -182,6 +199,9 @@ class PosixProcess : public Process {
     KillOrphans();
     pid_ = -1;
   }
+
+  /// Has nothing to do with the process any more: it is another's.
+  void Leave() { pid_ = -1; }
 
   /// What to wait for; entries with fd -1 are ignored by poll.
   void Interest(std::vector<pollfd> *fds) const {
@@ -201,6 +221,18 @@ class PosixProcess : public Process {
   }
 
  private:
+  bool attached() const { return !beginning_.empty(); }
+
+  /// Its parent reaps it, or this process does after the parent's death: KillOrphans.
+  void KillAttached() {
+    while (!exited()) {
+      if (getpgid(pid_) == pid_) kill(-pid_, SIGKILL);
+      kill(pid_, SIGKILL);
+      Yield();
+    }
+    pid_ = -1;
+  }
+
   static void Drain(Descriptor *fd, std::string *into, size_t most) {
     char buffer[65536];
     while (fd->get() >= 0 && into->size() < most) {
@@ -228,7 +260,9 @@ class PosixProcess : public Process {
         input_.reset();
       }
     }
-    if (closing_ && pending_.empty()) input_.reset();
+    if (!closing_ || !pending_.empty()) return;
+    if (attached()) shutdown(input_.get(), SHUT_WR);  // the socket has two directions, and a copy that reads
+    input_.reset();
   }
 
   bool Reap(int flags) {
@@ -249,11 +283,61 @@ class PosixProcess : public Process {
   std::string pending_, out_, errors_;
   bool closing_ = false, reaped_ = false;
   Exit exit_;
+  std::string beginning_;  // of a process that another started
+};
+
+class PosixControlSocket : public ControlSocket {
+ public:
+  ~PosixControlSocket() override {
+    if (!path_.empty()) unlink(path_.c_str());
+  }
+
+  bool Listen(const std::string &path, std::string *error) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    *error = "the path " + path + " is too long for a socket";
+    if (path.size() >= sizeof address.sun_path) return false;
+    memcpy(address.sun_path, path.c_str(), path.size());
+    fd_.reset(socket(AF_UNIX, SOCK_STREAM, 0));
+    fcntl(fd_.get(), F_SETFD, FD_CLOEXEC);
+    fcntl(fd_.get(), F_SETFL, O_NONBLOCK);
+    const bool bound = bind(fd_.get(), reinterpret_cast<sockaddr *>(&address), sizeof address) == 0;
+    if (bound) path_ = path;
+    *error = "cannot listen at " + path + ": " + strerror(errno);
+    return bound && listen(fd_.get(), 8) == 0;
+  }
+
+  std::unique_ptr<Process> Accept(int64_t pid) override {
+    int fd;
+    while ((fd = accept(fd_.get(), nullptr, nullptr)) >= 0) {
+      fcntl(fd, F_SETFD, FD_CLOEXEC);
+      const int64_t from = ConnectedPid(fd);
+      auto process = std::make_unique<PosixProcess>();
+      if (process->Attach(fd, static_cast<pid_t>(from)) && IsDescendant(from, pid)) return process;
+      process->Leave();
+      strangers_++;
+    }
+    return nullptr;
+  }
+
+  int strangers() const override { return strangers_; }
+
+ private:
+  Descriptor fd_;
+  std::string path_;
+  int strangers_ = 0;
 };
 
 }  // namespace
 
+std::unique_ptr<ControlSocket> ControlSocket::Open(const std::string &path, std::string *error) {
+  auto control = std::make_unique<PosixControlSocket>();
+  if (!control->Listen(path, error)) return nullptr;
+  return control;
+}
+
 std::string Exit::describe() const {
+  if (!known) return "what only its parent knows";
   if (!by_signal) return "exit status " + std::to_string(code);
   return "signal " + std::to_string(code) + " (" + strsignal(code) + ")";
 }
@@ -276,6 +360,11 @@ void PumpAll(const std::vector<Process *> &processes, int timeout_ms) {
   if (!open && timeout_ms > 1) timeout_ms = 1;  // everything has ended: there is nothing to wait for
   if (poll(fds.data(), static_cast<nfds_t>(fds.size()), timeout_ms) <= 0) return;
   for (size_t i = 0; i < processes.size(); i++) static_cast<PosixProcess *>(processes[i])->Move(&fds[3 * i]);
+}
+
+bool IsOurs(int64_t target, bool group) {
+  if (target == getpid() || !IsDescendant(target, getpid())) return false;
+  return !group || getpgid(static_cast<pid_t>(target)) == static_cast<pid_t>(target);
 }
 
 int KillOrphans() {

@@ -2,6 +2,9 @@
 
 Once: it leaves a file in its current directory, which the runner keeps for it over restarts. It offers the client role
 with `local.connect` alone, and connects with the bare system calls.
+
+With `parent` or `child` in front of the kind it offers `process.spawn` too, and it is the parent or its child that does
+something wrong, always: there only one case has children.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 OFFER: Dict[str, Any] = {
     "protocol": 1,
@@ -29,9 +32,12 @@ OFFER: Dict[str, Any] = {
 STATUS = {"FileNotFoundError": "not_found", "ConnectionRefusedError": "refused"}
 
 
+channel_in, channel_out = sys.stdin.buffer, sys.stdout.buffer
+
+
 def write(text: str) -> None:
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-    sys.stdout.buffer.flush()
+    channel_out.write(text.encode("utf-8", "surrogateescape"))
+    channel_out.flush()
 
 
 def answer(request: Dict[str, Any], **more: Any) -> None:
@@ -97,23 +103,78 @@ def connect(request: Dict[str, Any]) -> str:
     return "ok"
 
 
+def control_connection(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    return connection
+
+
+def spawn(kind: str, request: Dict[str, Any]) -> None:
+    """Starts this program again as a child, which finds CTS_CONTROL; what the parent does wrong it does here."""
+    control = request["control"]
+    connections = [control_connection(control)] if kind.startswith("parent_stranger") else []
+    child = subprocess.Popen(
+        [sys.executable, *sys.argv], env={**os.environ, "CTS_CONTROL": control}, start_new_session=True
+    )
+    if kind == "child_dies":
+        child.wait()
+    answer(request, pid=1 if kind == "parent_lies" else child.pid)
+    children.append((child, connections))
+
+
+children: List[Any] = []
+
+
+def become_child(kind: str, control: str) -> None:
+    """Opens the channel of a child, or does what a child must not do before it has one."""
+    global channel_in, channel_out
+    if kind == "child_dies":
+        os._exit(3)
+    if kind in ("child_silent", "parent_stranger_alone"):
+        signal.pause()
+    connection = control_connection(control)
+    if kind == "child_twice":
+        children.append(control_connection(control))
+    channel_in, channel_out = connection.makefile("rb"), connection.makefile("wb")
+
+
 def main() -> None:
     kind = sys.argv[1]
+    control = os.environ.pop("CTS_CONTROL", None)
+    with_children = kind.startswith(("parent_", "child_"))
+    if with_children:
+        OFFER["operations"] += ["process.spawn", "process.wait", "local.listen"]
+    if control is not None:
+        become_child(kind, control)
     if kind in ("orphan_child", "never_hello"):
         signal.pause()
-    for line in sys.stdin:
+    for line in channel_in:
         request = json.loads(line)
-        if request["op"] == "hello":
+        if request["op"] == "hello" and control is not None and kind == "child_other_pid":
+            answer(request, **OFFER, pid=os.getppid())
+        elif request["op"] == "hello" and control is not None and kind == "child_offers_less":
+            answer(request, **{**OFFER, "operations": OFFER["operations"][:-1]}, pid=os.getpid())
+        elif request["op"] == "hello":
             answer(request, **OFFER, pid=os.getpid())
+        elif with_children and request["op"] == "process.spawn":
+            spawn(kind, request)
+        elif control is not None and kind == "child_garbage":
+            write("Segmentation fault, she said\n")
+        elif with_children and request["op"] == "process.wait":
+            answer(request, status="invalid_argument")
+        elif with_children and request["op"] == "local.listen":
+            answer(request, native="nowhere")
         elif request["op"] == "reset":
             answer(request)
         elif request["op"] != "local.connect":
             answer(request, status="unsupported")
-        elif not os.path.exists("misbehaved"):
+        elif not with_children and not os.path.exists("misbehaved"):
             open("misbehaved", "w").close()
             misbehave(kind, request)
         else:
             answer(request, status=connect(request))
+    if control is not None and kind == "child_stays":
+        signal.pause()
 
 
 if __name__ == "__main__":

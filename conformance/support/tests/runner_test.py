@@ -51,6 +51,7 @@ class Run:
                 stderr=subprocess.STDOUT,
                 timeout=120,
             )
+            self.control_sockets = [name for name in os.listdir(work) if name.startswith("k")]
             self.status = process.returncode
             self.output = process.stdout.decode("utf-8", "replace")
             self.records: List[Dict[str, Any]] = []
@@ -162,6 +163,63 @@ class BadPeers(unittest.TestCase):
         self.assertIn("cannot run /nonexistent/peer: No such file or directory", run.records[0]["message"])
 
 
+class Children(unittest.TestCase):
+    """Peers that start a child, where the one or the other breaks the protocol."""
+
+    CASES = ["PeerProtocol.ChildIsAPeerOfItsOwn", *CLIENT_CASES]
+
+    def run_with(self, kind: str) -> Dict[str, Any]:
+        """The record of the case that has a child. The others pass, and nothing is left."""
+        token = secrets.token_hex(8)
+        command = [sys.executable, str(HERE / "bad_peer.py"), kind, token]
+        run = Run(command, command, self.CASES)
+        self.assertEqual(len(run.records), len(self.CASES), run.output)
+        self.assertEqual({r["outcome"] for r in run.records if r["case"] != self.CASES[0]}, {"passed"}, run.records)
+        self.assertEqual(processes_with(token), [], "left behind")
+        self.assertEqual(run.control_sockets, [])
+        return next(r for r in run.records if r["case"] == self.CASES[0])
+
+    def broken(self, kind: str, outcome: str, sentence: str) -> None:
+        record = self.run_with(kind)
+        self.assertEqual((record["outcome"], record["blame"]), (outcome, "peer"), record)
+        self.assertIn(sentence, record["message"])
+
+    def test_all_is_well(self) -> None:
+        record = self.run_with("child_behaves")
+        self.assertEqual(record["outcome"], "passed", record)
+
+    def test_child_never_connects(self) -> None:
+        self.broken("child_silent", "hung", "did not connect to its control socket within 1500 ms")
+
+    def test_child_dies_at_once(self) -> None:
+        self.broken("child_dies", "crashed", "it ended before it connected to its control socket")
+
+    def test_child_connects_twice(self) -> None:
+        self.broken("child_twice", "failed", "it connected to its control socket a second time")
+
+    def test_child_says_another_process_id(self) -> None:
+        self.broken("child_other_pid", "failed", "it says that it is process")
+
+    def test_child_offers_less(self) -> None:
+        self.broken("child_offers_less", "failed", "it does not offer what its parent offers")
+
+    def test_child_writes_garbage(self) -> None:
+        self.broken("child_garbage", "failed", "a line that is no JSON: Segmentation fault, she said")
+
+    def test_child_outlives_its_input(self) -> None:
+        self.broken("child_stays", "hung", "did not end at the end of its input")
+
+    def test_parent_answers_a_process_that_is_not_its_child(self) -> None:
+        self.broken("parent_lies", "failed", "process 1, which it says it has started, is not its child")
+
+    def test_stranger_is_turned_away(self) -> None:
+        record = self.run_with("parent_stranger")
+        self.assertEqual(record["outcome"], "passed", record)
+
+    def test_stranger_instead_of_the_child(self) -> None:
+        self.broken("parent_stranger_alone", "hung", "; others did, 1 times")
+
+
 class Runs(unittest.TestCase):
     """The runner with the reference."""
 
@@ -175,6 +233,14 @@ class Runs(unittest.TestCase):
         self.assertEqual({r["outcome"] for r in run.records}, {"passed"}, run.output)
         pids = {line["role"]: line["pid"] for line in run.trace}
         self.assertEqual(len(set(pids.values())), 2, pids)
+
+    def test_children_are_processes_of_their_own(self) -> None:
+        run = Run(REFERENCE, REFERENCE, ["UnnamedPipe.ReaderGetsTheBytesOfTwoWritingProcesses"])
+        self.assertEqual({r["outcome"] for r in run.records}, {"passed"}, run.output)
+        pids = {line["role"]: line["pid"] for line in run.trace if line["kind"] == "end"}
+        self.assertEqual(set(pids), {"peer", "peer.child", "peer.child2"})
+        self.assertEqual(len(set(pids.values())), 3, pids)
+        self.assertEqual(run.control_sockets, [])
 
     def test_trace_begins_before_it_ends(self) -> None:
         run = Run(REFERENCE, REFERENCE, ["LocalSocket.EndRepeats/server"])

@@ -66,6 +66,7 @@ ipc_status ipc_fifo_open(const void *path, size_t path_len, uint32_t direction, 
  *
  *   IPC_OK
  *   IPC_REFUSED            what is there is no FIFO (a link to one is none)
+ *   IPC_BUSY               the system uses it (something is mounted there)
  *   IPC_NOT_FOUND, IPC_PERMISSION_DENIED, IPC_INVALID_NAME, IPC_NAME_TOO_LONG, IPC_INVALID_ARGUMENT, IPC_UNSUPPORTED,
  *   IPC_FAILED
  */

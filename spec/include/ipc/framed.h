@@ -28,7 +28,7 @@ typedef struct ipc_framed ipc_framed;
 ipc_status ipc_framed_open(ipc_stream *stream, const ipc_framing *framing, ipc_framed **out_framed);
 
 /* ipc_framed_write writes a frame around each of |num_bodies| (at most 64) bodies, in order, with one system call where
- * the stream has room. |*out_num| says how many it took, whatever the status: those arrive whole, and the others not at
+ * the stream has room, or a few if many of them are long. No bodies are a flush. |*out_num| says how many it took, whatever the status: those arrive whole, and the others not at
  * all. If the call ends in the middle of a frame, that counts as taken; the library keeps the rest of it, and the next
  * write or ipc_framed_flush sends that first.
  *
@@ -49,14 +49,15 @@ ipc_status ipc_framed_flush(ipc_framed *framed, int64_t timeout_ms);
  *
  *   IPC_OK                 an empty body is length 0
  *   IPC_MESSAGE_TRUNCATED  with |*out_len| above |body_max|: the body does not fit; it stays, and |*out_len| is its
- * length. With |*out_len| 0: the stream ended inside a frame IPC_END                the stream ended between two frames
+ *                          length. With |*out_len| 0: the stream ended inside a frame, now or since an earlier call
+ *   IPC_END                the stream ended between two frames; a FIFO may go on after it
  *   IPC_MESSAGE_TOO_LARGE, IPC_MALFORMED     the stream is broken, now or since an earlier call
  *   and every other status of ipc_stream_read
  */
 ipc_status ipc_framed_read(ipc_framed *framed, void *out_body, size_t body_max, int64_t timeout_ms, size_t *out_len);
 
-/* ipc_framed_set_nonblocking makes reads and writes answer IPC_WOULD_BLOCK instead of waiting, or wait again. IPC_OK,
- * IPC_CLOSED, IPC_INVALID_ARGUMENT. Absent without `nonblocking`. */
+/* ipc_framed_set_nonblocking makes reads and writes answer IPC_WOULD_BLOCK instead of waiting, or wait again.
+ * Calls under way keep what they began with. IPC_OK, IPC_CLOSED, IPC_INVALID_ARGUMENT. Absent without `nonblocking`. */
 #ifndef IPC_WITHOUT_NONBLOCKING
 ipc_status ipc_framed_set_nonblocking(ipc_framed *framed, bool nonblocking);
 #endif

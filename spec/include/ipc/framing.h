@@ -12,6 +12,12 @@
  * an empty line IPC_FRAMING_ESCAPE          4 bytes big-endian, signed; -1 and 8 bytes big-endian, unsigned, for 2^31
  * and more
  *
+ * IPC_FRAMING_LENGTH has a second dialect, tokio-util's, for decoding alone: with IPC_FRAMING_BODY_AT_SKIP the body of
+ * v + |adjustment| bytes begins |skip| bytes behind the frame's beginning, wherever the field ends, and the frame ends
+ * with it. A header is complete when both the field and |skip| bytes are there. A body that begins within the header
+ * and ends there, too, is IPC_MALFORMED: the next frame would begin within this one's header. Encoding with the flag is
+ * IPC_UNENCODABLE.
+ *
  * Sources: the Language Server Protocol's base protocol; D. J. Bernstein, "Netstrings"; Protocol Buffers, "Encoding";
  * CPython, multiprocessing.connection.
  */
@@ -56,7 +62,7 @@ typedef struct ipc_framing {
   uint32_t flags;        /* IPC_FRAMING_LITTLE_ENDIAN, ... */
   uint32_t offset;       /* LENGTH: bytes before the field */
   uint32_t width;        /* LENGTH: bytes of the field: 1, 2, 3, 4 or 8 */
-  uint32_t skip;         /* LENGTH: bytes taken off the front of the frame, at most offset + width */
+  uint32_t skip;         /* LENGTH: bytes taken off the front of the frame, at most offset + width; BODY_AT_SKIP: 1032 */
   int64_t adjustment;    /* LENGTH: length of the body minus the value of the field */
   uint32_t varint_bytes; /* VARINT: 5 (lengths below 2^32) or 10; 0 is 5 */
   uint32_t reserved;     /* 0 */
@@ -73,7 +79,7 @@ typedef struct ipc_decoder ipc_decoder;
  *
  *   IPC_OK
  *   IPC_MESSAGE_TOO_LARGE  |body_len| exceeds |max|
- *   IPC_UNENCODABLE        the length field cannot say it
+ *   IPC_UNENCODABLE        the length field cannot say it, or IPC_FRAMING_BODY_AT_SKIP
  *   IPC_MESSAGE_TRUNCATED  |header_max| is too small: nothing is written but |*out_header_len|, the room needed;
  *                          IPC_FRAMING_ENCODED_MAX always suffices
  *   IPC_INVALID_ARGUMENT   a NULL pointer, or a codec that ipc_framing_decode would refuse
@@ -121,8 +127,8 @@ ipc_status ipc_decoder_next(ipc_decoder *decoder, const void **out_body, size_t 
  * IPC_MESSAGE_TRUNCATED inside a frame, or the error from before. */
 ipc_status ipc_decoder_end(ipc_decoder *decoder);
 
-/* ipc_decoder_set_max sets the limit for the frames whose header has not been understood yet. 0 is
- * IPC_FRAMING_MAX_DEFAULT. IPC_OK, the error from before, or IPC_INVALID_ARGUMENT (a NULL pointer, above the codec's
+/* ipc_decoder_set_max sets the limit for the frames whose header has not been understood yet, lower or higher; a frame
+ * whose length is known keeps the limit it was judged by. 0 is IPC_FRAMING_MAX_DEFAULT. IPC_OK, the error from before, or IPC_INVALID_ARGUMENT (a NULL pointer, above the codec's
  * ceiling, or no frame could be valid). */
 ipc_status ipc_decoder_set_max(ipc_decoder *decoder, uint64_t max);
 

@@ -201,7 +201,7 @@ typedef struct ipc_table {
   /* 69: watcher.next. Waits for the next of the signals watched. Feature gate: signals. */
   ipc_status (*watcher_next)(ipc_watcher *watcher, int64_t timeout_ms, ipc_signal_event *out_event);
   /* 70: watcher.set_nonblocking. From now on watcher.next answers `would_block` instead of waiting, or waits again.
-   * Feature gate: signals. */
+   * Feature gates: signals, nonblocking. */
   ipc_status (*watcher_set_nonblocking)(ipc_watcher *watcher, bool nonblocking);
   /* 71: watcher.raw. A handle that is readable while a signal waits, borrowed: it stays the watcher's. Feature gate:
    * signals. */

@@ -59,8 +59,13 @@ impl Arguments {
 
     /// What a type alone does not say.
     fn check_ranges(&self) -> Result<(), String> {
-        let limits =
-            [("mode", 0, MODE_MAX), ("backlog", 1, u64::MAX), ("buffer", 1, BUFFER_MAX), ("chunk", 1, u64::MAX)];
+        let limits = [
+            ("protocol", 1, u64::MAX),
+            ("mode", 0, MODE_MAX),
+            ("backlog", 1, u64::MAX),
+            ("buffer", 1, BUFFER_MAX),
+            ("chunk", 1, u64::MAX),
+        ];
         for (name, least, most) in limits {
             if let Some(Value::Unsigned(value)) = self.0.get(name) {
                 if *value < least || *value > most {

@@ -90,21 +90,32 @@ impl Cancel {
     }
 }
 
+/// pipe(2), close-on-exec.
+#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+fn pipe(fds: &mut [RawFd; 2]) -> i32 {
+    // SAFETY: room for two descriptors.
+    unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) }
+}
+
+/// pipe(2), close-on-exec a moment later: this system knows no other way.
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+fn pipe(fds: &mut [RawFd; 2]) -> i32 {
+    // SAFETY: room for two descriptors; fcntl touches no memory.
+    unsafe {
+        let made = libc::pipe(fds.as_mut_ptr());
+        if made == 0 {
+            fds.iter().for_each(|fd| drop(libc::fcntl(*fd, libc::F_SETFD, libc::FD_CLOEXEC)));
+        }
+        made
+    }
+}
+
 /// A close-on-exec pipe: reading end, writing end.
 fn make_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds = [-1; 2];
-    // SAFETY: room for two descriptors, which have no other owner.
-    let ends = unsafe {
-        if libc::pipe(fds.as_mut_ptr()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))
-    };
-    for fd in fds {
-        // SAFETY: fcntl touches no memory. The kit starts no children, so setting it apart from pipe(2) is no race.
-        if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
+    if pipe(&mut fds) != 0 {
+        return Err(io::Error::last_os_error());
     }
-    Ok(ends)
+    // SAFETY: two new descriptors, which have no other owner.
+    Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
 }

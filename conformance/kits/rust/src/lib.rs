@@ -33,6 +33,7 @@ mod json;
 mod library;
 mod operations;
 mod peer;
+mod process;
 mod status;
 mod table;
 #[cfg(test)]

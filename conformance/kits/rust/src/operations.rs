@@ -4,7 +4,8 @@ use crate::bytes::{to_json, Crc32, Data};
 use crate::handle::Handle;
 use crate::json::Json;
 use crate::library::{Library, ListenOptions, Mode, Name, NameKind, StreamOptions};
-use crate::peer::{Call, Slot};
+use crate::peer::{kill, Call, Slot};
+use crate::process::{Child, ChildHandle};
 use crate::status::{Failure, Outcome};
 use crate::table::Table;
 use std::collections::BTreeMap;
@@ -47,6 +48,9 @@ pub fn perform<L: Library>(call: &Call<L>) -> Outcome {
         "stream.release" => stream_release(call).into(),
         "stream.adopt" => stream_adopt(call).into(),
         "stream.close" => stream_close(call).into(),
+        "process.spawn" => process_spawn(call).into(),
+        "process.wait" => process_wait(call).into(),
+        "process.close" => process_close(call).into(),
         other => Err(Failure::unsupported(format!("the kit does not know {other}"))).into(),
     }
 }
@@ -158,6 +162,27 @@ impl<L: Library> Call<'_, L> {
         Ok((handle, value))
     }
 
+    /// Enters the process in `on`.
+    fn process(&self) -> Result<ChildHandle, Failure> {
+        let mut state = self.peer.state();
+        let Some(Slot::Process(handle)) = state.names.get(self.text("on")) else { return Err(gone()) };
+        let handle = Arc::clone(handle);
+        state.running.entry(self.request.id).or_default().handle = handle.id;
+        Ok(handle)
+    }
+
+    /// Takes the process's name away, and kills it: that ends those who are inside of it.
+    fn consume_process(&self) -> Result<Child, Failure> {
+        let found = self.consume(|slot| match slot {
+            Slot::Process(handle) => {
+                kill(handle);
+                Some(Arc::clone(handle))
+            }
+            _ => None,
+        });
+        found.map(|(_, child)| child)
+    }
+
     fn consume_listener(&self) -> Result<L::Listener, Failure> {
         let found = self.consume(|slot| match slot {
             Slot::Listener(handle) => Some(Arc::clone(handle)),
@@ -226,6 +251,27 @@ impl Waiting {
             }
         }
     }
+}
+
+fn process_spawn<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
+    call.begin();
+    let child = Child::start(call.arguments.text("control").unwrap_or_default())?;
+    let pid = child.pid();
+    let slot = Slot::Process(Arc::new(Handle::new(child)));
+    call.peer.state().names.insert(call.text("as").to_owned(), slot);
+    Ok(vec![("pid", pid.into())])
+}
+
+fn process_wait<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
+    let handle = call.process()?;
+    call.begin();
+    call.with(&handle, Child::wait)
+}
+
+fn process_close<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
+    call.begin();
+    call.consume_process()?.reap()?;
+    Ok(Vec::new())
 }
 
 fn name_parse<L: Library>(call: &Call<L>) -> Result<Results, Failure> {

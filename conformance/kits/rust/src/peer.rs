@@ -6,6 +6,7 @@ use crate::handle::Handle;
 use crate::json::{self, Json};
 use crate::library::{Identity, Library, Mode};
 use crate::operations;
+use crate::process::{self, ChildHandle};
 use crate::status::{Failure, Outcome};
 use crate::table::{Kind, Operation, Table, CONTROL};
 use std::any::Any;
@@ -57,6 +58,7 @@ pub enum Slot<L: Library> {
     Reserved,
     Listener(Arc<Handle<L::Listener>>),
     Stream(Arc<Handle<L::Stream>>),
+    Process(ChildHandle),
 }
 
 impl<L: Library> Slot<L> {
@@ -65,6 +67,7 @@ impl<L: Library> Slot<L> {
             Slot::Reserved => 0,
             Slot::Listener(handle) => handle.id,
             Slot::Stream(handle) => handle.id,
+            Slot::Process(handle) => handle.id,
         }
     }
 
@@ -73,6 +76,7 @@ impl<L: Library> Slot<L> {
             Slot::Reserved => None,
             Slot::Listener(_) => Some(Kind::Listener),
             Slot::Stream(_) => Some(Kind::Stream),
+            Slot::Process(_) => Some(Kind::Process),
         }
     }
 
@@ -81,7 +85,15 @@ impl<L: Library> Slot<L> {
             Slot::Reserved => (),
             Slot::Listener(handle) => handle.cancel.cancel(),
             Slot::Stream(handle) => handle.cancel.cancel(),
+            Slot::Process(handle) => kill(handle),
         }
+    }
+}
+
+/// Kills a child, unless it has been closed.
+pub fn kill(handle: &ChildHandle) {
+    if let Some(child) = handle.value.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        child.kill();
     }
 }
 
@@ -176,7 +188,7 @@ impl<L: Library> Peer<L> {
     /// Everything that is checked before any effect. Afterwards the request is under way.
     fn start<'a>(&'a self, request: &'a Request) -> Result<Call<'a, L>, Failure> {
         let name = request.text("op")?.ok_or_else(|| Failure::invalid_argument("op is missing"))?;
-        let offered = self.identity.operations.contains(&name);
+        let offered = self.identity.operations.contains(&name) || process::OPERATIONS.contains(&name);
         let operation = Table::get().operation(name).filter(|_| offered);
         let operation =
             operation.ok_or_else(|| Failure::unsupported(format!("the operation {name:?} is not offered")))?;
@@ -230,7 +242,8 @@ impl<L: Library> Peer<L> {
         let mode = self.state().mode;
         let spoken = Table::get().limit("version") as u64;
         let modes: Vec<&str> = self.identity.modes.iter().map(|mode| mode.name()).collect();
-        let operations: Vec<&str> = CONTROL.iter().chain(self.identity.operations).copied().collect();
+        let kits = CONTROL.iter().chain(&process::OPERATIONS);
+        let operations: Vec<&str> = kits.chain(self.identity.operations).copied().collect();
         vec![
             ("protocol", protocol.min(spoken).into()),
             ("implementation", self.identity.implementation.into()),
@@ -304,6 +317,10 @@ impl<L: Library> Peer<L> {
             Slot::Reserved => (),
             Slot::Listener(handle) => drop(handle.take().map(|listener| self.library.listener_close(listener))),
             Slot::Stream(handle) => drop(handle.take().map(|stream| self.library.stream_close(stream))),
+            Slot::Process(handle) => {
+                kill(&handle); // it may have been made after the reset began
+                drop(handle.take().map(|child| child.reap()));
+            }
         }
     }
 

@@ -9,6 +9,20 @@ use std::sync::OnceLock;
 pub enum Kind {
     Listener,
     Stream,
+    Process,
+    /// One that peers in this language do not make.
+    Other,
+}
+
+impl Kind {
+    fn parse(name: &str) -> Kind {
+        match name {
+            "listener" => Kind::Listener,
+            "stream" => Kind::Stream,
+            "process" => Kind::Process,
+            _ => Kind::Other,
+        }
+    }
 }
 
 /// Type of an argument.
@@ -105,7 +119,7 @@ impl Operation {
         let Some(Json::List(arguments)) = entry.get("args") else { panic!("operations.json: {name} lacks args") };
         Operation {
             name,
-            on: entry.get("on").map(|kind| if text(kind) == "listener" { Kind::Listener } else { Kind::Stream }),
+            on: entry.get("on").map(|kind| Kind::parse(text(kind))),
             makes: makes.unwrap_or_default(),
             arguments: arguments.iter().map(Argument::parse).collect(),
         }

@@ -19,15 +19,19 @@ struct Peer {
     directory: PathBuf,
 }
 
+/// The example peer.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().expect("the test's own path");
+    tests.ancestors().nth(2).expect("the build directory").join("examples/std_unix")
+}
+
 impl Peer {
     fn start() -> Peer {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let serial = STARTED.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("cts-kit-{}-{serial}", std::process::id()));
         std::fs::create_dir(&directory).expect("a new directory");
-        let tests = std::env::current_exe().expect("the test's own path");
-        let program = tests.ancestors().nth(2).expect("the build directory").join("examples/std_unix");
-        let mut child = Command::new(program)
+        let mut child = Command::new(program())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -253,4 +257,15 @@ fn the_end_of_input_ends_a_peer_that_is_blocked() {
         peer.begin(json!({"op": "stream.read", "on": "s", "until": "some", "lane": lane}));
     }
     assert_eq!(peer.end(), Some(0));
+}
+
+/// The test that all kits share, which has the peer start children too.
+#[test]
+fn the_exchange_of_all_kits() {
+    for mode in ["blocking", "nonblocking"] {
+        let exchange = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/exchange.py");
+        let mut command = Command::new("python3");
+        let output = command.args([exchange, "--mode", mode, "--"]).arg(program()).output().expect("python3 runs");
+        assert!(output.status.success(), "{mode}:\n{}", String::from_utf8_lossy(&output.stdout));
+    }
 }

@@ -1,0 +1,84 @@
+// sockets.h - what the cases of Unix domain sockets share: sockets that move messages, listeners of a type.
+#ifndef CONFORMANCE_CASES_SOCKETS_H
+#define CONFORMANCE_CASES_SOCKETS_H
+
+#include <string>
+
+#include "conformance/support/case.h"
+
+namespace cts {
+
+/// The reply, or the end of the case.
+inline const Reply &Required(const Reply &reply) {
+  if (!reply.ok()) throw Abort{"failed", reply.role(), "the " + reply.role() + ": " + reply.describe()};
+  return reply;
+}
+
+/// A socket that a peer holds.
+class Socket {
+ public:
+  Socket() = default;
+  Socket(Peer *peer, std::string handle, std::string native = "")
+      : peer_(peer), handle_(std::move(handle)), native_(std::move(native)) {}
+
+  /// Where it receives, if it was bound.
+  const std::string &native() const { return native_; }
+
+  Reply send(const Data &data) const { return call(op::socket_send().data(data)); }
+  Reply send_to(const std::string &native, const Data &data) const {
+    return call(op::socket_send().data(data).to_kind("native").to(native));
+  }
+  Reply receive(uint64_t max) const { return call(op::socket_receive().max(max)); }
+  Reply close() const { return call(op::socket_close()); }
+  Reply connect_to(const std::string &native) const { return call(op::socket_connect().kind("native").name(native)); }
+
+  template <typename T>
+  Reply call(T request) const {
+    return peer_->call(request.on(handle_));
+  }
+  template <typename T>
+  Pending start(T request) const {
+    return peer_->start(request.on(handle_));
+  }
+
+ private:
+  Peer *peer_ = nullptr;
+  std::string handle_, native_;
+};
+
+inline Socket OpenSocket(Peer &peer, const std::string &type) {
+  const std::string handle = peer.fresh_handle("d");
+  Required(peer.call(op::socket_open().type(type).as(handle)));
+  return Socket(&peer, handle);
+}
+
+inline Socket BindSocket(Peer &peer, op::socket_bind request) {
+  const std::string handle = peer.fresh_handle("d");
+  Reply reply = peer.call(request.as(handle));
+  Required(reply);
+  return Socket(&peer, handle, reply.bytes("native"));
+}
+inline Socket BindSocket(Peer &peer, const LocalName &name) {
+  return BindSocket(peer, op::socket_bind().kind(name.kind).name(name.name));
+}
+
+inline op::unix_listen ListenRequest(const std::string &type, const LocalName &name) {
+  return op::unix_listen().type(type).kind(name.kind).name(name.name);
+}
+
+inline Listener UnixListen(Peer &peer, op::unix_listen request) {
+  const std::string handle = peer.fresh_handle("l");
+  Reply reply = peer.call(request.as(handle));
+  Required(reply);
+  return Listener(&peer, handle, reply.bytes("native"));
+}
+inline Listener UnixListen(Peer &peer, const std::string &type, const LocalName &name) {
+  return UnixListen(peer, ListenRequest(type, name));
+}
+
+/// An abstract name as the system knows it.
+inline LocalName AbstractName(const std::string &bytes) { return LocalName{"native", std::string(1, '\0') + bytes}; }
+
+}  // namespace cts
+
+#endif  // CONFORMANCE_CASES_SOCKETS_H

@@ -1,0 +1,239 @@
+// Unix domain streams: spec/unix_stream.md.
+#include "conformance/cases/sockets.h"
+#include "conformance/support/host.h"
+
+namespace cts {
+namespace {
+
+constexpr uint64_t kFarBeyondTheBuffer = 4_MiB;
+constexpr uint64_t kTimeoutMs = 40;
+
+op::stream_read ReadSome(uint64_t max) { return op::stream_read().until("some").max(max); }
+op::stream_shutdown Shutdown(const std::string &how) { return op::stream_shutdown().how(how); }
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------------- half close
+
+CTS_CASE(UnixStream, ListensLikeALocalSocket) {
+  Pair pair = connected_pair(UnixListen(server(), "stream", fresh_name()), client());
+  require_ok(pair.client.write("question"));
+  EXPECT_THAT(pair.server.read_exact(8), Reads("question"));
+  require_ok(pair.server.write("answer"));
+  EXPECT_THAT(pair.client.read_exact(6), Reads("answer"));
+}
+
+CTS_CASE(UnixStream, ShutdownIsTheEndBehindTheData) {
+  Pair pair = connected_pair();
+  Data data = pattern(64_KiB);
+  Pending writing = pair.writer().start(op::stream_write().data(data));
+  Pending ending = pair.writer().start(Shutdown("write"));
+  EXPECT_THAT(pair.reader().call(op::stream_read().until("end").buffer(512)), Ends(data));
+  EXPECT_THAT(writing.wait(), Accepts(data));
+  EXPECT_THAT(ending.wait(), IsOk());
+  for (int i = 0; i < 3; i++) EXPECT_THAT(pair.reader().read(16), Ends(""));
+}
+
+CTS_CASE(UnixStream, TheOtherDirectionGoesOn) {
+  Pair pair = connected_pair();
+  require_ok(pair.writer().write("all there is"));
+  require_ok(pair.writer().call(Shutdown("write")));
+  EXPECT_THAT(pair.reader().read_to_end(), Ends("all there is"));
+  Data answer = pattern(100_KiB);
+  Pending answering = pair.reader().start(op::stream_write().data(answer));
+  EXPECT_THAT(pair.writer().read_exact(answer.length()), Reads(answer));
+  EXPECT_THAT(answering.wait(), Accepts(answer));
+}
+
+CTS_CASE(UnixStream, WriteAfterShutdownIsBrokenPipe) {
+  Pair pair = connected_pair();
+  require_ok(pair.writer().call(Shutdown("write")));
+  for (int i = 0; i < 3; i++) {
+    Reply reply = pair.writer().write("too late");
+    EXPECT_THAT(reply, StatusIs("broken_pipe"));
+    EXPECT_EQ(reply.length(), 0u);
+  }
+  EXPECT_THAT(pair.reader().read(16), Ends(""));
+}
+
+CTS_CASE(UnixStream, ShutdownOfReadingGivesWhatHasCome) {
+  Pair pair = connected_pair();
+  require_ok(pair.writer().write("came before"));
+  require_ok(pair.reader().call(Shutdown("read")));
+  EXPECT_THAT(pair.reader().read_to_end(), Ends("came before"));
+  for (int i = 0; i < 3; i++) EXPECT_THAT(pair.reader().read(16), Ends(""));
+}
+
+CTS_CASE(UnixStream, WriterNoticesThatNobodyReads) {
+  Pair pair = connected_pair();
+  require_ok(pair.reader().call(Shutdown("read")));
+  EXPECT_THAT(pair.writer().write("nobody reads"), StatusIs("broken_pipe"));
+  require_ok(pair.reader().write("but writes"));
+  EXPECT_THAT(pair.writer().read_exact(10), Reads("but writes"));
+}
+
+CTS_CASE(UnixStream, ShutdownOfBothEndsBoth) {
+  Pair pair = connected_pair();
+  require_ok(pair.reader().write("left behind"));
+  require_ok(pair.writer().call(Shutdown("both")));
+  EXPECT_THAT(pair.writer().write("x"), StatusIs("broken_pipe"));
+  EXPECT_THAT(pair.reader().write("x"), StatusIs("broken_pipe"));
+  EXPECT_THAT(pair.reader().read(16), Ends(""));
+  EXPECT_THAT(pair.writer().read_to_end(), Ends("left behind"));
+}
+
+CTS_CASE(UnixStream, ShutdownAgainIsOk) {
+  Pair pair = connected_pair();
+  for (const char *how : {"write", "write", "read", "both", "both"}) {
+    EXPECT_THAT(pair.writer().call(Shutdown(how)), IsOk());
+  }
+}
+
+CTS_CASE(UnixStream, CloseAfterShutdownLosesNothing) {
+  Pair pair = connected_pair();
+  require_ok(pair.writer().write("last words"));
+  require_ok(pair.writer().call(Shutdown("write")));
+  require_ok(pair.writer().close());
+  EXPECT_THAT(pair.reader().read_to_end(), Ends("last words"));
+}
+
+CTS_CASE(UnixStream, ShutdownWakesAWaitingRead) {
+  Pair pair = connected_pair();
+  const bool own = shape("by") == "itself";
+  Pending reading = pair.reader().start(ReadSome(16).in("r").watch());
+  reading.expect_blocked();
+  if (own) {
+    require_ok(pair.reader().call(Shutdown("read").in("s")));
+  } else {
+    require_ok(pair.writer().call(Shutdown("write")));
+  }
+  EXPECT_THAT(reading.wait(), Ends(""));
+}
+
+CTS_CASE(UnixStream, ShutdownWakesAWaitingWrite) {
+  Pair pair = connected_pair();
+  Pending writing = pair.writer().start(op::stream_write().data(pattern(kFarBeyondTheBuffer)).in("w").watch());
+  writing.expect_blocked();
+  const Stream &by = shape("by") == "itself" ? pair.writer() : pair.reader();
+  require_ok(by.call(Shutdown("both").in("s")));
+  Reply reply = writing.wait();
+  EXPECT_THAT(reply, StatusIs("broken_pipe"));
+  EXPECT_LT(reply.length(), kFarBeyondTheBuffer);
+}
+
+CTS_CASE(UnixStream, HalvesShutDownTheirOwnDirection) {
+  Pair pair = connected_pair();
+  Peer &splitting = pair.writer().peer();
+  const std::string reading = splitting.fresh_handle("r"), writing = splitting.fresh_handle("w");
+  require_ok(pair.writer().call(op::stream_split().read_as(reading).write_as(writing)));
+  Stream reader(&splitting, reading), writer(&splitting, writing);
+  for (const char *how : {"read", "both"}) EXPECT_THAT(writer.call(Shutdown(how)), StatusIs("unsupported"));
+  for (const char *how : {"write", "both"}) EXPECT_THAT(reader.call(Shutdown(how)), StatusIs("unsupported"));
+  require_ok(writer.write("whole"));
+  EXPECT_THAT(writer.call(Shutdown("write")), IsOk());
+  EXPECT_THAT(pair.reader().read_to_end(), Ends("whole"));
+  require_ok(pair.reader().write("still open"));
+  EXPECT_THAT(reader.read_exact(10), Reads("still open"));
+}
+
+CTS_CASE(UnixStream, ShutdownOfAPipeIsUnsupported) {
+  const std::string reading = peer().fresh_handle("r"), writing = peer().fresh_handle("w");
+  require_ok(peer().call(op::pipe_create().read_as(reading).write_as(writing)));
+  Stream reader(&peer(), reading), writer(&peer(), writing);
+  EXPECT_THAT(writer.call(Shutdown("write")), StatusIs("unsupported"));
+  EXPECT_THAT(reader.call(Shutdown("read")), StatusIs("unsupported"));
+  require_ok(writer.write("unharmed"));
+  EXPECT_THAT(reader.read_exact(8), Reads("unharmed"));
+}
+
+// ------------------------------------------------------------------------------------------------- name and type
+
+CTS_CASE(UnixStream, KeepNameLeavesTheFile) {
+  const LocalName name = fresh_name();
+  require_ok(UnixListen(server(), ListenRequest("stream", name).keep_name(true)).close());
+  EXPECT_EQ(host::TypeOf(name.name), "socket");
+  EXPECT_THAT(client().call(connect_request(name).as("nobody")), StatusIs("refused"));
+  require_ok(UnixListen(server(), ListenRequest("stream", name).reclaim(true)).close());
+  EXPECT_EQ(host::TypeOf(name.name), "none");
+}
+
+CTS_CASE(UnixStream, LocalListenKeepsTheName) {
+  const LocalName name = fresh_name();
+  require_ok(listen(server(), listen_request(name).keep_name(true)).close());
+  EXPECT_EQ(host::TypeOf(name.name), "socket");
+}
+
+CTS_CASE(UnixStream, AcceptOfTheOtherTypeTakesNothing) {
+  Listener listener = UnixListen(server(), "stream", fresh_name());
+  Stream stream = connect(client(), listener);
+  EXPECT_THAT(listener.call(op::listener_accept_socket().as("wrong")), StatusIs("unsupported"));
+  require_ok(stream.write("still here"));
+  EXPECT_THAT(listener.accept().read_exact(10), Reads("still here"));
+}
+
+// -------------------------------------------------------------------------------------------------- who connects
+
+CTS_CASE(UnixStream, SameUserIsWelcome) {
+  Pair pair = connected_pair(UnixListen(server(), ListenRequest("stream", fresh_name()).same_user(true)), client());
+  require_ok(pair.client.write("it is me"));
+  EXPECT_THAT(pair.server.read_exact(8), Reads("it is me"));
+}
+
+CTS_CASE(UnixStream, SameUserKeepsTheFilePrivate) {
+  const LocalName name = fresh_name(), open = fresh_name();
+  UnixListen(peer(), ListenRequest("stream", name).same_user(true));
+  EXPECT_EQ(host::ModeOf(name.name) & 077, 0u);
+  UnixListen(peer(), ListenRequest("stream", open).same_user(true).mode(0666));
+  EXPECT_EQ(host::ModeOf(open.name), 0600u);
+}
+
+CTS_CASE(UnixStream, ForeignUserIsNeverAccepted) {
+  Listener listener = UnixListen(server(), ListenRequest("stream", AbstractName(fresh_path())).same_user(true));
+  host::ForeignClient first(listener.native(), "stream"), second(listener.native(), "stream");
+  EXPECT_EQ(first.Connect(), "connected");
+  EXPECT_EQ(second.Connect(), "connected");
+  EXPECT_THAT(listener.call(op::listener_accept().wait(false).as("none")), StatusIs("would_block"));
+  EXPECT_EQ(first.Receive(), "end");
+  EXPECT_EQ(second.Receive(), "end");
+  Stream stream = connect(client(), listener);
+  require_ok(stream.write("it is me"));
+  EXPECT_THAT(listener.accept().read_exact(8), Reads("it is me"));
+}
+
+CTS_CASE(UnixStream, ForeignUserDoesNotEndAWaitingAccept) {
+  Listener listener = UnixListen(server(), ListenRequest("stream", AbstractName(fresh_path())).same_user(true));
+  const std::string accepted = server().fresh_handle("s");
+  Pending accepting = listener.start_accept(accepted);
+  accepting.expect_blocked();
+  for (int i = 0; i < 3; i++) {
+    host::ForeignClient foreign(listener.native(), "stream");
+    EXPECT_EQ(foreign.Connect(), "connected");
+    EXPECT_EQ(foreign.Receive(), "end");
+    accepting.expect_blocked();
+  }
+  connect(client(), listener);
+  EXPECT_THAT(accepting.wait(), IsOk());
+}
+
+CTS_CASE(UnixStream, ForeignUserDoesNotProlongATimeout) {
+  Listener listener = UnixListen(server(), ListenRequest("stream", AbstractName(fresh_path())).same_user(true));
+  host::ForeignClient foreign(listener.native(), "stream");
+  EXPECT_EQ(foreign.Connect(), "connected");
+  EXPECT_THAT(listener.call(op::listener_accept().timeout_ms(kTimeoutMs).as("none")), StatusIs("timed_out"));
+  EXPECT_EQ(foreign.Receive(), "end");
+}
+
+CTS_CASE(UnixStream, LinkOfAnotherUserIsDenied) {
+  const std::string link = fresh_path(), target = fresh_path();
+  host::MakeDirectory(target);
+  host::MakeLink(link, target);
+  const LocalName through{"path", link + "/s"};
+  Listener before = UnixListen(peer(), "stream", through);
+  EXPECT_EQ(host::TypeOf(target + "/s"), "socket");
+  EXPECT_THAT(before.close(), IsOk());
+  host::GiveAway(link);
+  EXPECT_THAT(peer().call(ListenRequest("stream", through).as("none")), StatusIs("permission_denied"));
+  EXPECT_TRUE(host::List(target).empty());
+}
+
+}  // namespace cts
