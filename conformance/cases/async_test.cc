@@ -167,18 +167,18 @@ CTS_CASE(Async, CancelledAcceptLeavesTheNextConnection) {
 
 CTS_CASE(Async, AcceptsUnderWayTakeConnectionsInOrder) {
   Listener listener = listen(server(), fresh_name());
-  Pending first = listener.start_accept("first", "a"), second = listener.start_accept("second", "b"),
-          third = listener.start_accept("third", "c");
-  first.expect_blocked();
-  second.expect_blocked();
-  third.expect_blocked();
-  EXPECT_THAT(Cancel(server(), third), IsOk());
-  EXPECT_THAT(third.wait(), StatusIs("cancelled"));
-  for (Pending *accepting : {&first, &second}) {
-    connect(client(), listener);
-    EXPECT_THAT(accepting->wait(), IsOk());
-    if (accepting == &first) second.expect_blocked();
+  std::vector<Pending> accepting;
+  for (const char *lane : {"a", "b", "c"}) {
+    accepting.push_back(listener.start_accept(server().fresh_handle("s"), lane));
+    accepting.back().expect_blocked();  // only then is the next one behind it
   }
+  EXPECT_THAT(Cancel(server(), accepting[2]), IsOk());
+  EXPECT_THAT(accepting[2].wait(), StatusIs("cancelled"));
+  connect(client(), listener);
+  EXPECT_THAT(accepting[0].wait(), IsOk());
+  accepting[1].expect_blocked();
+  connect(client(), listener);
+  EXPECT_THAT(accepting[1].wait(), IsOk());
 }
 
 CTS_CASE(Async, CancelEndsAWaitingConnect) {

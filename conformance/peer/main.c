@@ -158,9 +158,8 @@ static bool library_open(const char *path) {
 /* waits_outside_a_loop tells whether an operation may wait and no loop carries it out. */
 static bool waits_outside_a_loop(cts_handler handler) {
   return handler == do_framed_read || handler == do_framed_write || handler == do_framed_flush ||
-         handler == do_watcher_next || handler == do_socket_connect || handler == do_socket_send ||
-         handler == do_socket_receive || handler == do_socket_next_length || handler == do_listener_accept_socket ||
-         handler == do_stream_read_ancillary || handler == do_stream_write_ancillary;
+         handler == do_socket_connect || handler == do_socket_send || handler == do_socket_receive ||
+         handler == do_socket_next_length || handler == do_listener_accept_socket;
 }
 
 /* withdraw takes what a loop does not carry out from the offer: in async mode nothing waits in a lane. */

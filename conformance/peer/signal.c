@@ -258,6 +258,17 @@ static ipc_status next_once(endpoint *e, int64_t timeout_ms, void *context) {
   return library.watcher_next(e->watcher, timeout_ms, context);
 }
 
+static void next_submit(endpoint *e, ipc_submission *out, void *context) {
+  out->operation = IPC_SUBMIT_NEXT_SIGNAL;
+  out->watcher = e->watcher;
+  out->event = context;
+}
+
+static void next_complete(const ipc_completion *done, void *context) {
+  (void)done;
+  (void)context;
+}
+
 cts_outcome do_watcher_next(cts_call *call) {
   ipc_signal_event event = {.size = sizeof(event)};
   endpoint_request request = {
@@ -266,6 +277,8 @@ cts_outcome do_watcher_next(cts_call *call) {
       .timeout_ms = call_timeout(call),
       .call = next_once,
       .context = &event,
+      .submit = next_submit,
+      .complete = next_complete,
   };
   ipc_status status = endpoint_perform(cts_object(call), &request);
   if (status.code == IPC_OK) add_event(call, &event);

@@ -538,6 +538,7 @@ ipc_status ipc_loop_free(ipc_loop *loop) {
   pthread_mutex_unlock(&loop->lock);
   for (loop_link *link = loop->completed.after; link != &loop->completed; link = link->after) {
     (void)ipc_stream_free(by_loop(link)->stream);
+    (void)ipc_socket_free(by_loop(link)->socket);
   }
   free_operations(&loop->completed);
   free_operations(&loop->spare);
@@ -574,6 +575,7 @@ static void set_up(ipc_loop *loop, loop_operation *op, const loop_kind *kind, co
   op->status = ipc_status_of(IPC_OK);
   op->len = 0;
   op->stream = NULL;
+  op->socket = NULL;
   op->waiter = NULL;
   op->opening = NULL;
   op->end_ns = INT64_MAX;
@@ -678,7 +680,8 @@ static size_t take_completions(ipc_loop *loop, ipc_completion *out, size_t max) 
                                   .operation = op->what.operation,
                                   .status = op->status,
                                   .len = op->len,
-                                  .stream = op->stream};
+                                  .stream = op->stream,
+                                  .socket = op->socket};
     link_append(&loop->spare, &op->in_loop);
   }
   loop->num_unseen += num;

@@ -81,6 +81,7 @@ struct loop_operation {
   ipc_status status;
   size_t len;
   ipc_stream *stream;        /* prepared, or made */
+  ipc_socket *socket;        /* likewise */
   ipc_waiter *waiter;        /* the thread that waits for it, or NULL */
   ipc_fifo_opening *opening; /* of a FIFO */
   ipc_address address;       /* of a connect */

@@ -1,6 +1,5 @@
 /* loop_operation.c - what each operation of a loop does: its checks, its attempt, its end. */
-#define _POSIX_C_SOURCE 200809L
-
+#include "ref/posix/extensions.h"
 #include "ref/posix/loop.h"
 
 #ifndef IPC_WITHOUT_ASYNC
@@ -9,11 +8,14 @@
 #include <stdlib.h>
 
 #include "ref/common/platform.h"
+#include "ref/posix/control.h"
 #include "ref/posix/listener.h"
 #include "ref/posix/local.h"
 #include "ref/posix/pipe.h"
+#include "ref/posix/socket.h"
 #include "ref/posix/stream.h"
 #include "ref/posix/system.h"
+#include "ref/posix/watcher.h"
 
 static ipc_status enter(loop_operation *op, ipc_gate *gate) {
   if (!ipc_gate_enter(gate)) return ipc_status_of(IPC_CLOSED);
@@ -73,13 +75,13 @@ static size_t bytes_of(const struct iovec *buffers, size_t num) {
 }
 
 /* After a part there is no second attempt: it would find no room, and others have their turn. */
-static ipc_status attempt_write(loop_operation *op) {
+static ipc_status attempt_write_beside(loop_operation *op, const struct msghdr *beside) {
   struct iovec buffers[VECTOR_MAX];
   size_t num;
   if (!ipc_stream_bytes(op->what.const_buffers, op->what.num_buffers, op->len, buffers, &num)) {
     return ipc_status_of(IPC_INVALID_ARGUMENT);
   }
-  const ipc_stream_attempting wanted = {.buffers = buffers, .num_buffers = num};
+  const ipc_stream_attempting wanted = {.buffers = buffers, .num_buffers = num, .beside = beside};
   size_t left = bytes_of(buffers, num); /* before the attempt, which steps over what it moves */
   size_t len;
   ipc_status status = ipc_stream_attempt(op->what.stream, DIRECTION_WRITE, &wanted, &len);
@@ -87,8 +89,55 @@ static ipc_status attempt_write(loop_operation *op) {
   return status.code == IPC_OK && len < left ? ipc_status_of(IPC_WOULD_BLOCK) : status;
 }
 
+static ipc_status attempt_write(loop_operation *op) { return attempt_write_beside(op, NULL); }
+
 static const loop_kind kind_read = {begin_read, attempt_read, NULL};
 static const loop_kind kind_write = {begin_write, attempt_write, NULL};
+
+/* ----------------------------------------------------------------------------------- with ancillary data */
+
+static ipc_status begin_read_ancillary(loop_operation *op) {
+  struct iovec buffers[VECTOR_MAX];
+  size_t num;
+  ipc_status status = ipc_control_check_room(op->what.ancillary);
+  if (status.code != IPC_OK) return status;
+  if (op->what.stream == NULL || op->what.flags != 0 || op->what.num_buffers != 1 ||
+      !ipc_stream_room(op->what.buffers, 1, buffers, &num) || num == 0) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  return enter_stream(op, DIRECTION_READ);
+}
+
+static ipc_status attempt_read_ancillary(loop_operation *op) {
+  struct iovec buffers[VECTOR_MAX];
+  size_t num;
+  if (!ipc_stream_room(op->what.buffers, 1, buffers, &num)) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  const ipc_stream_attempting wanted = {.buffers = buffers, .num_buffers = num, .room = op->what.ancillary};
+  return ipc_stream_attempt(op->what.stream, DIRECTION_READ, &wanted, &op->len);
+}
+
+static ipc_status begin_write_ancillary(loop_operation *op) {
+  ipc_status status = ipc_control_check_sent(op->what.ancillary);
+  if (status.code == IPC_INVALID_ARGUMENT) return status;
+  op->status = status; /* what this system cannot send */
+  if (op->what.num_buffers != 1 || op->what.const_buffers == NULL || op->what.const_buffers[0].len == 0) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  return begin_write(op);
+}
+
+/* What travels beside the bytes travels once: with the first of them. */
+static ipc_status attempt_write_ancillary(loop_operation *op) {
+  if (op->status.code != IPC_OK) return op->status;
+  if (op->len != 0) return attempt_write(op);
+  ipc_control control;
+  struct msghdr beside = {0};
+  ipc_control_put(&control, op->what.ancillary, &beside);
+  return attempt_write_beside(op, &beside);
+}
+
+static const loop_kind kind_read_ancillary = {begin_read_ancillary, attempt_read_ancillary, NULL};
+static const loop_kind kind_write_ancillary = {begin_write_ancillary, attempt_write_ancillary, NULL};
 
 /* ------------------------------------------------------------------------------------------------- accept */
 
@@ -120,6 +169,77 @@ static ipc_status end_making(loop_operation *op, ipc_status status) {
 }
 
 static const loop_kind kind_accept = {begin_accept, attempt_accept, end_making};
+
+/* -------------------------------------------------------------------------------------------- messages */
+
+static ipc_status begin_accept_socket(loop_operation *op) {
+  if (op->what.listener == NULL || op->what.flags != 0) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  ipc_status status = ipc_socket_prepare(SOCK_SEQPACKET, &op->socket);
+  if (status.code != IPC_OK) return status;
+  status = enter(op, ipc_listener_gate(op->what.listener));
+  if (status.code != IPC_OK) {
+    ipc_socket_discard(op->socket);
+    op->socket = NULL;
+    return status;
+  }
+  op->fd = ipc_listener_descriptor(op->what.listener);
+  op->direction = DIRECTION_READ;
+  return status;
+}
+
+static ipc_status attempt_accept_socket(loop_operation *op) {
+  int fd;
+  ipc_status status = ipc_listener_attempt(op->what.listener, SOCK_SEQPACKET, &fd);
+  if (status.code == IPC_OK) ipc_socket_own(op->socket, fd, NULL);
+  return status;
+}
+
+static ipc_status end_accept_socket(loop_operation *op, ipc_status status) {
+  if (status.code == IPC_OK) return status;
+  ipc_socket_discard(op->socket);
+  op->socket = NULL;
+  return status;
+}
+
+static ipc_status begin_receive(loop_operation *op) {
+  if (op->what.socket == NULL || op->what.received == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  ipc_status status = enter(op, ipc_socket_gate(op->what.socket));
+  if (status.code != IPC_OK) return status;
+  op->fd = ipc_socket_fd(op->what.socket);
+  op->direction = DIRECTION_READ;
+  return status;
+}
+
+static ipc_status attempt_receive(loop_operation *op) {
+  const ipc_submission *what = &op->what;
+  ipc_status status = ipc_socket_attempt_receive(what->socket, what->flags, what->buffers, what->num_buffers,
+                                                 what->received, what->ancillary);
+  if (status.code == IPC_OK || status.code == IPC_MESSAGE_TRUNCATED) op->len = what->received->len;
+  return status;
+}
+
+static const loop_kind kind_accept_socket = {begin_accept_socket, attempt_accept_socket, end_accept_socket};
+static const loop_kind kind_receive = {begin_receive, attempt_receive, NULL};
+
+#ifndef IPC_WITHOUT_SIGNALS
+static ipc_status begin_next_signal(loop_operation *op) {
+  if (op->what.watcher == NULL || op->what.event == NULL || op->what.flags != 0 ||
+      !ipc_watcher_event_fits(op->what.event)) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  ipc_status status = enter(op, ipc_watcher_gate(op->what.watcher));
+  if (status.code != IPC_OK) return status;
+  op->fd = ipc_watcher_descriptor(op->what.watcher);
+  op->direction = DIRECTION_READ;
+  return status;
+}
+
+static ipc_status attempt_next_signal(loop_operation *op) {
+  return ipc_watcher_attempt(op->what.watcher, op->what.event);
+}
+
+static const loop_kind kind_next_signal = {begin_next_signal, attempt_next_signal, NULL};
+#endif
 
 /* ------------------------------------------------------------------------------------ what waits in a thread */
 
@@ -251,6 +371,18 @@ const loop_kind *ipc_loop_kind(uint32_t operation) {
       return &kind_read;
     case IPC_SUBMIT_WRITE:
       return &kind_write;
+    case IPC_SUBMIT_ACCEPT_SOCKET:
+      return &kind_accept_socket;
+    case IPC_SUBMIT_READ_ANCILLARY:
+      return &kind_read_ancillary;
+    case IPC_SUBMIT_WRITE_ANCILLARY:
+      return &kind_write_ancillary;
+    case IPC_SUBMIT_RECEIVE:
+      return &kind_receive;
+#ifndef IPC_WITHOUT_SIGNALS
+    case IPC_SUBMIT_NEXT_SIGNAL:
+      return &kind_next_signal;
+#endif
     case IPC_SUBMIT_FIFO_OPEN:
       return &kind_fifo_open;
     case IPC_SUBMIT_TIMER:
