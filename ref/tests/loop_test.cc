@@ -581,6 +581,109 @@ TEST_P(LoopTest, FifoOpensThatDoNotWait) {
   EXPECT_STATUS(IPC_INVALID_ARGUMENT, loop().open_fifo(path, IPC_FIFO_READ, 5, 0, 8));
 }
 
+// ---------------------------------------------------------------------------------- ancillary, sockets, signals
+
+TEST_P(LoopTest, AncillaryDataTravelsWithTheFirstByte) {
+  Pair pair(directory_.file("s"));
+  const std::string large = numbered(kFarBeyondTheBuffers);
+  int32_t sent[1] = {raw_fd(reader_)}, got[2] = {-1, -1};
+  ipc_ancillary out{}, in{};
+  out.size = in.size = sizeof out;
+  out.descriptors = sent;
+  out.num_descriptors = 1;
+  in.descriptors = got;
+  in.descriptors_max = 2;
+  char byte;
+  const ipc_buffer room{&byte, 1};
+  const ipc_const_buffer from{large.data(), large.size()};
+  ipc_submission read = Loop::make(IPC_SUBMIT_READ_ANCILLARY, 1, IPC_NO_TIMEOUT);
+  read.stream = pair.server;
+  read.buffers = &room;
+  read.num_buffers = 1;
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, loop().submit(read));
+  read.ancillary = &in;
+  ASSERT_STATUS(IPC_OK, loop().submit(read));
+  loop().expect_nothing();
+  ipc_submission write = Loop::make(IPC_SUBMIT_WRITE_ANCILLARY, 2, IPC_NO_TIMEOUT);
+  write.stream = pair.client;
+  write.const_buffers = &from;
+  write.num_buffers = 1;
+  write.ancillary = &out;
+  ASSERT_STATUS(IPC_OK, loop().submit(write));
+  loop().expect(1, IPC_OK, 1);
+  ASSERT_EQ(1u, in.num_descriptors);
+  ::close(got[0]);
+  std::thread reading([&] { EXPECT_TRUE(get(pair.server, large.size() - 1) == large.substr(1)); });
+  loop().expect(2, IPC_OK, large.size());
+  reading.join();
+}
+
+TEST_P(LoopTest, SocketsAreAcceptedAndReceive) {
+  const std::string path = directory_.file("q");
+  const ipc_name name = name_of(IPC_NAME_PATH, path);
+  ipc_listener *listener = nullptr;
+  ipc_socket *client = nullptr;
+  ASSERT_STATUS(IPC_OK, ipc_unix_listen(&name, IPC_UNIX_SEQPACKET, nullptr, &listener));
+  ASSERT_STATUS(IPC_OK, loop().accept(listener, 1));
+  loop().expect(1, IPC_UNSUPPORTED); /* it has no streams */
+  ipc_submission accept = Loop::make(IPC_SUBMIT_ACCEPT_SOCKET, 2, IPC_NO_TIMEOUT);
+  accept.listener = listener;
+  ASSERT_STATUS(IPC_OK, loop().submit(accept));
+  loop().expect_nothing();
+  ASSERT_STATUS(IPC_OK, ipc_socket_open(IPC_UNIX_SEQPACKET, &client));
+  ASSERT_STATUS(IPC_OK, ipc_socket_connect(client, &name, kLongMs));
+  ipc_socket *server = loop().expect(2, IPC_OK).socket;
+  ASSERT_NE(nullptr, server);
+  char bytes[16];
+  const ipc_buffer room{bytes, sizeof bytes};
+  ipc_received received{};
+  received.size = sizeof received;
+  ipc_submission receive = Loop::make(IPC_SUBMIT_RECEIVE, 3, IPC_NO_TIMEOUT);
+  receive.socket = server;
+  receive.buffers = &room;
+  receive.num_buffers = 1;
+  receive.received = &received;
+  ASSERT_STATUS(IPC_OK, loop().submit(receive));
+  loop().expect_nothing();
+  const ipc_const_buffer message{"message", 7};
+  ASSERT_STATUS(IPC_OK, ipc_socket_send(client, &message, 1, nullptr, nullptr, kLongMs));
+  loop().expect(3, IPC_OK, 7);
+  EXPECT_EQ("message", std::string(bytes, 7));
+  receive.token = 4;
+  ASSERT_STATUS(IPC_OK, loop().submit(receive));
+  ipc_socket_free(server);
+  loop().expect(4, IPC_CANCELLED);
+  for (const uint32_t absent : {IPC_SUBMIT_SEND, IPC_SUBMIT_SOCKET_CONNECT}) {
+    EXPECT_STATUS(IPC_UNSUPPORTED, loop().submit(Loop::make(absent, 5, 0)));
+  }
+  ASSERT_STATUS(IPC_OK, loop().submit(accept));
+  ipc_listener_free(listener);
+  loop().expect(2, IPC_CANCELLED);
+  ipc_socket_free(client);
+}
+
+#ifndef IPC_WITHOUT_SIGNALS
+TEST_P(LoopTest, SignalsComplete) {
+  const int32_t signals[] = {SIGUSR1};
+  ipc_watcher *watcher = nullptr;
+  ASSERT_STATUS(IPC_OK, ipc_signal_watch(signals, 1, &watcher));
+  ipc_signal_event event{};
+  ipc_submission next = Loop::make(IPC_SUBMIT_NEXT_SIGNAL, 1, IPC_NO_TIMEOUT);
+  next.watcher = watcher;
+  next.event = &event;
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, loop().submit(next));
+  event.size = sizeof event;
+  ASSERT_STATUS(IPC_OK, loop().submit(next));
+  loop().expect_nothing();
+  kill(getpid(), SIGUSR1);
+  loop().expect(1, IPC_OK);
+  EXPECT_EQ(SIGUSR1, event.signal);
+  ASSERT_STATUS(IPC_OK, loop().submit(next));
+  ipc_watcher_free(watcher);
+  loop().expect(1, IPC_CANCELLED);
+}
+#endif
+
 // ------------------------------------------------------------------------------------------ timers, timeouts
 
 TEST_P(LoopTest, TimersEndInTheOrderOfTheirDeadlines) {
