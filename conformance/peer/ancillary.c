@@ -79,7 +79,9 @@ typedef struct transfer {
   ancillary *beside;
   uint8_t *data;
   size_t len;
-  size_t moved; /* what the library answered */
+  size_t moved;    /* what the library answered */
+  ipc_buffer room; /* as a submission names it */
+  ipc_const_buffer from;
 } transfer;
 
 static ipc_status read_once(endpoint *e, int64_t timeout_ms, void *context) {
@@ -94,6 +96,33 @@ static ipc_status write_once(endpoint *e, int64_t timeout_ms, void *context) {
   return library.stream_write_ancillary(e->stream, t->data, t->len, &t->beside->value, timeout_ms, &t->moved);
 }
 
+/* The same calls as submissions. What they name must stay until they end. */
+
+static void read_submit(endpoint *e, ipc_submission *out, void *context) {
+  transfer *t = context;
+  t->room = (ipc_buffer){t->data, t->len};
+  out->operation = IPC_SUBMIT_READ_ANCILLARY;
+  out->stream = e->stream;
+  out->buffers = &t->room;
+  out->num_buffers = 1;
+  out->ancillary = &t->beside->value;
+}
+
+static void write_submit(endpoint *e, ipc_submission *out, void *context) {
+  transfer *t = context;
+  t->from = (ipc_const_buffer){t->data, t->len};
+  out->operation = IPC_SUBMIT_WRITE_ANCILLARY;
+  out->stream = e->stream;
+  out->const_buffers = &t->from;
+  out->num_buffers = 1;
+  out->ancillary = &t->beside->value;
+}
+
+static void transfer_complete(const ipc_completion *done, void *context) {
+  transfer *t = context;
+  t->moved = done->len;
+}
+
 static endpoint_request request_of(const cts_call *call, int direction, ipc_status (*once)(endpoint *, int64_t, void *),
                                    transfer *t) {
   return (endpoint_request){
@@ -102,6 +131,8 @@ static endpoint_request request_of(const cts_call *call, int direction, ipc_stat
       .timeout_ms = call_timeout(call),
       .call = once,
       .context = t,
+      .submit = direction == WAIT_READABLE ? read_submit : write_submit,
+      .complete = transfer_complete,
   };
 }
 

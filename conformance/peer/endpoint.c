@@ -7,8 +7,11 @@
 
 #include <stdlib.h>
 
+#include "conformance/peer/tasks.h"
+
 ipc_table library;
 bool mode_nonblocking;
+bool mode_async;
 
 static ipc_status status_of(int32_t code) { return (ipc_status){code, 0}; }
 
@@ -264,7 +267,20 @@ static bool kit_wait(endpoint *e, int direction) {
   return open;
 }
 
+/* perform_task has the loop make the call. */
+static ipc_status perform_task(endpoint *e, const endpoint_request *request) {
+  ipc_completion done;
+  ipc_submission submission = {.size = sizeof(submission)};
+  request->submit(e, &submission, request->context);
+  submission.timeout_ms = request->wait ? request->timeout_ms : 0;
+  ipc_status status = tasks_perform(&submission, &done);
+  request->complete(&done, request->context);
+  if (!request->wait && status.code == IPC_TIMED_OUT) status.code = IPC_WOULD_BLOCK;
+  return status;
+}
+
 ipc_status endpoint_perform(endpoint *e, const endpoint_request *request) {
+  if (mode_async && request->submit != NULL && !endpoint_is_switched(e)) return perform_task(e, request);
   for (;;) {
     turn t;
     ipc_status status = turn_begin(e, request, &t);

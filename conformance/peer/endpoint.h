@@ -11,6 +11,8 @@
  *   made again, if and only if the switch was moved meanwhile.
  * - In nonblocking mode a waiting call is an attempt, and a wait on the raw handle when that answers would_block.
  *   `close` ends that wait.
+ * - In async mode nothing is switched: a loop of the library carries calls out (tasks.h). A single attempt is a timeout
+ *   that expires at once. Only on a handle that the runner has switched are calls made as they are.
  * - A call with `timeout_ms` is made as in blocking mode in every mode: the timeout is the library's, and a handle
  *   that is switched does not look at it.
  *
@@ -26,8 +28,9 @@
 /* The library's table, with NULL where it has no slot. Set once, before any request. */
 extern ipc_table library;
 
-/* True in nonblocking mode. Set once, before any handle exists. */
+/* True in nonblocking mode, and in async mode. Set once, before any handle exists. */
 extern bool mode_nonblocking;
+extern bool mode_async;
 
 /* What a handle is. */
 typedef enum endpoint_kind {
@@ -98,6 +101,10 @@ typedef struct endpoint_request {
   ipc_status (*call)(endpoint *e, int64_t timeout_ms, void *context);
   void *context;
   bool own_wait; /* no readiness of the handle tells when to call again: the library waits in every mode */
+  /* Async mode: the call as a submission, size, operation and what that takes; and what its completion says. NULL: the
+   * call never waits, and is made as it is. */
+  void (*submit)(endpoint *e, ipc_submission *out_submission, void *context);
+  void (*complete)(const ipc_completion *done, void *context);
 } endpoint_request;
 
 /* endpoint_perform makes the call until it has something to say: its own status, IPC_WOULD_BLOCK only for a single

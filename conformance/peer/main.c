@@ -5,6 +5,7 @@
  * It offers the operations whose slots the library's table has, and the features and traits that the table lists and
  * operations.toml knows. Exit status: 0 at the end of standard input, 2 if the library cannot be used. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conformance/kits/c/cts_peer.h"
@@ -12,6 +13,7 @@
 #include "conformance/peer/operations.h"
 #include "conformance/peer/platform.h"
 #include "conformance/peer/released.h"
+#include "conformance/peer/tasks.h"
 
 /* An operation, its handler, and where its slot is in the table. */
 typedef struct dispatch {
@@ -153,6 +155,39 @@ static bool library_open(const char *path) {
   return true;
 }
 
+/* waits_outside_a_loop tells whether an operation may wait and no loop carries it out. */
+static bool waits_outside_a_loop(cts_handler handler) {
+  return handler == do_framed_read || handler == do_framed_write || handler == do_framed_flush ||
+         handler == do_socket_connect || handler == do_socket_send || handler == do_socket_receive ||
+         handler == do_socket_next_length || handler == do_listener_accept_socket;
+}
+
+/* withdraw takes what a loop does not carry out from the offer: in async mode nothing waits in a lane. */
+static void withdraw(void) {
+  size_t num = 0;
+  for (size_t i = 0; offered_operations[i].name != NULL; i++) {
+    if (!waits_outside_a_loop(offered_operations[i].handler)) offered_operations[num++] = offered_operations[i];
+  }
+  offered_operations[num] = (cts_operation){NULL, NULL};
+}
+
+static void configure(const char *mode) {
+  mode_nonblocking = strcmp(mode, "nonblocking") == 0;
+  mode_async = strcmp(mode, "async") == 0;
+  if (!mode_async) return;
+  if (!tasks_start()) exit(2);
+  withdraw();
+}
+
+/* choose_modes lists the ways in which the library can be reached. */
+static void choose_modes(const char *out_modes[4]) {
+  size_t num = 0;
+  out_modes[num++] = "blocking";
+  if (can_switch() && can_wait()) out_modes[num++] = "nonblocking";
+  if (tasks_offered()) out_modes[num++] = "async";
+  out_modes[num] = NULL;
+}
+
 static void begin_reset(void) { hooked_begin_reset(); }
 
 static void end_reset(void) {
@@ -160,11 +195,8 @@ static void end_reset(void) {
   hooked_end_reset();
 }
 
-static void configure(const char *mode) { mode_nonblocking = strcmp(mode, "nonblocking") == 0; }
-
 int main(int argc, char **argv) {
-  static const char *const blocking_only[] = {"blocking", NULL};
-  static const char *const both_modes[] = {"blocking", "nonblocking", NULL};
+  static const char *modes[4];
   if (argc != 3 || strcmp(argv[1], "--library") != 0) {
     fprintf(stderr, "usage: %s --library FILE\n", argc > 0 ? argv[0] : "peer");
     return 2;
@@ -176,11 +208,12 @@ int main(int argc, char **argv) {
   if (!library_open(argv[2])) return 2;
   offer_operations();
   offer_features();
+  choose_modes(modes);
   const cts_peer peer = {
       .implementation = library.implementation != NULL ? library.implementation : "",
       .version = library.version != NULL ? library.version : "",
       .threads = true,
-      .modes = can_switch() && can_wait() ? both_modes : blocking_only,
+      .modes = modes,
       .features = offered_features,
       .traits = offered_traits,
       .operations = offered_operations,
@@ -189,6 +222,7 @@ int main(int argc, char **argv) {
       .before_reset = begin_reset,
       .after_reset = end_reset,
       .argv = argv,
+      .tasks = &tasks_hooks,
   };
   return cts_run(&peer);
 }

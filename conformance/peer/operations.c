@@ -8,6 +8,7 @@
 #include "conformance/peer/endpoint.h"
 #include "conformance/peer/outcome.h"
 #include "conformance/peer/released.h"
+#include "conformance/peer/tasks.h"
 
 /* ------------------------------------------------------------------------------------------------------- names */
 
@@ -67,6 +68,21 @@ cts_outcome do_local_listen(cts_call *call) {
   return call_make(call, "as", status, ENDPOINT_LISTENER, listener);
 }
 
+/* make_stream has the loop make a stream, in async mode. */
+static ipc_status make_stream(const ipc_submission *submission, ipc_stream **out_stream) {
+  ipc_completion done;
+  ipc_status status = tasks_perform(submission, &done);
+  *out_stream = done.stream;
+  return status;
+}
+
+static ipc_status connect_to(const ipc_name *name, int64_t timeout_ms, ipc_stream **out_stream) {
+  if (!mode_async) return library.local_connect(name, timeout_ms, out_stream);
+  const ipc_submission submission = {
+      .size = sizeof(submission), .operation = IPC_SUBMIT_CONNECT, .timeout_ms = timeout_ms, .name = name};
+  return make_stream(&submission, out_stream);
+}
+
 /* A connect has no handle to wait on yet, so it is the library's own wait in every mode. `wait: false` is a timeout
  * that expires at once, and what the library calls timed_out is then would_block. */
 cts_outcome do_local_connect(cts_call *call) {
@@ -74,13 +90,24 @@ cts_outcome do_local_connect(cts_call *call) {
   ipc_stream *stream = NULL;
   bool wait = cts_bool_or(call, "wait", true);
   int64_t timeout_ms = call_timeout(call);
-  ipc_status status = library.local_connect(&name, wait ? timeout_ms : 0, &stream);
+  ipc_status status = connect_to(&name, wait ? timeout_ms : 0, &stream);
   if (!wait && status.code == IPC_TIMED_OUT) status.code = IPC_WOULD_BLOCK;
   return call_make(call, "as", status, ENDPOINT_STREAM, stream);
 }
 
 static ipc_status accept_once(endpoint *e, int64_t timeout_ms, void *context) {
   return library.listener_accept(e->listener, timeout_ms, context);
+}
+
+static void accept_submit(endpoint *e, ipc_submission *out, void *context) {
+  (void)context;
+  out->operation = IPC_SUBMIT_ACCEPT;
+  out->listener = e->listener;
+}
+
+static void accept_complete(const ipc_completion *done, void *context) {
+  ipc_stream **out_stream = context;
+  *out_stream = done->stream;
 }
 
 cts_outcome do_listener_accept(cts_call *call) {
@@ -91,6 +118,8 @@ cts_outcome do_listener_accept(cts_call *call) {
       .timeout_ms = call_timeout(call),
       .call = accept_once,
       .context = &stream,
+      .submit = accept_submit,
+      .complete = accept_complete,
   };
   ipc_status status = endpoint_perform(cts_object(call), &request);
   return call_make(call, "as", status, ENDPOINT_STREAM, stream);
@@ -135,6 +164,19 @@ cts_outcome do_fifo_create(cts_call *call) {
   return outcome_of(library.fifo_create(path.data, path.len, (uint32_t)cts_u64_or(call, "mode", 0)));
 }
 
+static ipc_status open_fifo(cts_bytes path, uint32_t direction, uint32_t flags, int64_t timeout_ms,
+                            ipc_stream **out_stream) {
+  if (!mode_async) return library.fifo_open(path.data, path.len, direction, flags, timeout_ms, out_stream);
+  const ipc_name name = {IPC_NAME_PATH, path.data, path.len};
+  const ipc_submission submission = {.size = sizeof(submission),
+                                     .operation = IPC_SUBMIT_FIFO_OPEN,
+                                     .timeout_ms = timeout_ms,
+                                     .flags = flags,
+                                     .direction = direction,
+                                     .name = &name};
+  return make_stream(&submission, out_stream);
+}
+
 /* Like a connect, an open has no handle to wait on yet: it is the library's own wait in every mode. */
 cts_outcome do_fifo_open(cts_call *call) {
   cts_bytes path = cts_bytes_of(call, "path");
@@ -142,7 +184,7 @@ cts_outcome do_fifo_open(cts_call *call) {
   uint32_t flags = cts_bool_or(call, "wait", true) ? 0 : IPC_FIFO_NO_WAIT;
   int64_t timeout_ms = call_timeout(call);
   ipc_stream *stream = NULL;
-  ipc_status status = library.fifo_open(path.data, path.len, direction, flags, timeout_ms, &stream);
+  ipc_status status = open_fifo(path, direction, flags, timeout_ms, &stream);
   return call_make(call, "as", status, ENDPOINT_STREAM, stream);
 }
 

@@ -218,7 +218,9 @@ cts_outcome do_signal_hooked(cts_call *call) {
   hook_record *r = &records[signal];
   waiter *w = waiter_enter(signal);
   if (w == NULL) return cts_status("out_of_resources", "nothing left to wait with");
+  (void)cts_sleeps(call); /* outside a loop, in every mode */
   bool enough = wait_for_count(w, r, cts_u64_or(call, "at_least", 0));
+  cts_awake(call);
   atomic_store(&w->signal, 0);
   if (!enough) return cts_status("cancelled", "reset came first");
   uint64_t count = atomic_load(&r->count);
@@ -256,6 +258,17 @@ static ipc_status next_once(endpoint *e, int64_t timeout_ms, void *context) {
   return library.watcher_next(e->watcher, timeout_ms, context);
 }
 
+static void next_submit(endpoint *e, ipc_submission *out, void *context) {
+  out->operation = IPC_SUBMIT_NEXT_SIGNAL;
+  out->watcher = e->watcher;
+  out->event = context;
+}
+
+static void next_complete(const ipc_completion *done, void *context) {
+  (void)done;
+  (void)context;
+}
+
 cts_outcome do_watcher_next(cts_call *call) {
   ipc_signal_event event = {.size = sizeof(event)};
   endpoint_request request = {
@@ -264,6 +277,8 @@ cts_outcome do_watcher_next(cts_call *call) {
       .timeout_ms = call_timeout(call),
       .call = next_once,
       .context = &event,
+      .submit = next_submit,
+      .complete = next_complete,
   };
   ipc_status status = endpoint_perform(cts_object(call), &request);
   if (status.code == IPC_OK) add_event(call, &event);

@@ -18,6 +18,8 @@ typedef struct transfer {
   ipc_const_buffer *from; /* vectored writes */
   size_t num;             /* of buffers */
   size_t moved;           /* what the library answered */
+  ipc_buffer single_room; /* plain calls as submissions: what they name must stay until they end */
+  ipc_const_buffer single_from;
 } transfer;
 
 static ipc_status read_once(endpoint *e, int64_t timeout_ms, void *context) {
@@ -44,6 +46,31 @@ static ipc_status write_vectored_once(endpoint *e, int64_t timeout_ms, void *con
   return library.stream_write_vectored(e->stream, t->from, t->num, timeout_ms, &t->moved);
 }
 
+/* The same calls as submissions. A plain call is one of a single buffer. */
+
+static void read_submit(endpoint *e, ipc_submission *out, void *context) {
+  transfer *t = context;
+  t->single_room = (ipc_buffer){t->data, t->len};
+  out->operation = IPC_SUBMIT_READ;
+  out->stream = e->stream;
+  out->buffers = t->room != NULL ? t->room : &t->single_room;
+  out->num_buffers = t->room != NULL ? t->num : 1;
+}
+
+static void write_submit(endpoint *e, ipc_submission *out, void *context) {
+  transfer *t = context;
+  t->single_from = (ipc_const_buffer){t->data, t->len};
+  out->operation = IPC_SUBMIT_WRITE;
+  out->stream = e->stream;
+  out->const_buffers = t->from != NULL ? t->from : &t->single_from;
+  out->num_buffers = t->from != NULL ? t->num : 1;
+}
+
+static void transfer_complete(const ipc_completion *done, void *context) {
+  transfer *t = context;
+  t->moved = done->len;
+}
+
 static ipc_status flush_once(endpoint *e, int64_t timeout_ms, void *context) {
   (void)timeout_ms;
   (void)context;
@@ -59,6 +86,8 @@ static endpoint_request request_of(const cts_call *call, int direction, ipc_stat
       .timeout_ms = call_timeout(call),
       .call = once,
       .context = t,
+      .submit = direction == WAIT_READABLE ? read_submit : write_submit,
+      .complete = transfer_complete,
   };
 }
 
@@ -280,6 +309,7 @@ cts_outcome do_stream_write_vectored(cts_call *call) {
 /* A flush waits only in a library that holds bytes back, for the same readiness as a write. */
 cts_outcome do_stream_flush(cts_call *call) {
   transfer t = {.len = 0};
-  endpoint_request request = {WAIT_WRITABLE, true, IPC_NO_TIMEOUT, flush_once, &t, false};
+  endpoint_request request = {
+      .direction = WAIT_WRITABLE, .wait = true, .timeout_ms = IPC_NO_TIMEOUT, .call = flush_once, .context = &t};
   return perform(call, &request, &t);
 }

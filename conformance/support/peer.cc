@@ -28,7 +28,7 @@ const std::set<std::string> kStatuses = {
 #undef CTS_STATUS
 };
 
-const std::set<std::string> kControl = {"hello", "configure", "reset", "pending"};
+const std::set<std::string> kControl = {"hello", "configure", "reset", "pending", "cancel"};
 const std::set<std::string> kGreeting = {"hello", "configure"};
 
 /// Parses one line by the rules of peer_protocol.md 1.1, some of which a JSON parser does not know.

@@ -81,6 +81,8 @@ class Pending {
   void expect_blocked() const;
   /// Whether the reply has come; never waits.
   bool answered() const;
+  /// The request's id, for `cancel`.
+  uint64_t id() const { return id_; }
 
  private:
   Peer *peer_ = nullptr;

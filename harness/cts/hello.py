@@ -17,7 +17,7 @@ from cts.common import clip, printable
 
 LINE_BYTES_MAX = 65536
 DEADLINE_S = 30.0
-CONTROL = frozenset(("hello", "configure", "reset", "pending"))  # what a peer answers without its library
+CONTROL = frozenset(("hello", "configure", "reset", "pending", "cancel"))  # what a peer answers without its library
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "USER", "SYSTEMROOT")
 
 

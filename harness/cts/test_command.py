@@ -225,12 +225,17 @@ def example_peer(project: Project) -> Count:
     return gate(project, "--peer", "python3 conformance/kits/python/minimal_peer.py")
 
 
-def gate(project: Project, *options: str) -> Count:
+def poll_loop(project: Project) -> Count:
+    """`cts run` with the reference in async mode, over poll(2) in place of the best that the system has."""
+    return gate(project, "--peer", "ref", "--mode", "async", env={"CTS_LOOP": "poll"})
+
+
+def gate(project: Project, *options: str, env: Optional[Dict[str, str]] = None) -> Count:
     """`cts run`: with no options the reference and every third party that can run here; nothing may be unexpected."""
     with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
         target = Path(directory) / "report"
         argv = [sys.executable, "-m", "cts", "run", "--report", str(target), *options]
-        status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
+        status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness"), **(env or {})})
         if not (target / "results.json").exists():
             return Count(failed=1, detail=output, could_not_run=status == 2)
         document = report.load(target)
@@ -288,6 +293,7 @@ STEPS: List[Step] = [
     Step("cts run --library", example_library),
     Step("cts run --peer", example_peer),
     Step("cts run", gate),
+    Step("cts run, poll(2)", poll_loop),
     Step("cross compile", cross_compile, thorough=True),
     _sanitizer("asan"),
     _sanitizer("ubsan"),

@@ -28,6 +28,11 @@ int64_t ipc_deadline_left(ipc_deadline *deadline);
  * -1 if it never passes. */
 int ipc_deadline_left_ms(ipc_deadline *deadline);
 
+/* ipc_deadline_now_ns reads the clock; ipc_deadline_end_ns is |timeout_ms| (not negative) from now, INT64_MAX if the
+ * clock does not reach that. */
+int64_t ipc_deadline_now_ns(void);
+int64_t ipc_deadline_end_ns(int64_t timeout_ms);
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif

@@ -108,6 +108,15 @@ static const ipc_table ipc_ref_table = {
     .framed_close = ipc_framed_close,
     .framed_free = ipc_framed_free,
     .decoder_set_max = ipc_decoder_set_max,
+#ifndef IPC_WITHOUT_ASYNC
+    .loop_open = ipc_loop_open,
+    .loop_submit = ipc_loop_submit,
+    .loop_cancel = ipc_loop_cancel,
+    .loop_wait = ipc_loop_wait,
+    .loop_wake = ipc_loop_wake,
+    .loop_close = ipc_loop_close,
+    .loop_free = ipc_loop_free,
+#endif
 };
 
 const ipc_table *ipc_get_table(uint32_t abi_major) { return abi_major == IPC_ABI_MAJOR ? &ipc_ref_table : NULL; }

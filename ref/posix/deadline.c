@@ -9,19 +9,24 @@
 enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
 
 /* CLOCK_MONOTONIC cannot fail on a system that has it. */
-static int64_t now_ns(void) {
+int64_t ipc_deadline_now_ns(void) {
   struct timespec now = {0, 0};
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
   return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
+static int64_t end_from(int64_t now, int64_t timeout_ms) {
+  return timeout_ms <= (INT64_MAX - now) / NS_PER_MS ? now + timeout_ms * NS_PER_MS : INT64_MAX;
+}
+
+int64_t ipc_deadline_end_ns(int64_t timeout_ms) { return end_from(ipc_deadline_now_ns(), timeout_ms); }
+
 int64_t ipc_deadline_left(ipc_deadline *deadline) {
   if (deadline->timeout_ms < 0) return INT64_MAX;
   if (deadline->timeout_ms == 0) return 0;
-  int64_t now = now_ns();
+  int64_t now = ipc_deadline_now_ns();
   if (!deadline->running) {
-    bool fits = deadline->timeout_ms <= (INT64_MAX - now) / NS_PER_MS;
-    deadline->end_ns = fits ? now + deadline->timeout_ms * NS_PER_MS : INT64_MAX;
+    deadline->end_ns = end_from(now, deadline->timeout_ms);
     deadline->running = true;
   }
   return deadline->end_ns > now ? deadline->end_ns - now : 0;

@@ -5,7 +5,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
-#include "ipc/fifo.h"
+#include "ref/posix/fifo.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,18 +21,14 @@
 
 enum { MODE_MAX = 0777, MODE_BITS = 07777 };
 
-typedef struct fifo_path {
-  char text[PATH_MAX]; /* ends in NUL */
-} fifo_path;
-
 static ipc_status from_errno(void) { return ipc_platform_status((uint32_t)errno); }
 
-static ipc_status path_init(fifo_path *out, const void *path, size_t path_len) {
+static ipc_status path_init(char out[PATH_MAX], const void *path, size_t path_len) {
   if (path == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   if (path_len == 0 || memchr(path, 0, path_len) != NULL) return ipc_status_of(IPC_INVALID_NAME);
-  if (path_len >= sizeof out->text) return ipc_status_of(IPC_NAME_TOO_LONG);
-  memcpy(out->text, path, path_len);
-  out->text[path_len] = '\0';
+  if (path_len >= PATH_MAX) return ipc_status_of(IPC_NAME_TOO_LONG);
+  memcpy(out, path, path_len);
+  out[path_len] = '\0';
   return ipc_status_of(IPC_OK);
 }
 
@@ -55,12 +51,12 @@ static ipc_status create_at(const ipc_place *place, mode_t mode) {
 }
 
 ipc_status ipc_fifo_create(const void *path, size_t path_len, uint32_t mode) {
-  fifo_path name;
+  char name[PATH_MAX];
   ipc_place place;
   if (mode > MODE_MAX) return ipc_status_of(IPC_INVALID_ARGUMENT);
-  ipc_status status = path_init(&name, path, path_len);
+  ipc_status status = path_init(name, path, path_len);
   if (status.code != IPC_OK) return status;
-  int error = ipc_place_open(name.text, &place);
+  int error = ipc_place_open(name, &place);
   if (error != 0) return ipc_platform_status((uint32_t)error);
   status = create_at(&place, (mode_t)mode);
   ipc_place_close(&place);
@@ -76,11 +72,11 @@ static ipc_status remove_at(const ipc_place *place) {
 }
 
 ipc_status ipc_fifo_remove(const void *path, size_t path_len) {
-  fifo_path name;
+  char name[PATH_MAX];
   ipc_place place;
-  ipc_status status = path_init(&name, path, path_len);
+  ipc_status status = path_init(name, path, path_len);
   if (status.code != IPC_OK) return status;
-  int error = ipc_place_open(name.text, &place);
+  int error = ipc_place_open(name, &place);
   if (error != 0) return ipc_platform_status((uint32_t)error);
   status = remove_at(&place);
   ipc_place_close(&place);
@@ -134,39 +130,68 @@ static ipc_status make_own(int fd) {
 }
 
 /* The look before keeps devices and files from being opened at all. */
-static ipc_status open_end(const char *path, int flags, bool no_wait, int64_t timeout_ms, int *out_fd) {
+static ipc_status look(const ipc_fifo_opening *opening) {
   struct stat found;
-  int error = ipc_trusted_path_check(path);
+  int error = ipc_trusted_path_check(opening->path);
   if (error != 0) return ipc_platform_status((uint32_t)error);
-  if (stat(path, &found) != 0) return from_errno();
-  if (!S_ISFIFO(found.st_mode)) return ipc_status_of(IPC_REFUSED);
-  error = no_wait          ? open_plain(path, flags | O_NONBLOCK, out_fd)
-          : timeout_ms < 0 ? open_plain(path, flags, out_fd)
-                           : open_until(path, flags, timeout_ms, out_fd);
-  if (error == ENXIO && no_wait) return (ipc_status){IPC_WOULD_BLOCK, ENXIO};
+  if (stat(opening->path, &found) != 0) return from_errno();
+  return ipc_status_of(S_ISFIFO(found.st_mode) ? IPC_OK : IPC_REFUSED);
+}
+
+ipc_status ipc_fifo_opened(int error, int fd) {
   if (error != 0) return ipc_platform_status((uint32_t)error);
-  ipc_status status = make_own(*out_fd);
-  if (status.code != IPC_OK) (void)close(*out_fd);
+  ipc_status status = make_own(fd);
+  if (status.code != IPC_OK) (void)close(fd);
   return status;
+}
+
+ipc_status ipc_fifo_opening_init(ipc_fifo_opening *opening, const void *path, size_t path_len, uint32_t direction,
+                                 uint32_t flags) {
+  if ((direction != IPC_FIFO_READ && direction != IPC_FIFO_WRITE) || (flags & ~(uint32_t)IPC_FIFO_NO_WAIT) != 0) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  opening->flags = (direction == IPC_FIFO_READ ? O_RDONLY : O_WRONLY) | O_CLOEXEC | O_NOCTTY;
+  opening->no_wait = (flags & IPC_FIFO_NO_WAIT) != 0;
+  return path_init(opening->path, path, path_len);
+}
+
+ipc_status ipc_fifo_opening_attempt(const ipc_fifo_opening *opening, int *out_fd) {
+  ipc_status status = look(opening);
+  if (status.code != IPC_OK) return status;
+  if (!opening->no_wait && (opening->flags & O_ACCMODE) == O_RDONLY) return ipc_status_of(IPC_WOULD_BLOCK);
+  int error = open_plain(opening->path, opening->flags | O_NONBLOCK, out_fd);
+  return error == ENXIO ? (ipc_status){IPC_WOULD_BLOCK, ENXIO} : ipc_fifo_opened(error, *out_fd);
+}
+
+ipc_status ipc_fifo_opening_at_once(const ipc_fifo_opening *opening, int *out_fd) {
+  ipc_status status = look(opening);
+  if (status.code != IPC_OK) return status;
+  int error = open_until(opening->path, opening->flags, 0, out_fd);
+  return ipc_fifo_opened(error, *out_fd);
+}
+
+static ipc_status open_end(const ipc_fifo_opening *opening, int64_t timeout_ms, int *out_fd) {
+  if (opening->no_wait) return ipc_fifo_opening_attempt(opening, out_fd);
+  ipc_status status = look(opening);
+  if (status.code != IPC_OK) return status;
+  int error = timeout_ms < 0 ? open_plain(opening->path, opening->flags, out_fd)
+                             : open_until(opening->path, opening->flags, timeout_ms, out_fd);
+  return ipc_fifo_opened(error, *out_fd);
 }
 
 ipc_status ipc_fifo_open(const void *path, size_t path_len, uint32_t direction, uint32_t flags, int64_t timeout_ms,
                          ipc_stream **out_stream) {
   if (out_stream != NULL) *out_stream = NULL;
-  if (out_stream == NULL || (direction != IPC_FIFO_READ && direction != IPC_FIFO_WRITE) ||
-      (flags & ~(uint32_t)IPC_FIFO_NO_WAIT) != 0 || timeout_ms < IPC_NO_TIMEOUT) {
-    return ipc_status_of(IPC_INVALID_ARGUMENT);
-  }
-  bool reads = direction == IPC_FIFO_READ;
-  fifo_path name;
+  if (out_stream == NULL || timeout_ms < IPC_NO_TIMEOUT) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  ipc_fifo_opening opening;
   ipc_stream *stream;
-  ipc_status status = path_init(&name, path, path_len);
+  ipc_status status = ipc_fifo_opening_init(&opening, path, path_len, direction, flags);
   if (status.code != IPC_OK) return status;
-  status = ipc_stream_prepare(&ipc_transport_own_pipe, reads ? DIRECTION_READ : DIRECTION_WRITE, &stream);
+  uint32_t end = direction == IPC_FIFO_READ ? DIRECTION_READ : DIRECTION_WRITE;
+  status = ipc_stream_prepare(&ipc_transport_own_pipe, end, &stream);
   if (status.code != IPC_OK) return status;
-  int fd;
-  status = open_end(name.text, (reads ? O_RDONLY : O_WRONLY) | O_CLOEXEC | O_NOCTTY, (flags & IPC_FIFO_NO_WAIT) != 0,
-                    timeout_ms, &fd);
+  int fd = -1;
+  status = open_end(&opening, timeout_ms, &fd);
   if (status.code != IPC_OK) {
     ipc_stream_discard(stream);
     return status;

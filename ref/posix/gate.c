@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 
 #include "ipc/status.h"
 #include "ref/posix/system.h"
@@ -27,6 +28,7 @@ int ipc_gate_init(ipc_gate *gate) {
   atomic_init(&gate->state, 0);
   atomic_init(&gate->nonblocking, false);
   atomic_init(&gate->wake, GATE_NO_WAKE);
+  gate->attachments = NULL;
   int error = pthread_mutex_init(&gate->lock, NULL);
   if (error != 0) return error;
   error = pthread_cond_init(&gate->left, NULL);
@@ -36,6 +38,7 @@ int ipc_gate_init(ipc_gate *gate) {
 
 void ipc_gate_destroy(ipc_gate *gate) {
   assert(ipc_gate_is_shut(gate));
+  assert(gate->attachments == NULL);
   pthread_cond_destroy(&gate->left);
   pthread_mutex_destroy(&gate->lock);
 }
@@ -81,6 +84,55 @@ static void close_wake(ipc_gate *gate) {
   ipc_system_wake_close(&wake);
 }
 
+/* Whether the gate is shut is decided under the lock: a gate being shut takes the lock after it is, and finds every
+ * attachment that was let in before. */
+bool ipc_gate_attach(ipc_gate *gate, ipc_gate_attachment *attachment) {
+  pthread_mutex_lock(&gate->lock);
+  bool open = !ipc_gate_is_shut(gate);
+  if (open) {
+    attachment->next = gate->attachments;
+    attachment->link = &gate->attachments;
+    if (attachment->next != NULL) attachment->next->link = &attachment->next;
+    gate->attachments = attachment;
+  }
+  pthread_mutex_unlock(&gate->lock);
+  return open;
+}
+
+ipc_gate_attachment *ipc_gate_attached(ipc_gate *gate, const void *owner) {
+  pthread_mutex_lock(&gate->lock);
+  ipc_gate_attachment *found = gate->attachments;
+  while (found != NULL && found->owner != owner) found = found->next;
+  pthread_mutex_unlock(&gate->lock);
+  return found;
+}
+
+/* gate->lock is held. */
+static void unlink_attachment(ipc_gate_attachment *attachment) {
+  *attachment->link = attachment->next;
+  if (attachment->next != NULL) attachment->next->link = attachment->link;
+  attachment->link = NULL;
+}
+
+bool ipc_gate_detach(ipc_gate *gate, ipc_gate_attachment *attachment) {
+  pthread_mutex_lock(&gate->lock);
+  bool attached = attachment->link != NULL;
+  if (attached) unlink_attachment(attachment);
+  pthread_mutex_unlock(&gate->lock);
+  return attached;
+}
+
+/* Tells everybody who is attached to the gate, which is shut. gate->lock is held, but not while they are told. */
+static void end_attachments(ipc_gate *gate) {
+  while (gate->attachments != NULL) {
+    ipc_gate_attachment *attachment = gate->attachments;
+    unlink_attachment(attachment);
+    pthread_mutex_unlock(&gate->lock);
+    attachment->shut(attachment);
+    pthread_mutex_lock(&gate->lock);
+  }
+}
+
 bool ipc_gate_shut(ipc_gate *gate) {
   /* Sequentially consistent, like the installing of a wake descriptor and the look at the state behind it: either
    * this sees the descriptor, or the waiting call sees the gate shut. */
@@ -91,6 +143,7 @@ bool ipc_gate_shut(ipc_gate *gate) {
     ipc_system_wake_signal(&wake);
   }
   pthread_mutex_lock(&gate->lock);
+  end_attachments(gate);
   while (atomic_load_explicit(&gate->state, memory_order_acquire) != GATE_SHUT) {
     pthread_cond_wait(&gate->left, &gate->lock);
   }
@@ -104,6 +157,9 @@ int32_t ipc_gate_shut_if_empty(ipc_gate *gate) {
   if (!atomic_compare_exchange_strong(&gate->state, &empty, GATE_SHUT)) {
     return (empty & GATE_SHUT) != 0 ? IPC_CLOSED : IPC_BUSY;
   }
+  pthread_mutex_lock(&gate->lock);
+  end_attachments(gate);
+  pthread_mutex_unlock(&gate->lock);
   close_wake(gate);
   return IPC_OK;
 }

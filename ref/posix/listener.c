@@ -21,7 +21,6 @@
 #include "ref/common/platform.h"
 #include "ref/posix/address.h"
 #include "ref/posix/descriptor.h"
-#include "ref/posix/gate.h"
 #include "ref/posix/socket.h"
 #include "ref/posix/stream.h"
 #include "ref/posix/system.h"
@@ -167,8 +166,7 @@ static ipc_status take_one(ipc_listener *listener, int *out_fd) {
 
 /* Waits for a connection and takes it. Those who are not welcome are turned away at no cost to the deadline, however
  * many they are. */
-static ipc_status take_connection(ipc_listener *listener, int64_t timeout_ms, int *out_fd) {
-  bool nonblocking = atomic_load_explicit(&listener->gate.nonblocking, memory_order_relaxed);
+static ipc_status take_connection(ipc_listener *listener, bool nonblocking, int64_t timeout_ms, int *out_fd) {
   ipc_deadline deadline = {.timeout_ms = timeout_ms};
   for (int num_unwelcome = 0;;) {
     ipc_status status = take_one(listener, out_fd);
@@ -187,11 +185,21 @@ static ipc_status take_connection(ipc_listener *listener, int64_t timeout_ms, in
   }
 }
 
+ipc_gate *ipc_listener_gate(ipc_listener *listener) { return &listener->gate; }
+
+int ipc_listener_descriptor(const ipc_listener *listener) { return listener->fd; }
+
+ipc_status ipc_listener_attempt(ipc_listener *listener, int type, int *out_fd) {
+  if (listener->type != type) return ipc_status_of(IPC_UNSUPPORTED);
+  return take_connection(listener, true, IPC_NO_TIMEOUT, out_fd);
+}
+
 /* Takes a connection of |type| inside the gate. */
 static ipc_status accept_inside(ipc_listener *listener, int type, int64_t timeout_ms, int *out_fd) {
   if (!ipc_gate_enter(&listener->gate)) return ipc_status_of(IPC_CLOSED);
-  ipc_status status =
-      listener->type == type ? take_connection(listener, timeout_ms, out_fd) : ipc_status_of(IPC_UNSUPPORTED);
+  bool nonblocking = atomic_load_explicit(&listener->gate.nonblocking, memory_order_relaxed);
+  ipc_status status = listener->type == type ? take_connection(listener, nonblocking, timeout_ms, out_fd)
+                                             : ipc_status_of(IPC_UNSUPPORTED);
   ipc_gate_leave(&listener->gate);
   return status;
 }

@@ -3,6 +3,7 @@
 #define REF_POSIX_LISTENER_H
 
 #include "ipc/local.h"
+#include "ref/posix/gate.h"
 #include "ref/posix/socket_file.h"
 
 /* ipc_listener_prepare allocates a listener of |type| (SOCK_STREAM, SOCK_SEQPACKET) that has no descriptor yet. IPC_OK
@@ -19,5 +20,11 @@ void ipc_listener_own(ipc_listener *listener, int fd, const ipc_socket_file *fil
 
 /* ipc_listener_discard releases a listener that was never given one. */
 void ipc_listener_discard(ipc_listener *listener);
+
+/* What a loop needs of a listener. Behind the gate, which the caller has entered: its descriptor, and one attempt to
+ * take a connection of |type| (SOCK_*), IPC_WOULD_BLOCK if nobody waits, IPC_UNSUPPORTED if it has others. */
+ipc_gate *ipc_listener_gate(ipc_listener *listener);
+int ipc_listener_descriptor(const ipc_listener *listener);
+ipc_status ipc_listener_attempt(ipc_listener *listener, int type, int *out_fd);
 
 #endif /* REF_POSIX_LISTENER_H */

@@ -1,7 +1,7 @@
 /* local.c - local sockets: listening on a name and connecting to one. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "ipc/local.h"
+#include "ref/posix/local.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -21,8 +21,7 @@ ipc_status ipc_local_listen(const ipc_name *name, const ipc_local_listen_options
   return ipc_unix_listen(name, IPC_UNIX_STREAM, options, out_listener);
 }
 
-/* What a failed connect means. */
-static ipc_status connect_status(int error) {
+ipc_status ipc_local_connect_status(int error) {
   switch (error) {
     case ETIMEDOUT: /* said by the deadline, not by the system */
       return ipc_status_of(IPC_TIMED_OUT);
@@ -40,7 +39,12 @@ static ipc_status connect_to(const ipc_address *address, int64_t timeout_ms, int
   int error = ipc_system_connect(*out_fd, &address->socket.any, address->len, &deadline);
   if (error == 0) return ipc_status_of(IPC_OK);
   (void)close(*out_fd);
-  return connect_status(error);
+  return ipc_local_connect_status(error);
+}
+
+ipc_status ipc_local_connect_attempt(const ipc_address *address, int *out_fd) {
+  ipc_status status = connect_to(address, 0, out_fd);
+  return status.code == IPC_TIMED_OUT ? ipc_status_of(IPC_WOULD_BLOCK) : status;
 }
 
 ipc_status ipc_local_connect(const ipc_name *name, int64_t timeout_ms, ipc_stream **out_stream) {

@@ -22,12 +22,9 @@
 #include "ref/common/platform.h"
 #include "ref/posix/control.h"
 #include "ref/posix/descriptor.h"
-#include "ref/posix/gate.h"
 #include "ref/posix/pipe.h"
 #include "ref/posix/stream.h"
 #include "ref/posix/system.h"
-
-enum { VECTOR_MAX = 64 };
 
 struct ipc_stream {
   ipc_gate gate;
@@ -336,6 +333,22 @@ static ipc_status run_transfer(transfer *t, uint32_t direction, size_t *out_len)
   return status;
 }
 
+/* What a loop makes is a transfer that is nonblocking whatever the handle is. */
+ipc_status ipc_stream_attempt(ipc_stream *stream, uint32_t direction, const ipc_stream_attempting *wanted,
+                              size_t *out_len) {
+  transfer t = {.stream = stream,
+                .buffers = wanted->buffers,
+                .num_buffers = wanted->num_buffers,
+                .with_ancillary = wanted->room != NULL || wanted->beside != NULL,
+                .room = wanted->room,
+                .beside = wanted->beside,
+                .nonblocking = true};
+  *out_len = 0;
+  if (!can_transfer(&t, direction)) return ipc_status_of(IPC_UNSUPPORTED);
+  if (t.num_buffers == 0) return ipc_status_of(IPC_OK);
+  return direction == DIRECTION_READ ? read_transfer(&t, out_len) : write_transfer(&t, out_len);
+}
+
 /* Copies one buffer to the end of |t|'s array; empty ones are left out. False if it is none, or the sum too large. */
 static bool append_buffer(transfer *t, size_t *total, void *data, size_t len) {
   if (len == 0) return true;
@@ -461,6 +474,44 @@ ipc_status ipc_stream_set_pass_credentials(ipc_stream *stream, bool pass) {
   int error = transport->pass_credentials != NULL ? transport->pass_credentials(stream->channel->fd, pass) : EOPNOTSUPP;
   ipc_gate_leave(&stream->gate);
   return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
+}
+
+/* ------------------------------------------------------------------------------------------------ loops */
+
+ipc_gate *ipc_stream_gate(ipc_stream *stream) { return &stream->gate; }
+
+int ipc_stream_descriptor(const ipc_stream *stream) { return stream->channel->fd; }
+
+/* What is left of one buffer behind |*offset| bytes, added to |out|. */
+static bool add_rest(void *data, size_t len, size_t *offset, size_t *total, struct iovec *out, size_t *out_num) {
+  if (len == 0) return true;
+  if (data == NULL || len > (size_t)SSIZE_MAX - *total) return false;
+  *total += len;
+  size_t skipped = *offset < len ? *offset : len;
+  *offset -= skipped;
+  if (skipped < len) out[(*out_num)++] = (struct iovec){(unsigned char *)data + skipped, len - skipped};
+  return true;
+}
+
+bool ipc_stream_room(const ipc_buffer *buffers, size_t num, struct iovec *out, size_t *out_num) {
+  size_t total = 0;
+  size_t offset = 0;
+  *out_num = 0;
+  if ((buffers == NULL && num != 0) || num > VECTOR_MAX) return false;
+  for (size_t i = 0; i < num; i++) {
+    if (!add_rest(buffers[i].data, buffers[i].len, &offset, &total, out, out_num)) return false;
+  }
+  return true;
+}
+
+bool ipc_stream_bytes(const ipc_const_buffer *buffers, size_t num, size_t offset, struct iovec *out, size_t *out_num) {
+  size_t total = 0;
+  *out_num = 0;
+  if ((buffers == NULL && num != 0) || num > VECTOR_MAX) return false;
+  for (size_t i = 0; i < num; i++) {
+    if (!add_rest(without_const(buffers[i].data), buffers[i].len, &offset, &total, out, out_num)) return false;
+  }
+  return true;
 }
 
 /* ------------------------------------------------------------------------------------------------- rest */

@@ -782,6 +782,8 @@ struct cts_call {
   handle *made[MAKES_MAX];         /* reserved entries */
   void *objects[MAKES_MAX];        /* what cts_make gave for them */
   bool retires;                    /* this call ends its target: it waits for the others and releases it */
+  bool sleeps;                     /* tasks: its operation is under way; guarded by state.mutex, as the next */
+  bool cancelled;                  /* tasks: it is to end as cancelled */
   executor *executor;              /* while it runs */
   size_t results_len;              /* bytes of results in the reply */
   bool overflow;                   /* they did not fit */
@@ -979,14 +981,18 @@ static cts_outcome operation_hello(cts_call *call);
 static cts_outcome operation_configure(cts_call *call);
 static cts_outcome operation_reset(cts_call *call);
 static cts_outcome operation_pending(cts_call *call);
+static cts_outcome operation_cancel(cts_call *call);
 static const cts_operation kit_operations[] = {
-    {"hello", operation_hello},
-    {"configure", operation_configure},
-    {"reset", operation_reset},
-    {"pending", operation_pending},
-    {NULL, NULL},
+    {"hello", operation_hello},     {"configure", operation_configure}, {"reset", operation_reset},
+    {"pending", operation_pending}, {"cancel", operation_cancel},       {NULL, NULL},
 };
 
+/* lanes_are_tasks tells whether the mode that holds is one in which a loop carries requests out. */
+static bool lanes_are_tasks(void) { return peer->tasks != NULL && peer->tasks->active(); }
+
+/* kit_offers tells whether the kit's own operation |handler| is offered: only what a loop carries out can be called
+ * off. */
+static bool kit_offers(cts_handler handler) { return handler != operation_cancel || lanes_are_tasks(); }
 static cts_outcome operation_process_spawn(cts_call *call);
 static cts_outcome operation_process_wait(cts_call *call);
 static const cts_operation no_operations[] = {{NULL, NULL}};
@@ -1032,6 +1038,7 @@ static void check_operation(const json *j, cts_call *call) {
     call->handler = find_handler(kit_operations, call->operation->name);
     if (call->handler == NULL) call->handler = find_handler(offered_process_operations(), call->operation->name);
     if (call->handler == NULL) call->handler = find_handler(peer->operations, call->operation->name);
+    if (call->handler != NULL && !kit_offers(call->handler)) call->handler = NULL;
   }
   if (call->handler == NULL) refuse(call, "unsupported", "the operation is not offered");
 }
@@ -1050,6 +1057,8 @@ static bool call_begin_request(json *j, cts_call *call) {
   call->refusal.status = NULL;
   call->target = NULL;
   call->retires = false;
+  call->sleeps = false;
+  call->cancelled = false;
   call->num_lists = 0;
   memset(call->makes, 0, sizeof(call->makes));
   memset(call->made, 0, sizeof(call->made));
@@ -1406,7 +1415,7 @@ static void announce(const cts_call *call) {
   put_text(&b, "{\"id\":");
   put_u64(&b, (uint64_t)call->id);
   put_text(&b, ",\"event\":\"begun\",\"tid\":");
-  put_u64(&b, call->executor->thread_id);
+  put_u64(&b, lanes_are_tasks() ? 0 : call->executor->thread_id);
   put_text(&b, "}\n");
   output_write(line, b.len, executor_is_reader(call->executor));
 }
@@ -1614,6 +1623,26 @@ static void call_settle(cts_call *call, cts_outcome outcome) {
   if (call->retires) handle_release(call->target);
 }
 
+static _Thread_local cts_call *current;
+
+cts_call *cts_current(void) { return current; }
+
+uint64_t cts_id(const cts_call *call) { return (uint64_t)call->id; }
+
+bool cts_sleeps(cts_call *call) {
+  pthread_mutex_lock(&state.mutex);
+  bool goes_on = !call->cancelled;
+  call->sleeps = true;
+  pthread_mutex_unlock(&state.mutex);
+  return goes_on;
+}
+
+void cts_awake(cts_call *call) {
+  pthread_mutex_lock(&state.mutex);
+  call->sleeps = false;
+  pthread_mutex_unlock(&state.mutex);
+}
+
 /* call_run performs |call|, which is in state CALL_RUNNING, with |e|, and replies. Then the call is free. */
 static void call_run(cts_call *call, executor *e) {
   bool counted = call->handler != operation_reset;
@@ -1623,7 +1652,9 @@ static void call_run(cts_call *call, executor *e) {
   cts_outcome outcome = call->refusal;
   if (outcome.status == NULL) {
     if (call->watch) announce(call);
+    current = call;
     outcome = call->handler(call);
+    current = NULL;
     if (!status_known(outcome.status)) peer_is_wrong("no such status", outcome.status);
   }
   if (call->target != NULL || call->made[0] != NULL) call_settle(call, outcome);
@@ -1690,14 +1721,16 @@ enum { PROTOCOL_VERSION = 1, RESET_WAIT_MS = 2000 };
 static const char *const default_modes[] = {"blocking", NULL};
 
 static const char *const *peer_modes(void) { return peer->modes != NULL ? peer->modes : default_modes; }
-static const char *lanes_name(void) { return peer->threads ? "thread" : "single"; }
+static const char *lanes_name(void) { return !peer->threads ? "single" : lanes_are_tasks() ? "task" : "thread"; }
 
 static cts_outcome operation_hello(cts_call *call) {
   uint64_t asked = cts_u64_or(call, "protocol", 0);
   if (asked == 0) return cts_status("invalid_argument", "there is no protocol version 0");
   const char *names[NUM_ROWS];
   size_t num = 0;
-  for (const cts_operation *o = kit_operations; o->name != NULL; o++) names[num++] = o->name;
+  for (const cts_operation *o = kit_operations; o->name != NULL; o++) {
+    if (kit_offers(o->handler)) names[num++] = o->name;
+  }
   for (const cts_operation *o = offered_process_operations(); o->name != NULL; o++) names[num++] = o->name;
   for (const cts_operation *o = peer->operations; o->name != NULL && num + 1 < NUM_ROWS; o++) names[num++] = o->name;
   names[num] = NULL;
@@ -1732,17 +1765,60 @@ static int compare_ids(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
+/* Of tasks only those are listed whose operation is under way after the turn: one that has got its completion and has
+ * not answered yet does not wait any more. */
 static cts_outcome operation_pending(cts_call *call) {
   uint64_t ids[CALLS_MAX];
   size_t num = 0;
+  bool tasks = lanes_are_tasks();
+  if (tasks) peer->tasks->turn();
   pthread_mutex_lock(&state.mutex);
   for (size_t i = 0; i < CALLS_MAX; i++) {
-    if (calls[i].state == CALL_RUNNING && &calls[i] != call) ids[num++] = (uint64_t)calls[i].id;
+    bool listed = calls[i].state == CALL_RUNNING && &calls[i] != call && (!tasks || calls[i].sleeps);
+    if (listed) ids[num++] = (uint64_t)calls[i].id;
   }
   pthread_mutex_unlock(&state.mutex);
   qsort(ids, num, sizeof(ids[0]), compare_ids);
   cts_add_list_u64(call, "ids", ids, num);
   return cts_ok();
+}
+
+/* call_cancel makes |call| end as cancelled: at once if it still waits in its lane, with its operation if that is under
+ * way, before its next one otherwise. state.mutex is held. */
+static void call_cancel(cts_call *call) {
+  if (call->state == CALL_QUEUED) refuse(call, "cancelled", "it was cancelled before it began");
+  call->cancelled = true;
+}
+
+static cts_outcome operation_cancel(cts_call *call) {
+  uint64_t target = cts_u64_or(call, "target", 0);
+  bool found = false;
+  pthread_mutex_lock(&state.mutex);
+  for (size_t i = 0; i < CALLS_MAX; i++) {
+    cts_call *other = &calls[i];
+    if ((uint64_t)other->id != target || call_is_control(other)) continue;
+    if (other->state != CALL_QUEUED && other->state != CALL_RUNNING) continue;
+    call_cancel(other);
+    found = true;
+  }
+  pthread_mutex_unlock(&state.mutex);
+  if (!found) return cts_status("not_found", "no such request is under way");
+  peer->tasks->cancel(target);
+  return cts_ok();
+}
+
+/* cancel_running ends every operation under way: also those that no close of a handle would end. */
+static void cancel_running(void) {
+  uint64_t ids[CALLS_MAX];
+  size_t num = 0;
+  pthread_mutex_lock(&state.mutex);
+  for (size_t i = 0; i < CALLS_MAX; i++) {
+    if (calls[i].state != CALL_RUNNING || call_is_control(&calls[i])) continue;
+    call_cancel(&calls[i]);
+    ids[num++] = (uint64_t)calls[i].id;
+  }
+  pthread_mutex_unlock(&state.mutex);
+  for (size_t i = 0; i < num; i++) peer->tasks->cancel(ids[i]);
 }
 
 /* doom_handles takes every handle that nobody closes yet from its name. Returns them as a list, each with one more
@@ -1859,6 +1935,7 @@ static cts_outcome operation_reset(cts_call *call) {
   (void)call;
   if (peer->before_reset != NULL) peer->before_reset();
   cancel_queued();
+  if (lanes_are_tasks()) cancel_running();
   pthread_mutex_lock(&state.mutex);
   bool in_library = any_call_in_library();
   bool running = state.num_running > 0 || state.sweeping;
@@ -1953,9 +2030,13 @@ static cts_outcome operation_process_spawn(cts_call *call) {
 static cts_outcome operation_process_wait(cts_call *call) {
   process *p = cts_object(call);
   siginfo_t info;
-  while (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT) != 0) {
-    if (errno != EINTR) return cts_error(errno, "waitid");
+  int error = 0;
+  (void)cts_sleeps(call); /* here and not in a loop, but asleep: only the child, or process.close, ends it */
+  while (error == 0 && waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT) != 0) {
+    if (errno != EINTR) error = errno;
   }
+  cts_awake(call);
+  if (error != 0) return cts_error(error, "waitid");
   pthread_mutex_lock(&state.mutex);
   bool closing = p->closing;
   pthread_mutex_unlock(&state.mutex);

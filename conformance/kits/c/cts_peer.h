@@ -65,21 +65,32 @@ typedef struct cts_kind {
   void (*release)(void *object);
 } cts_kind;
 
+/* Lanes that are tasks: in a mode in which the peer submits to a loop and answers from completions. A lane is still a
+ * thread, but it only sleeps until the loop's thread tells it that its operation has ended: nothing of the library
+ * waits in it. */
+typedef struct cts_tasks {
+  bool (*active)(void); /* the mode that holds is such a one */
+  void (*turn)(void);   /* has the loop make one full turn: what could be completed has been; for `pending` */
+  /* Ends the operation under way for the request |id| as cancelled, if there is one. For `cancel` and `reset`. */
+  void (*cancel)(uint64_t id);
+} cts_tasks;
+
 /* What a peer is and offers. Lists end in NULL (or an entry with a NULL name) and live as long as the process. */
 typedef struct cts_peer {
-  const char *implementation;          /* name of the implementation under test */
-  const char *version;                 /* its version */
-  bool threads;                        /* true: lanes are threads (offer the feature "lanes"); false: "single" */
-  const char *const *modes;            /* NULL: blocking alone */
-  const char *const *features;         /* NULL: none */
-  const char *const *traits;           /* NULL: none */
-  const cts_operation *operations;     /* hello, configure, reset, pending and those on processes are the kit's */
-  const cts_kind *kinds;               /* every kind that handlers make */
+  const char *implementation;      /* name of the implementation under test */
+  const char *version;             /* its version */
+  bool threads;                    /* true: lanes are threads (offer the feature "lanes"); false: "single" */
+  const char *const *modes;        /* NULL: blocking alone */
+  const char *const *features;     /* NULL: none */
+  const char *const *traits;       /* NULL: none */
+  const cts_operation *operations; /* hello, configure, reset, pending, cancel and those on processes are the kit's */
+  const cts_kind *kinds;           /* every kind that handlers make */
   void (*configure)(const char *mode); /* a mode was chosen, before any handle; NULL with one mode */
   void (*after_reset)(void);           /* every handle is closed; NULL if nothing else is to be cleared */
   void (*before_reset)(void);          /* calls that wait without a handle must end as `cancelled`, and those that begin
                                           until after_reset; NULL if there are none */
   char **argv;                         /* of main: offers process.spawn and its like; NULL: does not */
+  const cts_tasks *tasks;              /* NULL: in no mode are lanes tasks */
 } cts_peer;
 
 /* cts_open_channel moves the channel off descriptors 0 and 1: 0 becomes the null device, 1 becomes standard error, and
@@ -102,6 +113,15 @@ cts_outcome cts_error(int error, const char *why);
  * waits for the replies of operations in flight on the handle, releases the object and answers what close said. Without
  * close_while_in_use a handle that another lane uses is left alone: `busy`. */
 cts_outcome cts_close(cts_call *call);
+
+/* For peers whose lanes are tasks. cts_current is the call that runs in this thread. cts_sleeps notes that its
+ * operation is under way, and is false if `cancel` or `reset` has ended the request: then the operation is to be ended.
+ * cts_awake notes that its operation has ended; the loop's thread calls it before it wakes the lane. A call that has an
+ * operation under way is listed by `pending`. */
+cts_call *cts_current(void);
+uint64_t cts_id(const cts_call *call);
+bool cts_sleeps(cts_call *call);
+void cts_awake(cts_call *call);
 
 /* Arguments, by their names in operations.toml. A name that the operation does not have is a mistake in the
  * peer and ends it. The `_or` value is what an optional argument that is absent means. */

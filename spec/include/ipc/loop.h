@@ -82,7 +82,7 @@ typedef struct ipc_submission {
 typedef struct ipc_completion {
   uint64_t token;     /* of its submission */
   uint32_t operation; /* IPC_SUBMIT_* */
-  ipc_status status;  /* what the call would have returned; never IPC_WOULD_BLOCK */
+  ipc_status status;  /* what the call would have returned; IPC_WOULD_BLOCK only of an open with IPC_FIFO_NO_WAIT */
   size_t len;         /* bytes transferred, whatever the status */
   ipc_stream *stream; /* made by the operation: the caller's, to close and free */
   ipc_socket *socket; /* likewise */

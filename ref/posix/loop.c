@@ -1,0 +1,729 @@
+/* loop.c - completion loops: operations under way, what ends them, and who is told. loop.h says how it works. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "ref/posix/loop.h"
+
+#ifndef IPC_WITHOUT_ASYNC
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ref/common/platform.h"
+#include "ref/posix/deadline.h"
+#include "ref/posix/poller.h"
+#include "ref/posix/stream.h"
+
+enum {
+  OPTIONS_SIZE_MAX = 4096, /* of a structure of any version to come */
+  FIRST_BUCKETS = 64,
+  FIRST_TIMERS = 32,
+  READY_MAX = 64,  /* descriptors in one turn */
+  SERVED_MAX = 16, /* operations of one queue in one turn */
+  UNSEEN_MAX = 64, /* completions taken before there is another turn */
+};
+
+/* A descriptor that operations wait for. It goes with the last binding and the last operation. */
+typedef struct loop_source {
+  int fd;
+  uint32_t interest; /* what the poller knows */
+  bool always_ready; /* the poller does not take it */
+  size_t num_bindings;
+  loop_link queues[2]; /* by `queue_of`; circular */
+} loop_source;
+
+/* A loop's hold on a handle: for as long as the handle is open. */
+typedef struct loop_binding {
+  ipc_gate_attachment attachment; /* first */
+  ipc_loop *loop;
+  ipc_gate *gate;
+  loop_source *source;
+  loop_link in_loop;
+} loop_binding;
+
+struct ipc_loop {
+  const ipc_poller_kind *kind;
+  ipc_poller *poller;
+  _Atomic bool closed;
+  _Atomic bool woken;   /* ipc_loop_wake, and no wait has returned since */
+  _Atomic bool polling; /* a thread is, or is about to be, in the poller */
+
+  pthread_mutex_t lock;   /* of the rest */
+  pthread_cond_t unbound; /* the last binding went */
+  bool waiting;           /* a thread is in ipc_loop_wait */
+  bool signalled;         /* the thread in the poller has been told to come back */
+  loop_link under_way;    /* operations, in the order submitted; circular */
+  loop_link completed;    /* in the order ended */
+  loop_link spare;        /* operations to be used again */
+  loop_link bindings;
+  size_t num_bindings;
+  size_t num_always_ready; /* sources */
+  size_t num_unseen;       /* completions taken since the last turn */
+  uint64_t num_submitted;
+  loop_source **sources; /* by descriptor */
+  size_t sources_room;
+  loop_operation **timers; /* a heap: each ends no later than those below it */
+  size_t num_timers;
+  size_t timers_room;
+  loop_operation **buckets; /* by token; a power of 2 */
+  size_t num_buckets;
+  size_t num_under_way;
+};
+
+/* ------------------------------------------------------------------------------------------------ links */
+
+static void link_init(loop_link *head) { head->before = head->after = head; }
+
+static bool link_is_empty(const loop_link *head) { return head->after == head; }
+
+static void link_append(loop_link *head, loop_link *link) {
+  link->before = head->before;
+  link->after = head;
+  head->before->after = link;
+  head->before = link;
+}
+
+static void link_remove(loop_link *link) {
+  link->before->after = link->after;
+  link->after->before = link->before;
+  link->before = link->after = NULL;
+}
+
+static loop_operation *by_loop(loop_link *link) {
+  return (loop_operation *)(void *)((unsigned char *)link - offsetof(loop_operation, in_loop));
+}
+
+static loop_operation *by_queue(loop_link *link) {
+  return (loop_operation *)(void *)((unsigned char *)link - offsetof(loop_operation, in_queue));
+}
+
+static loop_binding *binding_by_loop(loop_link *link) {
+  return (loop_binding *)(void *)((unsigned char *)link - offsetof(loop_binding, in_loop));
+}
+
+/* ----------------------------------------------------------------------------------------------- tokens */
+
+static loop_operation **bucket_of(ipc_loop *loop, uint64_t token) {
+  uint64_t mixed = token * UINT64_C(0x9E3779B97F4A7C15);
+  return &loop->buckets[(mixed >> 32) & (loop->num_buckets - 1)];
+}
+
+static loop_operation *find_token(ipc_loop *loop, uint64_t token) {
+  loop_operation *op = *bucket_of(loop, token);
+  while (op != NULL && op->what.token != token) op = op->same_bucket;
+  return op;
+}
+
+/* More buckets, if there is memory; without, chains get longer and nothing else changes. */
+static void grow_buckets(ipc_loop *loop) {
+  size_t num = loop->num_buckets * 2;
+  loop_operation **grown = calloc(num, sizeof(loop_operation *));
+  if (grown == NULL) return;
+  free(loop->buckets);
+  loop->buckets = grown;
+  loop->num_buckets = num;
+  for (loop_link *link = loop->under_way.after; link != &loop->under_way; link = link->after) {
+    loop_operation **bucket = bucket_of(loop, by_loop(link)->what.token);
+    by_loop(link)->same_bucket = *bucket;
+    *bucket = by_loop(link);
+  }
+}
+
+static void add_under_way(ipc_loop *loop, loop_operation *op) {
+  if (loop->num_under_way >= loop->num_buckets) grow_buckets(loop);
+  loop_operation **bucket = bucket_of(loop, op->what.token);
+  op->same_bucket = *bucket;
+  *bucket = op;
+  link_append(&loop->under_way, &op->in_loop);
+  loop->num_under_way++;
+}
+
+static void remove_under_way(ipc_loop *loop, loop_operation *op) {
+  loop_operation **at = bucket_of(loop, op->what.token);
+  while (*at != op) at = &(*at)->same_bucket;
+  *at = op->same_bucket;
+  link_remove(&op->in_loop);
+  loop->num_under_way--;
+}
+
+/* ----------------------------------------------------------------------------------------------- timers */
+
+/* Of two that end at the same time the one submitted first comes first. */
+static bool ends_before(const loop_operation *a, const loop_operation *b) {
+  return a->end_ns != b->end_ns ? a->end_ns < b->end_ns : a->number < b->number;
+}
+
+static void timer_place(ipc_loop *loop, size_t at, loop_operation *op) {
+  loop->timers[at] = op;
+  op->timer = at + 1;
+}
+
+static void timer_up(ipc_loop *loop, size_t at, loop_operation *op) {
+  while (at > 0 && ends_before(op, loop->timers[(at - 1) / 2])) {
+    timer_place(loop, at, loop->timers[(at - 1) / 2]);
+    at = (at - 1) / 2;
+  }
+  timer_place(loop, at, op);
+}
+
+static void timer_down(ipc_loop *loop, size_t at, loop_operation *op) {
+  for (;;) {
+    size_t child = 2 * at + 1;
+    if (child >= loop->num_timers) break;
+    if (child + 1 < loop->num_timers && ends_before(loop->timers[child + 1], loop->timers[child])) child++;
+    if (!ends_before(loop->timers[child], op)) break;
+    timer_place(loop, at, loop->timers[child]);
+    at = child;
+  }
+  timer_place(loop, at, op);
+}
+
+/* Makes sure that another timer has room. */
+static bool timer_reserve(ipc_loop *loop) {
+  if (loop->num_timers < loop->timers_room) return true;
+  size_t room = loop->timers_room == 0 ? FIRST_TIMERS : loop->timers_room * 2;
+  loop_operation **grown = realloc(loop->timers, room * sizeof(loop_operation *));
+  if (grown == NULL) return false;
+  loop->timers = grown;
+  loop->timers_room = room;
+  return true;
+}
+
+static void timer_add(ipc_loop *loop, loop_operation *op) {
+  assert(loop->num_timers < loop->timers_room);
+  loop->num_timers++;
+  timer_up(loop, loop->num_timers - 1, op);
+}
+
+static void timer_remove(ipc_loop *loop, loop_operation *op) {
+  if (op->timer == 0) return;
+  size_t at = op->timer - 1;
+  loop_operation *last = loop->timers[--loop->num_timers];
+  op->timer = 0;
+  if (last == op) return;
+  if (at > 0 && ends_before(last, loop->timers[(at - 1) / 2])) {
+    timer_up(loop, at, last);
+  } else {
+    timer_down(loop, at, last);
+  }
+}
+
+/* ---------------------------------------------------------------------------------------------- sources */
+
+static loop_link *queue_of(loop_source *source, uint32_t direction) {
+  return &source->queues[direction == IPC_READY_READ ? 0 : 1];
+}
+
+static loop_source *find_source(ipc_loop *loop, int fd) {
+  return fd >= 0 && (size_t)fd < loop->sources_room ? loop->sources[fd] : NULL;
+}
+
+/* Gives the source of |fd|, making it if there is none. NULL: out of memory. */
+static loop_source *need_source(ipc_loop *loop, int fd) {
+  loop_source *source = find_source(loop, fd);
+  if (source != NULL) return source;
+  if ((size_t)fd >= loop->sources_room) {
+    size_t room = loop->sources_room * 2 > (size_t)fd + 1 ? loop->sources_room * 2 : (size_t)fd + 1;
+    loop_source **grown = realloc(loop->sources, room * sizeof(loop_source *));
+    if (grown == NULL) return NULL;
+    for (size_t i = loop->sources_room; i < room; i++) grown[i] = NULL;
+    loop->sources = grown;
+    loop->sources_room = room;
+  }
+  source = calloc(1, sizeof *source);
+  if (source == NULL) return NULL;
+  source->fd = fd;
+  link_init(&source->queues[0]);
+  link_init(&source->queues[1]);
+  loop->sources[fd] = source;
+  return source;
+}
+
+static uint32_t wanted_of(const loop_source *source) {
+  return (link_is_empty(&source->queues[0]) ? 0u : IPC_READY_READ) |
+         (link_is_empty(&source->queues[1]) ? 0u : IPC_READY_WRITE);
+}
+
+/* Tells the poller. errno, but not EPERM: that is a descriptor which is always ready. */
+static int set_interest(ipc_loop *loop, loop_source *source, uint32_t interest) {
+  if (source->always_ready || source->interest == interest) return 0;
+  int error = loop->kind->set(loop->poller, source->fd, source->interest, interest);
+  if (error == EPERM) {
+    source->always_ready = true;
+    loop->num_always_ready++;
+    return 0;
+  }
+  if (error == 0) source->interest = interest;
+  return error;
+}
+
+/* Lets go of |source| if nobody uses it. */
+static void release_source(ipc_loop *loop, loop_source *source) {
+  if (source->num_bindings != 0 || wanted_of(source) != 0) return;
+  (void)set_interest(loop, source, 0);
+  if (source->always_ready) loop->num_always_ready--;
+  loop->sources[source->fd] = NULL;
+  free(source);
+}
+
+/* ---------------------------------------------------------------------------------------- ending, beginning */
+
+/* Makes the thread that is in the poller come back. */
+static void call_back(ipc_loop *loop) {
+  if (!atomic_load(&loop->polling) || loop->signalled) return;
+  loop->signalled = true;
+  loop->kind->wake(loop->poller);
+}
+
+/* Ends |op|, which is under way: the one place where operations end. */
+static void finish(ipc_loop *loop, loop_operation *op, ipc_status status) {
+  remove_under_way(loop, op);
+  timer_remove(loop, op);
+  if (op->in_queue.before != NULL) {
+    loop_source *source = loop->sources[op->fd];
+    link_remove(&op->in_queue);
+    if (op->waiter != NULL) (void)set_interest(loop, source, 0); /* its descriptor goes with it */
+    release_source(loop, source);
+  }
+  op->status = op->kind->end != NULL ? op->kind->end(op, status) : status;
+  if (op->gate != NULL) ipc_gate_leave(op->gate);
+  op->gate = NULL;
+  link_append(&loop->completed, &op->in_loop);
+  call_back(loop);
+}
+
+/* Ends the operations of |source| that are inside of |gate|. */
+static void cancel_inside(ipc_loop *loop, loop_source *source, const ipc_gate *gate) {
+  for (size_t i = 0; i < 2; i++) {
+    loop_link *head = &source->queues[i];
+    for (loop_link *link = head->after, *after; link != head; link = after) {
+      after = link->after;
+      if (by_queue(link)->gate == gate) finish(loop, by_queue(link), ipc_status_of(IPC_CANCELLED));
+    }
+  }
+}
+
+static void drop_binding(ipc_loop *loop, loop_binding *binding) {
+  loop_source *source = binding->source;
+  link_remove(&binding->in_loop);
+  free(binding);
+  loop->num_bindings--;
+  source->num_bindings--;
+  (void)set_interest(loop, source, source->interest & wanted_of(source));
+  release_source(loop, source);
+}
+
+/* A handle is being closed. */
+static void handle_shut(ipc_gate_attachment *attachment) {
+  loop_binding *binding = (loop_binding *)attachment;
+  ipc_loop *loop = binding->loop;
+  pthread_mutex_lock(&loop->lock);
+  cancel_inside(loop, binding->source, binding->gate); /* the binding keeps the source */
+  drop_binding(loop, binding);
+  if (loop->num_bindings == 0) pthread_cond_signal(&loop->unbound);
+  pthread_mutex_unlock(&loop->lock);
+}
+
+/* Binds the loop to the gate that |op| is inside of, if it is not. IPC_OK, IPC_CANCELLED (it is being shut),
+ * IPC_OUT_OF_RESOURCES. */
+static int32_t bind_gate(ipc_loop *loop, const loop_operation *op, loop_source *source) {
+  if (ipc_gate_attached(op->gate, loop) != NULL) return IPC_OK;
+  loop_binding *binding = calloc(1, sizeof *binding);
+  if (binding == NULL) return IPC_OUT_OF_RESOURCES;
+  binding->attachment.shut = handle_shut;
+  binding->attachment.owner = loop;
+  binding->loop = loop;
+  binding->gate = op->gate;
+  binding->source = source;
+  if (!ipc_gate_attach(op->gate, &binding->attachment)) {
+    free(binding);
+    return IPC_CANCELLED;
+  }
+  link_append(&loop->bindings, &binding->in_loop);
+  loop->num_bindings++;
+  source->num_bindings++;
+  return IPC_OK;
+}
+
+/* Puts |op| into the queue of what it waits for. IPC_OK, or what it then ends as. */
+static ipc_status enqueue(ipc_loop *loop, loop_operation *op) {
+  loop_source *source = need_source(loop, op->fd);
+  if (source == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
+  int32_t code = op->gate != NULL ? bind_gate(loop, op, source) : IPC_OK;
+  if (code != IPC_OK) {
+    release_source(loop, source);
+    return ipc_status_of(code);
+  }
+  link_append(queue_of(source, op->direction), &op->in_queue);
+  int error = set_interest(loop, source, source->interest | op->direction);
+  return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
+}
+
+/* Whether operations wait that |op| must not overtake. */
+static bool must_queue(ipc_loop *loop, loop_operation *op) {
+  if (op->fd < 0) return false;
+  loop_source *source = find_source(loop, op->fd);
+  return source != NULL && !link_is_empty(queue_of(source, op->direction));
+}
+
+/* Makes the first attempt of |op|, which is under way, and decides what it waits for. */
+static void start(ipc_loop *loop, loop_operation *op) {
+  ipc_status status = must_queue(loop, op) ? ipc_status_of(IPC_WOULD_BLOCK) : op->kind->attempt(op);
+  if (status.code != IPC_WOULD_BLOCK || op->single) {
+    finish(loop, op, status);
+    return;
+  }
+  if (op->what.timeout_ms == 0) {
+    finish(loop, op, ipc_status_of(IPC_TIMED_OUT));
+    return;
+  }
+  if (op->fd >= 0) {
+    status = enqueue(loop, op);
+    if (status.code != IPC_OK) {
+      finish(loop, op, status);
+      return;
+    }
+  }
+  if (op->what.timeout_ms < 0) return;
+  op->end_ns = ipc_deadline_end_ns(op->what.timeout_ms);
+  timer_add(loop, op);
+  if (op->timer == 1) call_back(loop); /* the poller waits for a later one */
+}
+
+/* Makes attempts for the head of a queue for as long as it gets done, within what is fair. */
+static void serve(ipc_loop *loop, loop_source *source, uint32_t direction) {
+  loop_link *head = queue_of(source, direction);
+  size_t left = SERVED_MAX;
+  while (!link_is_empty(head) && left-- > 0) {
+    loop_operation *op = by_queue(head->after);
+    ipc_status status = op->kind->attempt(op);
+    if (status.code == IPC_WOULD_BLOCK) break;
+    finish(loop, op, status);
+  }
+}
+
+static void serve_ready(ipc_loop *loop, const ipc_ready *ready) {
+  loop_source *source = find_source(loop, ready->fd);
+  if (source == NULL) return; /* it went while the poller looked */
+  uint32_t idle = ready->directions & ~wanted_of(source);
+  source->num_bindings++; /* it is in use */
+  if ((ready->directions & IPC_READY_READ) != 0) serve(loop, source, IPC_READY_READ);
+  if ((ready->directions & IPC_READY_WRITE) != 0) serve(loop, source, IPC_READY_WRITE);
+  if ((source->interest & idle) != 0) (void)set_interest(loop, source, source->interest & ~idle);
+  source->num_bindings--;
+  release_source(loop, source);
+}
+
+static void serve_always_ready(ipc_loop *loop) {
+  for (size_t fd = 0; fd < loop->sources_room && loop->num_always_ready > 0; fd++) {
+    if (loop->sources[fd] == NULL || !loop->sources[fd]->always_ready) continue;
+    const ipc_ready ready = {(int)fd, IPC_READY_READ | IPC_READY_WRITE};
+    serve_ready(loop, &ready);
+  }
+}
+
+/* Ends what is past its deadline, in the order of the deadlines. */
+static void serve_timers(ipc_loop *loop) {
+  if (loop->num_timers == 0) return;
+  int64_t now = ipc_deadline_now_ns();
+  while (loop->num_timers > 0 && loop->timers[0]->end_ns <= now) {
+    finish(loop, loop->timers[0], ipc_status_of(IPC_TIMED_OUT));
+  }
+}
+
+/* ---------------------------------------------------------------------------------------- open, close, free */
+
+/* Whether the bytes behind |known| of a structure of |size| bytes are zeros: a newer program that asks for nothing new
+ * has zeros there. */
+static bool is_layout(const void *given, size_t size, size_t known) {
+  if (size < known || size > OPTIONS_SIZE_MAX) return false;
+  const unsigned char *bytes = given;
+  for (size_t i = known; i < size; i++) {
+    if (bytes[i] != 0) return false;
+  }
+  return true;
+}
+
+static int init_locks(ipc_loop *loop) {
+  int error = pthread_mutex_init(&loop->lock, NULL);
+  if (error != 0) return error;
+  error = pthread_cond_init(&loop->unbound, NULL);
+  if (error != 0) pthread_mutex_destroy(&loop->lock);
+  return error;
+}
+
+static int init(ipc_loop *loop) {
+  loop->buckets = calloc(FIRST_BUCKETS, sizeof(loop_operation *));
+  if (loop->buckets == NULL) return ENOMEM;
+  loop->num_buckets = FIRST_BUCKETS;
+  atomic_init(&loop->closed, false);
+  atomic_init(&loop->woken, false);
+  atomic_init(&loop->polling, false);
+  link_init(&loop->under_way);
+  link_init(&loop->completed);
+  link_init(&loop->spare);
+  link_init(&loop->bindings);
+  int error = init_locks(loop);
+  if (error != 0) return error;
+  error = loop->kind->open(&loop->poller);
+  if (error != 0) {
+    pthread_cond_destroy(&loop->unbound);
+    pthread_mutex_destroy(&loop->lock);
+  }
+  return error;
+}
+
+ipc_status ipc_loop_open(const ipc_loop_options *options, ipc_loop **out_loop) {
+  if (out_loop == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  *out_loop = NULL;
+  if (options != NULL && !is_layout(options, options->size, sizeof *options)) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  uint32_t backend = options != NULL ? options->backend : IPC_LOOP_BEST;
+  if (backend > IPC_LOOP_IOCP) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  const ipc_poller_kind *kind = ipc_poller_of(backend);
+  if (kind == NULL) return ipc_status_of(IPC_UNSUPPORTED);
+  ipc_loop *loop = calloc(1, sizeof *loop);
+  if (loop == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
+  loop->kind = kind;
+  int error = init(loop);
+  if (error != 0) {
+    free(loop->buckets);
+    free(loop);
+    return ipc_platform_status((uint32_t)error);
+  }
+  *out_loop = loop;
+  return ipc_status_of(IPC_OK);
+}
+
+ipc_status ipc_loop_close(ipc_loop *loop) {
+  if (loop == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  pthread_mutex_lock(&loop->lock);
+  bool was_closed = atomic_exchange(&loop->closed, true);
+  if (!was_closed) {
+    while (!link_is_empty(&loop->under_way)) {
+      finish(loop, by_loop(loop->under_way.after), ipc_status_of(IPC_CANCELLED));
+    }
+    for (loop_link *link = loop->bindings.after, *after; link != &loop->bindings; link = after) {
+      loop_binding *binding = binding_by_loop(link);
+      after = link->after;
+      /* While the binding is attached the descriptor cannot be closed. The handle of one that was taken off is being
+       * closed, and drops it. */
+      (void)set_interest(loop, binding->source, 0);
+      if (ipc_gate_detach(binding->gate, &binding->attachment)) drop_binding(loop, binding);
+    }
+    call_back(loop);
+  }
+  pthread_mutex_unlock(&loop->lock);
+  return ipc_status_of(was_closed ? IPC_CLOSED : IPC_OK);
+}
+
+static void free_operations(loop_link *head) {
+  while (!link_is_empty(head)) {
+    loop_operation *op = by_loop(head->after);
+    link_remove(&op->in_loop);
+    free(op);
+  }
+}
+
+ipc_status ipc_loop_free(ipc_loop *loop) {
+  if (loop == NULL) return ipc_status_of(IPC_OK);
+  (void)ipc_loop_close(loop);
+  pthread_mutex_lock(&loop->lock);
+  while (loop->num_bindings > 0) pthread_cond_wait(&loop->unbound, &loop->lock);
+  pthread_mutex_unlock(&loop->lock);
+  for (loop_link *link = loop->completed.after; link != &loop->completed; link = link->after) {
+    (void)ipc_stream_free(by_loop(link)->stream);
+    (void)ipc_socket_free(by_loop(link)->socket);
+  }
+  free_operations(&loop->completed);
+  free_operations(&loop->spare);
+  loop->kind->close(loop->poller);
+  pthread_cond_destroy(&loop->unbound);
+  pthread_mutex_destroy(&loop->lock);
+  free(loop->sources);
+  free(loop->timers);
+  free(loop->buckets);
+  free(loop);
+  return ipc_status_of(IPC_OK);
+}
+
+/* ---------------------------------------------------------------------------------------- submit, cancel, wake */
+
+static loop_operation *take_spare(ipc_loop *loop) {
+  if (link_is_empty(&loop->spare)) return malloc(sizeof(loop_operation));
+  loop_operation *op = by_loop(loop->spare.after);
+  link_remove(&op->in_loop);
+  return op;
+}
+
+/* Fills |op| but for what its kind adds. */
+static void set_up(ipc_loop *loop, loop_operation *op, const loop_kind *kind, const ipc_submission *submission) {
+  op->in_queue = (loop_link){NULL, NULL};
+  op->kind = kind;
+  op->what = *submission;
+  op->gate = NULL;
+  op->fd = -1;
+  op->direction = 0;
+  op->single = false;
+  op->timer = 0;
+  op->number = loop->num_submitted++;
+  op->status = ipc_status_of(IPC_OK);
+  op->len = 0;
+  op->stream = NULL;
+  op->socket = NULL;
+  op->waiter = NULL;
+  op->opening = NULL;
+  op->end_ns = INT64_MAX;
+}
+
+static ipc_status submit(ipc_loop *loop, const loop_kind *kind, const ipc_submission *submission) {
+  if (atomic_load(&loop->closed)) return ipc_status_of(IPC_CLOSED);
+  if (find_token(loop, submission->token) != NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (!timer_reserve(loop)) return ipc_status_of(IPC_OUT_OF_RESOURCES);
+  loop_operation *op = take_spare(loop);
+  if (op == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
+  set_up(loop, op, kind, submission);
+  ipc_status status = kind->begin(op);
+  if (status.code != IPC_OK) {
+    link_append(&loop->spare, &op->in_loop);
+    return status;
+  }
+  add_under_way(loop, op);
+  start(loop, op);
+  return status;
+}
+
+ipc_status ipc_loop_submit(ipc_loop *loop, const ipc_submission *submission) {
+  if (loop == NULL || submission == NULL || !is_layout(submission, submission->size, sizeof *submission) ||
+      submission->timeout_ms < IPC_NO_TIMEOUT || submission->operation == 0 ||
+      submission->operation > IPC_SUBMIT_TIMER) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  const loop_kind *kind = ipc_loop_kind(submission->operation);
+  if (kind == NULL) return ipc_status_of(IPC_UNSUPPORTED);
+  pthread_mutex_lock(&loop->lock);
+  ipc_status status = submit(loop, kind, submission);
+  pthread_mutex_unlock(&loop->lock);
+  return status;
+}
+
+ipc_status ipc_loop_cancel(ipc_loop *loop, uint64_t token) {
+  if (loop == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  int32_t code = IPC_OK;
+  pthread_mutex_lock(&loop->lock);
+  loop_operation *op = find_token(loop, token);
+  if (atomic_load(&loop->closed)) {
+    code = IPC_CLOSED;
+  } else if (op == NULL) {
+    code = IPC_NOT_FOUND;
+  } else {
+    finish(loop, op, ipc_status_of(IPC_CANCELLED));
+  }
+  pthread_mutex_unlock(&loop->lock);
+  return ipc_status_of(code);
+}
+
+/* Either the waiting thread sees the flag before it goes to the poller, or this sees that it is there. */
+ipc_status ipc_loop_wake(ipc_loop *loop) {
+  if (loop == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (atomic_load(&loop->closed)) return ipc_status_of(IPC_CLOSED);
+  atomic_store(&loop->woken, true);
+  if (atomic_load(&loop->polling)) loop->kind->wake(loop->poller);
+  return ipc_status_of(IPC_OK);
+}
+
+/* ------------------------------------------------------------------------------------------------- wait */
+
+/* How long the poller may wait: until the first deadline of an operation or |deadline|, not at all if there is
+ * something to return. In milliseconds, rounded up: never early. */
+static int patience_ms(ipc_loop *loop, ipc_deadline *deadline) {
+  if (!link_is_empty(&loop->completed) || atomic_load(&loop->woken) || loop->num_always_ready > 0 ||
+      atomic_load(&loop->closed)) {
+    return 0;
+  }
+  int left_ms = ipc_deadline_left_ms(deadline);
+  if (loop->num_timers == 0) return left_ms;
+  ipc_deadline first = {.timeout_ms = 1, .running = true, .end_ns = loop->timers[0]->end_ns};
+  int first_ms = ipc_deadline_left_ms(&first);
+  return left_ms < 0 || first_ms < left_ms ? first_ms : left_ms;
+}
+
+/* One turn: looks at the descriptors, waiting if it may, and carries out what can be. errno. */
+static int turn(ipc_loop *loop, ipc_deadline *deadline) {
+  ipc_ready ready[READY_MAX];
+  size_t num = 0;
+  atomic_store(&loop->polling, true);
+  int timeout_ms = patience_ms(loop, deadline);
+  pthread_mutex_unlock(&loop->lock);
+  int error = loop->kind->wait(loop->poller, timeout_ms, ready, READY_MAX, &num);
+  pthread_mutex_lock(&loop->lock);
+  atomic_store(&loop->polling, false);
+  loop->signalled = false;
+  loop->num_unseen = 0;
+  for (size_t i = 0; i < num; i++) serve_ready(loop, &ready[i]);
+  if (loop->num_always_ready > 0) serve_always_ready(loop);
+  serve_timers(loop);
+  return error;
+}
+
+static size_t take_completions(ipc_loop *loop, ipc_completion *out, size_t max) {
+  size_t num = 0;
+  while (num < max && !link_is_empty(&loop->completed)) {
+    loop_operation *op = by_loop(loop->completed.after);
+    link_remove(&op->in_loop);
+    out[num++] = (ipc_completion){.token = op->what.token,
+                                  .operation = op->what.operation,
+                                  .status = op->status,
+                                  .len = op->len,
+                                  .stream = op->stream,
+                                  .socket = op->socket};
+    link_append(&loop->spare, &op->in_loop);
+  }
+  loop->num_unseen += num;
+  return num;
+}
+
+/* A wake is answered by a wait that has had a turn since: what could be completed at that moment has been. */
+static int32_t wait_for_completions(ipc_loop *loop, ipc_deadline *deadline) {
+  bool looked = false;
+  for (;;) {
+    bool woken = atomic_load(&loop->woken);
+    bool has_some = !link_is_empty(&loop->completed);
+    if (has_some && (looked || (!woken && loop->num_unseen < UNSEEN_MAX))) return IPC_OK;
+    if (!has_some && atomic_load(&loop->closed)) return IPC_CLOSED;
+    if (!has_some && looked && woken) return IPC_INTERRUPTED;
+    if (!has_some && looked && ipc_deadline_left(deadline) == 0) return IPC_TIMED_OUT;
+    int error = turn(loop, deadline);
+    if (error != 0) return error == ENOMEM ? IPC_OUT_OF_RESOURCES : IPC_FAILED;
+    looked = woken == atomic_load(&loop->woken); /* a wake during the turn wants one of its own */
+  }
+}
+
+ipc_status ipc_loop_wait(ipc_loop *loop, int64_t timeout_ms, ipc_completion *out_completions, size_t completions_max,
+                         size_t *out_num) {
+  if (out_num != NULL) *out_num = 0;
+  if (loop == NULL || out_completions == NULL || completions_max == 0 || out_num == NULL ||
+      timeout_ms < IPC_NO_TIMEOUT) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  ipc_deadline deadline = {.timeout_ms = timeout_ms};
+  pthread_mutex_lock(&loop->lock);
+  if (loop->waiting) {
+    pthread_mutex_unlock(&loop->lock);
+    return ipc_status_of(IPC_BUSY);
+  }
+  loop->waiting = true;
+  int32_t code = wait_for_completions(loop, &deadline);
+  if (code == IPC_OK) *out_num = take_completions(loop, out_completions, completions_max);
+  loop->waiting = false;
+  atomic_store(&loop->woken, false);
+  pthread_mutex_unlock(&loop->lock);
+  return ipc_status_of(code);
+}
+
+#endif /* IPC_WITHOUT_ASYNC */
