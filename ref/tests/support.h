@@ -204,6 +204,11 @@ inline int raw_fd(ipc_stream *stream) {
   EXPECT_EQ(static_cast<uint32_t>(IPC_RAW_FD), raw.kind);
   return static_cast<int>(raw.value);
 }
+inline int raw_fd(ipc_socket *socket) {
+  ipc_raw raw{};
+  EXPECT_STATUS(IPC_OK, ipc_socket_raw(socket, &raw));
+  return static_cast<int>(raw.value);
+}
 inline int raw_fd(ipc_listener *listener) {
   ipc_raw raw{};
   EXPECT_STATUS(IPC_OK, ipc_listener_raw(listener, &raw));

@@ -108,6 +108,67 @@ TEST_F(SystemCallsTest, WhatNeedNotWaitIsOneCall) {
   EXPECT_EQ((Counts{}), counted([&] { ipc_stream_flush(pair.server); }));
 }
 
+// A message and what travels beside it, taken as it comes; one that must stay if it does not fit is looked at first.
+TEST_F(SystemCallsTest, AMessageThatNeedNotWaitIsOneCall) {
+  const std::string path = directory_.file("m");
+  const ipc_name name = name_of(IPC_NAME_PATH, path);
+  ipc_socket *receiver = nullptr, *sender = nullptr;
+  ASSERT_STATUS(IPC_OK, ipc_socket_bind(&name, nullptr, &receiver));
+  ASSERT_STATUS(IPC_OK, ipc_socket_open(IPC_UNIX_DATAGRAM, &sender));
+  ASSERT_STATUS(IPC_OK, ipc_socket_connect(sender, &name, IPC_NO_TIMEOUT));
+  const ipc_const_buffer out[2] = {{"a", 1}, {"b", 1}};
+  const ipc_buffer in[2] = {{data_, 1}, {data_ + 1, 1}};
+  ipc_received received{};
+  received.size = sizeof received;
+  for (const int64_t timeout_ms : {IPC_NO_TIMEOUT, int64_t{0}, int64_t{5000}}) {
+    for (const ipc_name *to : {static_cast<const ipc_name *>(nullptr), &name}) {
+      int32_t descriptor = raw_fd(sender);
+      ipc_ancillary beside{};
+      beside.size = sizeof beside;
+      beside.descriptors = &descriptor;
+      beside.num_descriptors = 1;
+      EXPECT_EQ((Counts{{"sendmsg", 1}}), counted([&] { ipc_socket_send(sender, out, 2, to, &beside, timeout_ms); }));
+      ipc_ancillary room{};
+      room.size = sizeof room;
+      room.descriptors = &descriptor;
+      room.descriptors_max = 1;
+      EXPECT_EQ((Counts{{"recvmsg", 1}}),
+                counted([&] { ipc_socket_receive(receiver, 0, in, 2, &received, &room, timeout_ms); }));
+      EXPECT_EQ(2u, received.len);
+      ASSERT_EQ(1u, room.num_descriptors);
+      close(descriptor);
+    }
+    ASSERT_STATUS(IPC_OK, ipc_socket_send(sender, out, 2, nullptr, nullptr, timeout_ms));
+    const Counts whole =
+        counted([&] { ipc_socket_receive(receiver, IPC_RECEIVE_WHOLE, in, 2, &received, nullptr, timeout_ms); });
+    int calls_made = 0;
+    for (const auto &call : whole) calls_made += call.second;
+    EXPECT_EQ(2, calls_made);
+    EXPECT_EQ(2u, received.len);
+  }
+  ipc_socket_free(sender);
+  ipc_socket_free(receiver);
+}
+
+TEST_F(SystemCallsTest, StreamsWithAncillaryDataTakeOneCall) {
+  Pair pair(directory_.file("s"));
+  int32_t descriptor = raw_fd(pair.client);
+  ipc_ancillary beside{};
+  beside.size = sizeof beside;
+  beside.descriptors = &descriptor;
+  beside.num_descriptors = 1;
+  EXPECT_EQ((Counts{{"sendmsg", 1}}),
+            counted([&] { ipc_stream_write_ancillary(pair.client, "ab", 2, &beside, IPC_NO_TIMEOUT, &len_); }));
+  ipc_ancillary room{};
+  room.size = sizeof room;
+  room.descriptors = &descriptor;
+  room.descriptors_max = 1;
+  EXPECT_EQ((Counts{{"recvmsg", 1}}),
+            counted([&] { ipc_stream_read_ancillary(pair.server, data_, 16, &room, IPC_NO_TIMEOUT, &len_); }));
+  ASSERT_EQ(1u, room.num_descriptors);
+  close(descriptor);
+}
+
 TEST_F(SystemCallsTest, AcceptAndConnectThatNeedNotWait) {
   const std::string path = directory_.file("s");
   const ipc_name name = name_of(IPC_NAME_PATH, path);
