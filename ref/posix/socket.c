@@ -14,9 +14,9 @@
  * An empty seqpacket message, which other programs can send, is received as 0 bytes, like the end. It is the end if the
  * other end has shut down its direction and nothing follows.
  */
-/* clang-format off: it comes first */
 #include "ref/posix/extensions.h"
-/* clang-format on */
+
+#include "ref/posix/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,6 @@
 #include "ref/posix/binding.h"
 #include "ref/posix/control.h"
 #include "ref/posix/descriptor.h"
-#include "ref/posix/socket.h"
 #include "ref/posix/system.h"
 
 enum {
