@@ -55,6 +55,8 @@ missing_packages() {
   command -v g++ >/dev/null 2>&1 || echo g++
   [ -d /usr/src/googletest ] || echo googletest
   [ -f /usr/include/nlohmann/json.hpp ] || echo nlohmann-json3-dev
+  # The reference's tests use it as somebody does who has it installed.
+  [ "$1" != test ] || command -v pkg-config >/dev/null 2>&1 || echo pkg-config
   if ! command -v bazelisk >/dev/null 2>&1; then
     if ! command -v bazel >/dev/null 2>&1; then
       echo bazel-bootstrap bazel-rules-cc bazel-rules-java bazel-rules-proto bazel-skylib bazel-platforms

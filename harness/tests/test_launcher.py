@@ -58,6 +58,13 @@ class Launcher(unittest.TestCase):
         self.assertIn("g++", done.stderr)
         self.assertIn("bazel-bootstrap bazel-rules-cc", done.stderr)
 
+    def test_tests_need_more_than_a_run(self) -> None:
+        self.assertIn("pkg-config", self.start("test").stderr)
+        self.assertNotIn("pkg-config", self.start("run").stderr)
+        self.assertNotIn("pkg-config", self.start("run", "--cases", "test").stderr)
+        self.program("pkg-config", "exit 0")
+        self.assertNotIn("pkg-config", self.start("test").stderr)
+
     def test_installs_nothing_unasked(self) -> None:
         self.debian()
         for argv in (("run",), ("run", "--no-install"), ("test", "--no-install", "--yes")):

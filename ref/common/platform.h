@@ -24,8 +24,8 @@ extern "C" {
 extern const uint32_t ipc_platform_os;
 
 /* Features of the library on this platform, names from spec/operations.toml; ends in NULL. It begins with
- * IPC_COMMON_FEATURES (ref/common/features.h), those of the portable part. A feature behind a gate that is off is not in
- * it. */
+ * IPC_COMMON_FEATURES (ref/common/features.h), those of the portable part. A feature behind a gate that is off is not
+ * in it. */
 extern const char *const ipc_platform_features[];
 
 /* ipc_platform_status gives the status that the system's error number |native| (errno, Win32) stands for when nothing

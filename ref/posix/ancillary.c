@@ -1,9 +1,8 @@
 /* ancillary.c - control buffers as pure functions: the arguments; control.c does the rest. */
-/* clang-format off: it comes first */
 #include "ref/posix/extensions.h"
-/* clang-format on */
 
 #include "ipc/ancillary.h"
+
 #include "ref/common/platform.h"
 #include "ref/posix/control.h"
 

@@ -5,16 +5,15 @@
  * bytes of any origin and alignment are safe. The macros of <sys/socket.h> serve for arithmetic alone: CMSG_LEN(0) is
  * where the payload begins, CMSG_SPACE(n) is how far the next header is.
  */
-/* clang-format off: it comes first */
 #include "ref/posix/extensions.h"
-/* clang-format on */
+
+#include "ref/posix/control.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ref/common/platform.h"
-#include "ref/posix/control.h"
 #include "ref/posix/descriptor.h"
 
 enum {

@@ -147,12 +147,15 @@ static int accept_if_ready(ipc_listener *listener) {
   return fd;
 }
 
-/* Whether the connection |fd| may come to the program. A system that suddenly cannot tell has not said yes. */
-static bool is_welcome(const ipc_listener *listener, int fd) {
-  if (!listener->restricted) return true;
+/* Whether the connection |fd| may come to the program: IPC_OK, IPC_REFUSED, or what the system was short of. One that
+ * suddenly cannot tell has not said yes. */
+static ipc_status judge(const ipc_listener *listener, int fd) {
+  if (!listener->restricted) return ipc_status_of(IPC_OK);
   ipc_credentials peer = {.fields = 0};
-  return ipc_system_peer_credentials(fd, &peer) == 0 && (peer.fields & IPC_CREDENTIALS_UID) != 0 &&
-         peer.uid == listener->user;
+  int error = ipc_system_peer_credentials(fd, &peer);
+  if (error == ENOMEM || error == ENOBUFS) return ipc_platform_status((uint32_t)error);
+  bool welcome = error == 0 && (peer.fields & IPC_CREDENTIALS_UID) != 0 && peer.uid == listener->user;
+  return ipc_status_of(welcome ? IPC_OK : IPC_REFUSED);
 }
 
 /* Takes the next connection if there is one, welcome or not. IPC_WOULD_BLOCK: nobody waits. */
@@ -171,8 +174,10 @@ static ipc_status take_connection(ipc_listener *listener, bool nonblocking, int6
   for (int num_unwelcome = 0;;) {
     ipc_status status = take_one(listener, out_fd);
     if (status.code == IPC_OK) {
-      if (is_welcome(listener, *out_fd)) return status;
+      status = judge(listener, *out_fd);
+      if (status.code == IPC_OK) return status;
       (void)close(*out_fd);
+      if (status.code != IPC_REFUSED) return status;
       if (ipc_gate_is_shut(&listener->gate)) return ipc_status_of(IPC_CANCELLED);
       bool expired = timeout_ms > 0 && ipc_deadline_left(&deadline) == 0;
       bool too_many = ++num_unwelcome == UNWELCOME_MAX && (nonblocking || timeout_ms == 0);

@@ -1,5 +1,6 @@
 /* loop_operation.c - what each operation of a loop does: its checks, its attempt, its end. */
 #include "ref/posix/extensions.h"
+
 #include "ref/posix/loop.h"
 
 #ifndef IPC_WITHOUT_ASYNC

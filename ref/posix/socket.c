@@ -14,9 +14,9 @@
  * An empty seqpacket message, which other programs can send, is received as 0 bytes, like the end. It is the end if the
  * other end has shut down its direction and nothing follows.
  */
-/* clang-format off: it comes first */
 #include "ref/posix/extensions.h"
-/* clang-format on */
+
+#include "ref/posix/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,6 @@
 #include "ref/posix/binding.h"
 #include "ref/posix/control.h"
 #include "ref/posix/descriptor.h"
-#include "ref/posix/socket.h"
 #include "ref/posix/system.h"
 
 enum {
@@ -203,10 +202,12 @@ int ipc_socket_fd(const ipc_socket *socket) { return socket->fd; }
 
 /* ---------------------------------------------------------------------------------------------- connect */
 
-/* True for a connected socket, also one whose other end has gone. */
-static bool is_connected(int fd) {
+/* IPC_OK for a connected socket, also one whose other end has gone; IPC_NOT_CONNECTED, or what the system was short of.
+ */
+static ipc_status connection_of(int fd) {
   ipc_address address = {.len = sizeof address.socket};
-  return getpeername(fd, &address.socket.any, &address.len) == 0;
+  if (getpeername(fd, &address.socket.any, &address.len) == 0) return ipc_status_of(IPC_OK);
+  return errno == ENOBUFS || errno == ENOMEM ? from_errno() : ipc_status_of(IPC_NOT_CONNECTED);
 }
 
 static ipc_status connect_datagram(ipc_socket *socket, const ipc_address *address) {
@@ -237,7 +238,7 @@ static ipc_status connect_once(ipc_socket *socket, const ipc_address *address) {
   if (pthread_mutex_trylock(&socket->connecting) != 0) return ipc_status_of(IPC_BUSY);
   int error = ipc_system_connect_now(socket->fd, &address->socket.any, address->len);
   /* Linux looks for room first. */
-  if (error == EAGAIN && is_connected(socket->fd)) error = EISCONN;
+  if (error == EAGAIN && connection_of(socket->fd).code == IPC_OK) error = EISCONN;
   pthread_mutex_unlock(&socket->connecting);
   return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
 }
@@ -344,7 +345,8 @@ static ssize_t send_once(const ipc_socket *socket, sending *s) {
 /* One attempt. Linux passes over a receiver on a connected seqpacket socket, where others refuse it. */
 static ipc_status attempt_send(const ipc_socket *socket, sending *s) {
   if (s->has_receiver && is_seqpacket(socket)) {
-    return ipc_status_of(is_connected(socket->fd) ? IPC_ALREADY_CONNECTED : IPC_NOT_CONNECTED);
+    ipc_status status = connection_of(socket->fd);
+    return status.code == IPC_OK ? ipc_status_of(IPC_ALREADY_CONNECTED) : status;
   }
   ssize_t n;
   do {
@@ -642,7 +644,8 @@ ipc_status ipc_socket_next_length(ipc_socket *socket, int64_t timeout_ms, size_t
 /* A seqpacket socket that is not connected has no direction to end, although Linux would let it. */
 static ipc_status shut_down(const ipc_socket *socket, uint32_t directions) {
   int how = directions == IPC_SHUTDOWN_READ ? SHUT_RD : directions == IPC_SHUTDOWN_WRITE ? SHUT_WR : SHUT_RDWR;
-  if (is_seqpacket(socket) && !is_connected(socket->fd)) return ipc_status_of(IPC_NOT_CONNECTED);
+  ipc_status status = is_seqpacket(socket) ? connection_of(socket->fd) : ipc_status_of(IPC_OK);
+  if (status.code != IPC_OK) return status;
   return shutdown(socket->fd, how) == 0 ? ipc_status_of(IPC_OK) : from_errno();
 }
 
@@ -658,7 +661,8 @@ ipc_status ipc_socket_shutdown(ipc_socket *socket, uint32_t directions) {
 
 static ipc_status peer_credentials(const ipc_socket *socket, ipc_credentials *out_credentials) {
   if (!is_seqpacket(socket)) return ipc_status_of(IPC_UNSUPPORTED);
-  if (!is_connected(socket->fd)) return ipc_status_of(IPC_NOT_CONNECTED);
+  ipc_status status = connection_of(socket->fd);
+  if (status.code != IPC_OK) return status;
   int error = ipc_system_peer_credentials(socket->fd, out_credentials);
   return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
 }

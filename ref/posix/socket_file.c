@@ -1,7 +1,7 @@
 /* socket_file.c - remembering, removing and replacing the files of bound paths. */
-/* clang-format off: it comes first */
 #include "ref/posix/extensions.h"
-/* clang-format on */
+
+#include "ref/posix/socket_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "ref/common/platform.h"
-#include "ref/posix/socket_file.h"
 #include "ref/posix/system.h"
 
 #ifndef PATH_MAX

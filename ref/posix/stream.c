@@ -5,9 +5,9 @@
  * socket's does not depend on the descriptor's own blocking mode, which is never changed. Nothing is allocated on the
  * way.
  */
-/* clang-format off: it comes first */
 #include "ref/posix/extensions.h"
-/* clang-format on */
+
+#include "ref/posix/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,6 @@
 #include "ref/posix/control.h"
 #include "ref/posix/descriptor.h"
 #include "ref/posix/pipe.h"
-#include "ref/posix/stream.h"
 #include "ref/posix/system.h"
 
 struct ipc_stream {

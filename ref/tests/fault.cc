@@ -6,11 +6,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -26,21 +28,28 @@ namespace fault {
 namespace {
 
 // The functions, a constant each.
-#define FAULT_FUNCTIONS(F)                                                                                     \
-  F(accept)                                                                                                    \
-  F(accept4)                                                                                                   \
-  F(bind)                                                                                                      \
-  F(close)                                                                                                     \
-  F(connect)                                                                                                   \
-  F(eventfd)                                                                                                   \
-  F(fchmod)                                                                                                    \
-  F(fchmodat)                                                                                                  \
-  F(fcntl) F(flock) F(free) F(fstat) F(fstatat) F(getcwd) F(getpeername) F(getsockname) F(getsockopt) F(ioctl) \
-      F(listen) F(malloc) F(open) F(pipe2) F(poll) F(preadv2) F(pthread_cond_init) F(pthread_create)           \
-          F(pthread_mutex_init) F(pwritev2) F(read) F(readv) F(realloc) F(recv) F(recvmsg) F(send) F(sendmsg)  \
-              F(setsockopt) F(shutdown) F(sigwait) F(kill) F(mkfifoat) F(openat) F(pthread_condattr_init)      \
-                  F(readlinkat) F(recvfrom) F(sendto) F(sigaction) F(sigqueue) F(socket) F(socketpair) F(stat) \
-                      F(syscall) F(tee) F(unlinkat) F(writev)
+// clang-format off: by their first letters
+#define FAULT_FUNCTIONS(F) \
+  F(accept) F(accept4) \
+  F(bind) \
+  F(calloc) F(close) F(connect) \
+  F(epoll_create1) F(epoll_ctl) F(epoll_wait) F(eventfd) \
+  F(fchmod) F(fchmodat) F(fcntl) F(flock) F(free) F(fstat) F(fstatat) \
+  F(getcwd) F(getpeername) F(getsockname) F(getsockopt) \
+  F(ioctl) \
+  F(kill) \
+  F(listen) \
+  F(malloc) F(mkfifoat) \
+  F(open) F(openat) \
+  F(pipe2) F(poll) F(preadv2) F(pthread_cond_init) F(pthread_condattr_init) F(pthread_create) F(pthread_mutex_init) \
+  F(pwritev2) \
+  F(read) F(readlinkat) F(readv) F(realloc) F(recv) F(recvfrom) F(recvmsg) \
+  F(send) F(sendmsg) F(sendto) F(setsockopt) F(shutdown) F(sigaction) F(sigqueue) F(sigwait) F(socket) F(socketpair) \
+  F(stat) F(syscall) \
+  F(tee) \
+  F(unlinkat) \
+  F(writev)
+// clang-format on
 
 enum Function {
 #define CONSTANT(name) k_##name,
@@ -95,9 +104,13 @@ std::map<std::string, std::vector<Fault>> all_functions() {
       {"accept4", with(no_descriptor, {fails(EINTR), fails(ECONNABORTED), fails(EAGAIN), fails(ENOBUFS), fails(EPERM),
                                        lacks(ENOSYS), lacks(EINVAL)})},
       {"bind", {fails(EADDRINUSE), fails(EACCES), fails(ENOSPC), fails(ENOMEM), fails(EROFS), lacks(EADDRINUSE)}},
+      {"calloc", memory},
       {"close", {{Kind::kDoneFails, EINTR, false}, {Kind::kDoneFails, EIO, false}, {Kind::kDoneFails, EINTR, true}}},
       {"connect",
        {fails(EINTR), fails(EAGAIN), fails(ECONNREFUSED), fails(ENOENT), fails(EACCES), fails(EPERM), fails(ENOMEM)}},
+      {"epoll_create1", no_descriptor},
+      {"epoll_ctl", {fails(ENOMEM), fails(ENOSPC), fails(EPERM), lacks(ENOMEM)}},
+      {"epoll_wait", {fails(EINTR), fails(ENOMEM)}},
       {"eventfd", no_descriptor},
       {"fchmod", {fails(EINVAL), fails(EPERM)}},
       {"fchmodat", {fails(EPERM), fails(EROFS), fails(EOPNOTSUPP), fails(ENOMEM)}},
@@ -296,6 +309,8 @@ IN_FRONT(int, accept4, (int fd, sockaddr *address, socklen_t *len, int flags), -
 IN_FRONT(int, bind, (int fd, const sockaddr *address, socklen_t len), -1, fd, address, len)
 IN_FRONT(int, close, (int fd), -1, fd)
 IN_FRONT(int, connect, (int fd, const sockaddr *address, socklen_t len), -1, fd, address, len)
+IN_FRONT(int, epoll_create1, (int flags), -1, flags)
+IN_FRONT(int, epoll_wait, (int epoll, epoll_event *out, int max, int timeout_ms), -1, epoll, out, max, timeout_ms)
 IN_FRONT(int, eventfd, (unsigned value, int flags), -1, value, flags)
 IN_FRONT(int, fchmod, (int fd, mode_t mode), -1, fd, mode)
 IN_FRONT(int, fchmodat, (int directory, const char *path, mode_t mode, int flags), -1, directory, path, mode, flags)
@@ -396,6 +411,12 @@ extern "C" int __wrap_openat(int directory, const char *path, int flags, ...) {
   return -1;
 }
 
+// Whether the system call |number| can meet |fault| at all: only some wait, and a write lacks nothing for good.
+static bool is_possible(long number, const Fault &fault) {
+  if (fault.error == EINTR) return number == SYS_openat || number == SYS_connect || number == SYS_write;
+  return number != SYS_write || !fault.lasting;
+}
+
 extern "C" long __real_syscall(long, ...);
 extern "C" long __wrap_syscall(long number, ...);
 extern "C" long __wrap_syscall(long number, ...) {
@@ -405,22 +426,42 @@ extern "C" long __wrap_syscall(long number, ...) {
   for (long &argument : given) argument = va_arg(list, long);
   va_end(list);
   const Fault *fault = meet(ref_tests::fault::k_syscall);
-  if (fault == nullptr) return __real_syscall(number, given[0], given[1], given[2], given[3], given[4], given[5]);
+  if (fault == nullptr || !is_possible(number, *fault))
+    return __real_syscall(number, given[0], given[1], given[2], given[3], given[4], given[5]);
   errno = fault->error;
   return -1;
 }
 
-extern "C" void *__real_malloc(size_t);
-extern "C" void *__wrap_malloc(size_t);
-extern "C" void *__wrap_malloc(size_t bytes) {
-  void *memory = nullptr;
-  if (meet(ref_tests::fault::k_malloc) == nullptr) memory = __real_malloc(bytes);
+// A removal of a descriptor that is there does not fail: it is done whatever the answer.
+extern "C" int __real_epoll_ctl(int, int, int, epoll_event *);
+extern "C" int __wrap_epoll_ctl(int, int, int, epoll_event *);
+extern "C" int __wrap_epoll_ctl(int epoll, int operation, int fd, epoll_event *event) {
+  const Fault *fault = meet(ref_tests::fault::k_epoll_ctl);
+  if (fault == nullptr || operation == EPOLL_CTL_DEL) return __real_epoll_ctl(epoll, operation, fd, event);
+  errno = fault->error;
+  return -1;
+}
+
+// A new block, or none.
+static void *account(void *memory) {
   if (memory == nullptr) errno = ENOMEM;
   if (memory != nullptr && ref_tests::fault::counting) {
     ref_tests::fault::blocks++;
     ref_tests::fault::allocated++;
   }
   return memory;
+}
+
+extern "C" void *__real_malloc(size_t);
+extern "C" void *__wrap_malloc(size_t);
+extern "C" void *__wrap_malloc(size_t bytes) {
+  return account(meet(ref_tests::fault::k_malloc) == nullptr ? __real_malloc(bytes) : nullptr);
+}
+
+extern "C" void *__real_calloc(size_t, size_t);
+extern "C" void *__wrap_calloc(size_t, size_t);
+extern "C" void *__wrap_calloc(size_t num, size_t bytes) {
+  return account(meet(ref_tests::fault::k_calloc) == nullptr ? __real_calloc(num, bytes) : nullptr);
 }
 
 extern "C" void *__real_realloc(void *, size_t);

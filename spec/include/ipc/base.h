@@ -8,8 +8,8 @@
  *   says what was transferred before (0 if nothing). A NULL `out_` parameter, a NULL handle or an unknown enum value is
  *   IPC_INVALID_ARGUMENT, and nothing is done.
  * - What a function lists is what it decides. Each that asks the system anything may also answer that the system
- *   forbids it (a sandbox: IPC_PERMISSION_DENIED), or was short of something (IPC_OUT_OF_RESOURCES). No function answers
- *   that a signal handler interrupted it, except where it says IPC_INTERRUPTED.
+ *   forbids it (a sandbox: IPC_PERMISSION_DENIED), or was short of something (IPC_OUT_OF_RESOURCES). No function
+ *   answers that a signal handler interrupted it, except where it says IPC_INTERRUPTED.
  * - `_len` counts bytes given or produced, `_max` bytes of room, `num_` elements; times are milliseconds.
  * - Memory passed in is the caller's and is not kept after the call returns.
  * - Handles may be used from any thread. One stream may be read by one thread and written by another at the same time;
