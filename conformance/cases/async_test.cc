@@ -1,4 +1,5 @@
 // Asynchronous I/O: spec/async.md.
+#include "conformance/cases/sockets.h"
 #include "conformance/support/case.h"
 #include "conformance/support/host.h"
 
@@ -8,14 +9,16 @@ namespace {
 /// More than any system buffers on a stream.
 constexpr uint64_t kFarBeyondTheBuffer = 4_MiB;
 constexpr uint64_t kTimeoutMs = 40;
+/// More messages than any receiver holds unread.
+constexpr int kFarBeyondTheQueue = 2000;
 
 op::stream_read ReadSome(uint64_t max) { return op::stream_read().until("some").max(max); }
 op::stream_read ReadExact(uint64_t length) { return op::stream_read().until("exact").max(length); }
 
-/// Starts an operation on a stream and waits until it is under way.
-template <typename T>
-Pending Started(const Stream &stream, T request) {
-  Pending pending = stream.start(request.watch());
+/// Starts an operation on a stream or socket and waits until it is under way.
+template <typename Handle, typename T>
+Pending Started(const Handle &handle, T request) {
+  Pending pending = handle.start(request.watch());
   pending.expect_blocked();
   return pending;
 }
@@ -198,6 +201,83 @@ CTS_CASE(Async, CancelEndsAWaitingConnect) {
   Pending accepting = listener.start_accept("nobody");
   accepting.expect_blocked();  // the one called off is none of them
   EXPECT_THAT(client().call(connect_request(listener).as("none")), IsOk());
+  EXPECT_THAT(accepting.wait(), IsOk());
+}
+
+// ---------------------------------------------------------------------------------------------------- messages
+
+CTS_CASE(Async, CancelledReceiveLosesNoMessage) {
+  Socket receiver = BindSocket(server(), fresh_name()), sender = OpenSocket(client(), "datagram");
+  for (const char *text : {"one", "", "three"}) {
+    Pending receiving = Started(receiver, op::socket_receive().max(64));
+    EXPECT_THAT(Cancel(server(), receiving), IsOk());
+    EXPECT_THAT(receiving.wait(), Reads("", "cancelled"));
+    require_ok(sender.send_to(receiver.native(), text));
+    EXPECT_THAT(receiver.receive(64), Reads(text));
+  }
+}
+
+CTS_CASE(Async, CancelledSendIsNoMessage) {
+  Socket receiver = BindSocket(server(), fresh_name()), sender = OpenSocket(client(), "datagram");
+  const bool named = shape("receiver") == "named";
+  // Where the receiver is named each time, another socket is connected to it and sends nothing.
+  require_ok((named ? OpenSocket(client(), "datagram") : sender).connect_to(receiver.native()));
+  auto send = [&](const std::string &text) {
+    op::socket_send request = op::socket_send().data(text);
+    return named ? request.to_kind("native").to(receiver.native()) : request;
+  };
+  int filled = 0;
+  for (;; filled++) {
+    const Reply reply = sender.call(send(std::to_string(filled)).wait(false));
+    if (reply.status() == "would_block") break;
+    require_ok(reply);
+    ASSERT_LT(filled, kFarBeyondTheQueue);
+  }
+  Pending sending = Started(sender, send("never"));
+  EXPECT_THAT(Cancel(client(), sending), IsOk());
+  EXPECT_THAT(sending.wait(), StatusIs("cancelled"));
+  Pending after = Started(sender, send("after"));
+  for (int i = 0; i < filled; i++) EXPECT_THAT(receiver.receive(64), Reads(std::to_string(i)));
+  EXPECT_THAT(after.wait(), IsOk());
+  EXPECT_THAT(receiver.receive(64), Reads("after"));
+}
+
+CTS_CASE(Async, CancelledSendLetsTheNextGo) {
+  Socket full = BindSocket(server(), fresh_name()), free = BindSocket(server(), fresh_name());
+  Socket sender = OpenSocket(client(), "datagram");
+  for (int filled = 0;; filled++) {
+    const Reply reply = sender.call(op::socket_send().data("filling").to_kind("native").to(full.native()).wait(false));
+    if (reply.status() == "would_block") break;
+    require_ok(reply);
+    ASSERT_LT(filled, kFarBeyondTheQueue);
+  }
+  Pending sending = Started(sender, op::socket_send().data("never").to_kind("native").to(full.native()).in("full"));
+  Pending behind = sender.start(op::socket_send().data("goes on").to_kind("native").to(free.native()).in("free"));
+  EXPECT_THAT(Cancel(client(), sending), StatusIs("ok"));
+  EXPECT_THAT(sending.wait(), StatusIs("cancelled"));
+  EXPECT_THAT(behind.wait(), IsOk());
+  EXPECT_THAT(free.receive(64), Reads("goes on"));
+}
+
+CTS_CASE(Async, CancelEndsAWaitingSocketConnect) {
+  Listener listener = UnixListen(server(), ListenRequest("seqpacket", fresh_name()).backlog(1));
+  auto request = [&] { return op::socket_connect().kind("native").name(listener.native()); };
+  auto accept = [&] { return listener.call(op::listener_accept_socket().as(server().fresh_handle("s"))); };
+  size_t fill = 0;
+  for (;; fill++) {  // how many fit into a backlog of 1 is the system's business
+    const Reply reply = OpenSocket(client(), "seqpacket").call(request().wait(false));
+    if (reply.status() == "would_block") break;
+    require_ok(reply);
+    ASSERT_LT(fill, 64u);
+  }
+  Socket socket = OpenSocket(client(), "seqpacket");
+  Pending connecting = Started(socket, request());
+  EXPECT_THAT(Cancel(client(), connecting), IsOk());
+  EXPECT_THAT(connecting.wait(), StatusIs("cancelled"));
+  for (size_t i = 0; i < fill; i++) require_ok(accept());
+  Pending accepting = listener.start(op::listener_accept_socket().as("late").watch());
+  accepting.expect_blocked();  // the one called off is none of them
+  EXPECT_THAT(socket.call(request()), IsOk());
   EXPECT_THAT(accepting.wait(), IsOk());
 }
 

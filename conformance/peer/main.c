@@ -155,11 +155,10 @@ static bool library_open(const char *path) {
   return true;
 }
 
-/* waits_outside_a_loop tells whether an operation may wait and no loop carries it out. */
+/* waits_outside_a_loop tells whether an operation may wait and no loop carries it out: spec/async.md says why. */
 static bool waits_outside_a_loop(cts_handler handler) {
   return handler == do_framed_read || handler == do_framed_write || handler == do_framed_flush ||
-         handler == do_socket_connect || handler == do_socket_send || handler == do_socket_receive ||
-         handler == do_socket_next_length || handler == do_listener_accept_socket;
+         handler == do_socket_next_length;
 }
 
 /* withdraw takes what a loop does not carry out from the offer: in async mode nothing waits in a lane. */

@@ -69,9 +69,22 @@ static ipc_status accept_once(endpoint *e, int64_t timeout_ms, void *context) {
   return library.listener_accept_socket(e->listener, timeout_ms, context);
 }
 
+static void accept_submit(endpoint *e, ipc_submission *out, void *context) {
+  (void)context;
+  out->operation = IPC_SUBMIT_ACCEPT_SOCKET;
+  out->listener = e->listener;
+}
+
+static void accept_complete(const ipc_completion *done, void *context) {
+  ipc_socket **out_socket = context;
+  *out_socket = done->socket;
+}
+
 cts_outcome do_listener_accept_socket(cts_call *call) {
   ipc_socket *socket = NULL;
   endpoint_request request = request_of(call, WAIT_READABLE, accept_once, &socket);
+  request.submit = accept_submit;
+  request.complete = accept_complete;
   ipc_status status = endpoint_perform(cts_object(call), &request);
   return call_make(call, "as", status, ENDPOINT_SOCKET, socket);
 }
@@ -135,11 +148,24 @@ static ipc_status connect_once(endpoint *e, int64_t timeout_ms, void *context) {
   return library.socket_connect(e->socket, context, timeout_ms);
 }
 
+static void connect_submit(endpoint *e, ipc_submission *out, void *context) {
+  out->operation = IPC_SUBMIT_SOCKET_CONNECT;
+  out->socket = e->socket;
+  out->name = context;
+}
+
+static void connect_complete(const ipc_completion *done, void *context) {
+  (void)done;
+  (void)context;
+}
+
 /* No readiness tells of room in a backlog: as with a stream's connect the wait is the library's own in every mode. */
 cts_outcome do_socket_connect(cts_call *call) {
   ipc_name name = call_name(call, "kind", "name");
   endpoint_request request = request_of(call, WAIT_WRITABLE, connect_once, &name);
   request.own_wait = true;
+  request.submit = connect_submit;
+  request.complete = connect_complete;
   return outcome_of(endpoint_perform(cts_object(call), &request));
 }
 
@@ -150,12 +176,28 @@ typedef struct sending {
   ipc_const_buffer buffers[VECTORS_MAX];
   size_t num_buffers;
   const ipc_name *to;
-  const ipc_ancillary *beside;
+  ipc_ancillary *beside;
+  size_t sent; /* by a completion that says ok */
 } sending;
 
 static ipc_status send_once(endpoint *e, int64_t timeout_ms, void *context) {
   const sending *s = context;
   return library.socket_send(e->socket, s->buffers, s->num_buffers, s->to, s->beside, timeout_ms);
+}
+
+static void send_submit(endpoint *e, ipc_submission *out, void *context) {
+  const sending *s = context;
+  out->operation = IPC_SUBMIT_SEND;
+  out->socket = e->socket;
+  out->const_buffers = s->buffers;
+  out->num_buffers = s->num_buffers;
+  out->name = s->to;
+  out->ancillary = s->beside;
+}
+
+static void send_complete(const ipc_completion *done, void *context) {
+  sending *s = context;
+  s->sent = done->len;
 }
 
 /* lengths_of reads `lengths`, or makes them one of |whole| if they are absent. False: they do not add up to |whole|. */
@@ -195,11 +237,17 @@ static cts_outcome sending_of(const cts_call *call, const uint8_t *data, size_t 
 }
 
 /* Whether the receiver of a message has room, the socket's own readiness does not say if it is not connected to it: a
- * send to somebody is the library's own wait in every mode. */
+ * send to somebody is the library's own wait in nonblocking mode, too. A message is sent whole or not at all. */
 static cts_outcome send_it(cts_call *call, sending *s, size_t len) {
   endpoint_request request = request_of(call, WAIT_WRITABLE, send_once, s);
   request.own_wait = s->to != NULL;
+  request.submit = send_submit;
+  request.complete = send_complete;
+  s->sent = len;
   cts_outcome outcome = outcome_of(endpoint_perform(cts_object(call), &request));
+  if (outcome_is(outcome, "ok") && s->sent != len) {
+    return outcome_why("failed", "the library completed a message of %zu bytes with %zu", len, s->sent);
+  }
   cts_add_u64(call, "length", outcome_is(outcome, "ok") ? len : 0);
   return outcome;
 }
@@ -236,6 +284,24 @@ static ipc_status receive_once(endpoint *e, int64_t timeout_ms, void *context) {
                                 timeout_ms);
 }
 
+static void receive_submit(endpoint *e, ipc_submission *out, void *context) {
+  receiving *r = context;
+  r->received = (ipc_received){.size = sizeof(r->received)};
+  out->operation = IPC_SUBMIT_RECEIVE;
+  out->socket = e->socket;
+  out->flags = r->flags;
+  out->buffers = r->buffers;
+  out->num_buffers = r->num_buffers;
+  out->received = &r->received;
+  out->ancillary = &r->beside.value;
+}
+
+/* The length is told twice, and must be the same: what cannot be is more than any room. */
+static void receive_complete(const ipc_completion *done, void *context) {
+  receiving *r = context;
+  if (done->len != r->received.len) r->received.len = SIZE_MAX;
+}
+
 static cts_outcome receiving_of(const cts_call *call, uint8_t *data, size_t max, receiving *r) {
   uint64_t lengths[VECTORS_MAX];
   if (!lengths_of(call, max, lengths, &r->num_buffers)) {
@@ -253,6 +319,8 @@ static cts_outcome receiving_of(const cts_call *call, uint8_t *data, size_t max,
 /* receive_it makes the call, and turns lengths that cannot be into `failed`. */
 static cts_outcome receive_it(cts_call *call, receiving *r, const uint8_t *data) {
   endpoint_request request = request_of(call, WAIT_READABLE, receive_once, r);
+  request.submit = receive_submit;
+  request.complete = receive_complete;
   cts_outcome outcome = outcome_of(endpoint_perform(cts_object(call), &request));
   if (r->received.len > r->room || r->received.from_len > IPC_NATIVE_MAX) {
     return outcome_why("failed", "the library answered length %zu for %zu bytes, and a sender's name of %zu",

@@ -18,6 +18,11 @@ int ipc_waiter_connect(const struct sockaddr *address, socklen_t address_len, ip
   return EOPNOTSUPP;
 }
 
+int ipc_waiter_connect_socket(int fd, const struct sockaddr *address, socklen_t address_len, ipc_waiter **out_waiter) {
+  (void)fd;
+  return ipc_waiter_connect(address, address_len, out_waiter);
+}
+
 /* There is none to ask these about. */
 int ipc_waiter_descriptor(const ipc_waiter *waiter) {
   (void)waiter;

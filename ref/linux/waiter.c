@@ -9,7 +9,8 @@
  *
  * A cancel may come when the call has just succeeded and nobody knows the descriptor yet. Therefore the thread has a
  * table of descriptors of its own, with nothing in it but the socket by which it hands over what it got: what is not
- * handed over ends with the thread, and what others close meanwhile is not held open by it.
+ * handed over ends with the thread, and what others close meanwhile is not held open by it. A thread that connects a
+ * socket which is there already makes no descriptor and needs no such table: connected or not, the socket tells.
  */
 #define _GNU_SOURCE
 
@@ -42,6 +43,8 @@ struct ipc_waiter {
   int result;            /* where the call's outcome arrives */
   int channel;           /* the thread's end of that socket pair */
   int flags;             /* of the open */
+  int given;             /* the socket to connect; -1: one of its own */
+  bool was_nonblocking;  /* the given one's O_NONBLOCK, to be set again */
   socklen_t address_len; /* 0: it is an open */
   union {
     struct sockaddr any;
@@ -88,7 +91,7 @@ static void hand_over(int channel, int error, int fd) {
 }
 
 /* Takes what was handed over, if anything was. errno, EAGAIN for nothing. */
-static int take_over(int channel, int *out_fd) {
+static int take_over(int channel, bool makes_descriptor, int *out_fd) {
   int error = 0;
   struct iovec part = {&error, sizeof error};
   control_room control;
@@ -101,7 +104,8 @@ static int take_over(int channel, int *out_fd) {
   if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return errno == ENOMEM ? ENOMEM : EIO;
   if (n < 0) return EAGAIN;
   if (n == 0) return ENOMEM; /* the thread had something, and could not send it */
-  if (error != 0) return error;
+  *out_fd = -1;
+  if (error != 0 || !makes_descriptor) return error;
   const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   if (header == NULL || header->cmsg_type != SCM_RIGHTS) return EMFILE; /* no room for it in this process */
   memcpy(out_fd, CMSG_DATA(header), sizeof *out_fd);
@@ -118,6 +122,21 @@ static int make_call(const ipc_waiter *waiter, int socket_fd) {
  * the system call itself, so that nothing that keeps account of the process's descriptors is misled. */
 static int own_socket(void) { return (int)syscall(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); }
 static void own_close(int fd) { (void)syscall(SYS_close, fd); }
+
+/* With a timeout of its own, or O_NONBLOCK set by another process that shares it, a given socket tells EAGAIN. */
+static void *wait_in_connect(void *argument) {
+  const ipc_waiter *waiter = argument;
+  int before;
+  int result;
+  (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
+  do {
+    result = make_call(waiter, waiter->given);
+  } while (result < 0 && (errno == EINTR || errno == EAGAIN));
+  int error = result < 0 ? errno : 0;
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+  hand_over(waiter->channel, error, -1);
+  return NULL;
+}
 
 /* The thread. It may be cancelled at any moment of the system call, and nowhere else. */
 static void *wait_in_call(void *argument) {
@@ -152,7 +171,7 @@ static int start_thread(ipc_waiter *waiter) {
   sigfillset(&all);
   int error = pthread_sigmask(SIG_SETMASK, &all, &before);
   if (error != 0) return error;
-  error = pthread_create(&waiter->thread, NULL, wait_in_call, waiter);
+  error = pthread_create(&waiter->thread, NULL, waiter->given >= 0 ? wait_in_connect : wait_in_call, waiter);
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
   return error == EAGAIN ? ENOMEM : error;
 }
@@ -187,12 +206,14 @@ int ipc_waiter_open(const char *path, int flags, ipc_waiter **out_waiter) {
   ipc_waiter *waiter = malloc(sizeof *waiter + len);
   if (waiter == NULL) return ENOMEM;
   waiter->flags = flags;
+  waiter->given = -1;
   waiter->address_len = 0;
   memcpy(waiter->path, path, len);
   return start(waiter, out_waiter);
 }
 
-int ipc_waiter_connect(const struct sockaddr *address, socklen_t address_len, ipc_waiter **out_waiter) {
+/* A waiter for a connect that is not started yet. errno. */
+static int prepare_connect(const struct sockaddr *address, socklen_t address_len, ipc_waiter **out_waiter) {
   ipc_waiter *waiter = malloc(sizeof *waiter);
   if (waiter == NULL) return ENOMEM;
   if (address_len == 0 || address_len > sizeof waiter->address) {
@@ -200,9 +221,43 @@ int ipc_waiter_connect(const struct sockaddr *address, socklen_t address_len, ip
     return EINVAL;
   }
   waiter->flags = 0;
+  waiter->given = -1;
   waiter->address_len = address_len;
   memcpy(&waiter->address, address, address_len);
-  return start(waiter, out_waiter);
+  *out_waiter = waiter;
+  return 0;
+}
+
+int ipc_waiter_connect(const struct sockaddr *address, socklen_t address_len, ipc_waiter **out_waiter) {
+  ipc_waiter *waiter;
+  int error = prepare_connect(address, address_len, &waiter);
+  return error == 0 ? start(waiter, out_waiter) : error;
+}
+
+/* Sets O_NONBLOCK of |fd|, and tells how it was. errno. */
+static int switch_nonblocking(int fd, bool nonblocking, bool *out_was) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return errno;
+  *out_was = (flags & O_NONBLOCK) != 0;
+  int wanted = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+  return wanted == flags || fcntl(fd, F_SETFL, wanted) == 0 ? 0 : errno;
+}
+
+int ipc_waiter_connect_socket(int fd, const struct sockaddr *address, socklen_t address_len, ipc_waiter **out_waiter) {
+  ipc_waiter *waiter;
+  bool was_nonblocking, ignored;
+  int error = prepare_connect(address, address_len, &waiter);
+  if (error != 0) return error;
+  error = switch_nonblocking(fd, false, &was_nonblocking);
+  if (error != 0) {
+    free(waiter);
+    return error;
+  }
+  waiter->given = fd;
+  waiter->was_nonblocking = was_nonblocking;
+  error = start(waiter, out_waiter);
+  if (error != 0 && was_nonblocking) (void)switch_nonblocking(fd, true, &ignored);
+  return error;
 }
 
 int ipc_waiter_descriptor(const ipc_waiter *waiter) { return waiter->result; }
@@ -217,7 +272,9 @@ bool ipc_waiter_has_ended(const ipc_waiter *waiter) {
 int ipc_waiter_end(ipc_waiter *waiter, int *out_fd) {
   (void)pthread_cancel(waiter->thread);
   (void)pthread_join(waiter->thread, NULL);
-  int error = take_over(waiter->result, out_fd);
+  int error = take_over(waiter->result, waiter->given < 0, out_fd);
+  bool ignored;
+  if (waiter->given >= 0 && waiter->was_nonblocking) (void)switch_nonblocking(waiter->given, true, &ignored);
   dispose(waiter);
   return error == EAGAIN ? ECANCELED : error;
 }

@@ -28,13 +28,16 @@ enum {
 };
 
 /* A descriptor that operations wait for. It goes with the last binding and the last operation. */
-typedef struct loop_source {
+typedef struct loop_source loop_source;
+struct loop_source {
   int fd;
   uint32_t interest; /* what the poller knows */
   bool always_ready; /* the poller does not take it */
   size_t num_bindings;
-  loop_link queues[2]; /* by `queue_of`; circular */
-} loop_source;
+  loop_link queues[2];     /* by `queue_of`; circular */
+  loop_source *aside;      /* watched in this one's stead: the head of the writing queue stands aside */
+  loop_source *stands_for; /* of one that is watched so */
+};
 
 /* A loop's hold on a handle: for as long as the handle is open. */
 typedef struct loop_binding {
@@ -243,9 +246,10 @@ static loop_source *need_source(ipc_loop *loop, int fd) {
   return source;
 }
 
+/* What the operations of |source| wait for on its own descriptor. */
 static uint32_t wanted_of(const loop_source *source) {
   return (link_is_empty(&source->queues[0]) ? 0u : IPC_READY_READ) |
-         (link_is_empty(&source->queues[1]) ? 0u : IPC_READY_WRITE);
+         (link_is_empty(&source->queues[1]) || source->aside != NULL ? 0u : IPC_READY_WRITE);
 }
 
 /* Tells the poller. errno, but not EPERM: that is a descriptor which is always ready. */
@@ -263,7 +267,7 @@ static int set_interest(ipc_loop *loop, loop_source *source, uint32_t interest) 
 
 /* Lets go of |source| if nobody uses it. */
 static void release_source(ipc_loop *loop, loop_source *source) {
-  if (source->num_bindings != 0 || wanted_of(source) != 0) return;
+  if (source->num_bindings != 0 || !link_is_empty(&source->queues[0]) || !link_is_empty(&source->queues[1])) return;
   (void)set_interest(loop, source, 0);
   if (source->always_ready) loop->num_always_ready--;
   loop->sources[source->fd] = NULL;
@@ -272,6 +276,30 @@ static void release_source(ipc_loop *loop, loop_source *source) {
 
 /* ---------------------------------------------------------------------------------------- ending, beginning */
 
+/* Ends the watch of what |source|'s head waits for in truth, if it stands aside. */
+static void come_back(ipc_loop *loop, loop_source *source) {
+  loop_source *aside = source->aside;
+  if (aside == NULL) return;
+  source->aside = NULL;
+  release_source(loop, aside);
+}
+
+/* Watches what |op|, the head of |source|'s writing queue, waits for: what it stands aside for, or the source itself.
+ * errno. */
+static int watch_head(ipc_loop *loop, loop_source *source, const loop_operation *op) {
+  if (op->aside_fd < 0) return set_interest(loop, source, source->interest | op->direction);
+  loop_source *aside = need_source(loop, op->aside_fd);
+  if (aside == NULL) return ENOMEM;
+  int error = set_interest(loop, aside, op->aside_direction);
+  if (error != 0) {
+    release_source(loop, aside);
+    return error;
+  }
+  aside->stands_for = source;
+  source->aside = aside; /* what interest there is in the source itself goes when it is reported */
+  return 0;
+}
+
 /* Makes the thread that is in the poller come back. */
 static void call_back(ipc_loop *loop) {
   if (!atomic_load(&loop->polling) || loop->signalled) return;
@@ -279,16 +307,25 @@ static void call_back(ipc_loop *loop) {
   loop->kind->wake(loop->poller);
 }
 
+static void watch_next(ipc_loop *loop, loop_source *source);
+
+/* Takes |op| out of its queue. */
+static void dequeue(ipc_loop *loop, loop_operation *op) {
+  loop_source *source = loop->sources[op->fd];
+  bool stood_aside = op->aside_fd >= 0 && source->aside != NULL && source->aside->fd == op->aside_fd;
+  if (stood_aside) come_back(loop, source);
+  link_remove(&op->in_queue);
+  bool is_own = op->waiter != NULL && op->fd == ipc_waiter_descriptor(op->waiter);
+  if (is_own) (void)set_interest(loop, source, 0); /* the descriptor goes with the operation */
+  if (stood_aside) watch_next(loop, source);
+  release_source(loop, source);
+}
+
 /* Ends |op|, which is under way: the one place where operations end. */
 static void finish(ipc_loop *loop, loop_operation *op, ipc_status status) {
   remove_under_way(loop, op);
   timer_remove(loop, op);
-  if (op->in_queue.before != NULL) {
-    loop_source *source = loop->sources[op->fd];
-    link_remove(&op->in_queue);
-    if (op->waiter != NULL) (void)set_interest(loop, source, 0); /* its descriptor goes with it */
-    release_source(loop, source);
-  }
+  if (op->in_queue.before != NULL) dequeue(loop, op);
   op->status = op->kind->end != NULL ? op->kind->end(op, status) : status;
   if (op->gate != NULL) ipc_gate_leave(op->gate);
   op->gate = NULL;
@@ -296,13 +333,28 @@ static void finish(ipc_loop *loop, loop_operation *op, ipc_status status) {
   call_back(loop);
 }
 
+/* Has the writing queue of |source| tried in the next turn, when the head that stood aside is gone. What the poller
+ * then refuses to tell of ends. */
+static void watch_next(ipc_loop *loop, loop_source *source) {
+  const loop_link *head = &source->queues[1];
+  source->num_bindings++; /* it is in use */
+  while (!link_is_empty(head)) {
+    int error = set_interest(loop, source, source->interest | IPC_READY_WRITE);
+    if (error == 0) break;
+    finish(loop, by_queue(head->after), ipc_platform_status((uint32_t)error));
+  }
+  source->num_bindings--;
+}
+
 /* Ends the operations of |source| that are inside of |gate|. */
 static void cancel_inside(ipc_loop *loop, loop_source *source, const ipc_gate *gate) {
   for (size_t i = 0; i < 2; i++) {
     loop_link *head = &source->queues[i];
-    for (loop_link *link = head->after, *after; link != head; link = after) {
-      after = link->after;
-      if (by_queue(link)->gate == gate) finish(loop, by_queue(link), ipc_status_of(IPC_CANCELLED));
+    loop_link *link = head->after;
+    while (link != head) {
+      bool is_inside = by_queue(link)->gate == gate;
+      if (is_inside) finish(loop, by_queue(link), ipc_status_of(IPC_CANCELLED));
+      link = is_inside ? head->after : link->after; /* others may have ended with it: see watch_next */
     }
   }
 }
@@ -358,8 +410,9 @@ static ipc_status enqueue(ipc_loop *loop, loop_operation *op) {
     release_source(loop, source);
     return ipc_status_of(code);
   }
+  bool is_head = link_is_empty(queue_of(source, op->direction));
   link_append(queue_of(source, op->direction), &op->in_queue);
-  int error = set_interest(loop, source, source->interest | op->direction);
+  int error = is_head ? watch_head(loop, source, op) : 0; /* for the others it is watched already */
   return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
 }
 
@@ -400,19 +453,32 @@ static void serve(ipc_loop *loop, loop_source *source, uint32_t direction) {
   size_t left = SERVED_MAX;
   while (!link_is_empty(head) && left-- > 0) {
     loop_operation *op = by_queue(head->after);
+    op->aside_fd = -1;
     ipc_status status = op->kind->attempt(op);
-    if (status.code == IPC_WOULD_BLOCK) break;
+    if (status.code == IPC_WOULD_BLOCK) {
+      int error = watch_head(loop, source, op);
+      if (error == 0) return;
+      status = ipc_platform_status((uint32_t)error);
+    }
     finish(loop, op, status);
   }
+  if (direction == IPC_READY_WRITE) watch_next(loop, source); /* the first may have stood aside until now */
 }
 
 static void serve_ready(ipc_loop *loop, const ipc_ready *ready) {
   loop_source *source = find_source(loop, ready->fd);
   if (source == NULL) return; /* it went while the poller looked */
-  uint32_t idle = ready->directions & ~wanted_of(source);
+  uint32_t directions = ready->directions;
+  if (source->stands_for != NULL) {
+    source = source->stands_for;
+    come_back(loop, source);
+    directions = IPC_READY_WRITE;
+  }
+  uint32_t wanted = directions & wanted_of(source);
+  uint32_t idle = directions & ~wanted;
   source->num_bindings++; /* it is in use */
-  if ((ready->directions & IPC_READY_READ) != 0) serve(loop, source, IPC_READY_READ);
-  if ((ready->directions & IPC_READY_WRITE) != 0) serve(loop, source, IPC_READY_WRITE);
+  if ((wanted & IPC_READY_READ) != 0) serve(loop, source, IPC_READY_READ);
+  if ((wanted & IPC_READY_WRITE) != 0) serve(loop, source, IPC_READY_WRITE);
   if ((source->interest & idle) != 0) (void)set_interest(loop, source, source->interest & ~idle);
   source->num_bindings--;
   release_source(loop, source);
@@ -569,6 +635,8 @@ static void set_up(ipc_loop *loop, loop_operation *op, const loop_kind *kind, co
   op->gate = NULL;
   op->fd = -1;
   op->direction = 0;
+  op->aside_fd = -1;
+  op->aside_direction = 0;
   op->single = false;
   op->timer = 0;
   op->number = loop->num_submitted++;
@@ -578,6 +646,8 @@ static void set_up(ipc_loop *loop, loop_operation *op, const loop_kind *kind, co
   op->socket = NULL;
   op->waiter = NULL;
   op->opening = NULL;
+  op->room = -1;
+  op->connecting = false;
   op->end_ns = INT64_MAX;
 }
 

@@ -24,6 +24,9 @@
  * - Interest stays when a queue runs empty, because the next operation usually follows; a descriptor that is reported
  *   and has no operation loses it then. Interest is gone before a descriptor is closed: what a poller keeps by number
  *   must not outlive it. The two halves of a split share a source.
+ * - What an operation waits for is not always told by the descriptor in whose queue it stands: whether the receiver of
+ * a datagram has room, only another socket tells, and a connect waits in a thread. Such an operation stands aside while
+ *   it is the head: a descriptor of its own is watched in the stead of the queue's, and goes with the wait.
  * - Operations that no readiness exists for (the open of a FIFO, a connect to a full backlog) wait in a thread of their
  *   own (waiter.h), whose descriptor is ready when it is done.
  * - Operations that have ended are kept for the next ones. Sources and bindings live as long as their handles. So in
@@ -50,8 +53,9 @@ typedef struct loop_kind {
    * On a status other than IPC_OK nothing is kept, and that is what submit answers. */
   ipc_status (*begin)(loop_operation *op);
 
-  /* Makes an attempt: the outcome, or IPC_WOULD_BLOCK with what to wait for in |op->fd| and |op->direction|. An outcome
-   * of IPC_OK may still become another at the end. */
+  /* Makes an attempt: the outcome, or IPC_WOULD_BLOCK with what to wait for in |op->fd| and |op->direction|, and, if it
+   * stands aside, in |op->aside_fd| and |op->aside_direction|: that descriptor is watched until the next attempt or the
+   * end, and is the operation's to close then. An outcome of IPC_OK may still become another at the end. */
   ipc_status (*attempt)(loop_operation *op);
 
   /* Lets go of everything but the gate. |status| is the outcome; the one returned counts: an operation that is called
@@ -74,6 +78,8 @@ struct loop_operation {
   ipc_gate *gate; /* that it is inside of, or NULL */
   int fd;         /* what it waits for, and in which direction; -1: nothing */
   uint32_t direction;
+  int aside_fd; /* what it waits for in truth, or -1; -1 again before each attempt */
+  uint32_t aside_direction;
   bool single;    /* IPC_WOULD_BLOCK is its outcome */
   int64_t end_ns; /* of one with a timer: its deadline */
   size_t timer;   /* its place in the heap plus 1; 0: it is not there */
@@ -84,7 +90,9 @@ struct loop_operation {
   ipc_socket *socket;        /* likewise */
   ipc_waiter *waiter;        /* the thread that waits for it, or NULL */
   ipc_fifo_opening *opening; /* of a FIFO */
-  ipc_address address;       /* of a connect */
+  ipc_address address;       /* of a connect, of a send with a receiver */
+  int room;                  /* a descriptor made for the wait of a send, or -1 */
+  bool connecting;           /* it keeps other connects of its socket out */
 };
 
 /* ipc_loop_kind gives what |operation| (IPC_SUBMIT_*) is, or NULL if this system cannot do it so. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "ref/common/platform.h"
 #include "ref/posix/control.h"
@@ -202,13 +203,20 @@ static ipc_status end_accept_socket(loop_operation *op, ipc_status status) {
   return status;
 }
 
-static ipc_status begin_receive(loop_operation *op) {
-  if (op->what.socket == NULL || op->what.received == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+static ipc_status enter_socket(loop_operation *op, uint32_t direction) {
   ipc_status status = enter(op, ipc_socket_gate(op->what.socket));
   if (status.code != IPC_OK) return status;
   op->fd = ipc_socket_fd(op->what.socket);
-  op->direction = DIRECTION_READ;
+  op->direction = direction;
   return status;
+}
+
+static ipc_status begin_receive(loop_operation *op) {
+  const ipc_submission *what = &op->what;
+  if (what->socket == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  ipc_status status =
+      ipc_socket_check_receive(what->flags, what->buffers, what->num_buffers, what->received, what->ancillary);
+  return status.code == IPC_OK ? enter_socket(op, DIRECTION_READ) : status;
 }
 
 static ipc_status attempt_receive(loop_operation *op) {
@@ -219,6 +227,53 @@ static ipc_status attempt_receive(loop_operation *op) {
   return status;
 }
 
+static ipc_status begin_send(loop_operation *op) {
+  const ipc_submission *what = &op->what;
+  if (what->socket == NULL || what->flags != 0) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  ipc_status status = ipc_socket_check_send(what->socket, what->const_buffers, what->num_buffers, what->name,
+                                            what->ancillary, &op->address);
+  op->status = status; /* of what cannot be sent so: what the call would return */
+  return status.code == IPC_INVALID_ARGUMENT ? status : enter_socket(op, DIRECTION_WRITE);
+}
+
+static void give_up_room(loop_operation *op) {
+  if (op->room >= 0) (void)close(op->room);
+  op->room = -1;
+}
+
+/* Says what to wait for until there is room. What became of the receiver instead, the next attempt says, in the next
+ * turn: the socket itself is writable. */
+static ipc_status wait_for_room(loop_operation *op, const ipc_address *to) {
+  int fd;
+  bool made;
+  ipc_status status = ipc_socket_room(op->what.socket, to, &fd, &made);
+  if (status.code == IPC_OUT_OF_RESOURCES) return status;
+  if (status.code == IPC_OK && made) {
+    op->room = fd;
+    op->aside_fd = fd;
+    op->aside_direction = DIRECTION_WRITE;
+  }
+  return ipc_status_of(IPC_WOULD_BLOCK);
+}
+
+/* A new descriptor for each wait: behind the name there may be another socket by now. */
+static ipc_status attempt_send(loop_operation *op) {
+  const ipc_submission *what = &op->what;
+  give_up_room(op);
+  if (op->status.code != IPC_OK) return op->status;
+  const ipc_address *to = what->name != NULL ? &op->address : NULL;
+  ipc_status status =
+      ipc_socket_attempt_send(what->socket, what->const_buffers, what->num_buffers, to, what->ancillary);
+  for (size_t i = 0; i < what->num_buffers && status.code == IPC_OK; i++) op->len += what->const_buffers[i].len;
+  return status.code == IPC_WOULD_BLOCK && what->timeout_ms != 0 ? wait_for_room(op, to) : status;
+}
+
+static ipc_status end_send(loop_operation *op, ipc_status status) {
+  give_up_room(op);
+  return status;
+}
+
+static const loop_kind kind_send = {begin_send, attempt_send, end_send};
 static const loop_kind kind_accept_socket = {begin_accept_socket, attempt_accept_socket, end_accept_socket};
 static const loop_kind kind_receive = {begin_receive, attempt_receive, NULL};
 
@@ -300,6 +355,50 @@ static ipc_status end_connect(loop_operation *op, ipc_status status) {
 
 static const loop_kind kind_connect = {begin_connect, attempt_connect, end_connect};
 
+static ipc_status begin_socket_connect(loop_operation *op) {
+  if (op->what.socket == NULL || op->what.name == NULL || op->what.flags != 0) {
+    return ipc_status_of(IPC_INVALID_ARGUMENT);
+  }
+  ipc_status status = ipc_address_init(&op->address, op->what.name);
+  op->status = status;
+  return status.code == IPC_INVALID_ARGUMENT ? status : enter_socket(op, DIRECTION_WRITE);
+}
+
+/* It stands aside in the queue of its socket: what is sent behind it waits until it is connected. */
+static ipc_status wait_to_connect(loop_operation *op) {
+  op->connecting = ipc_socket_hold_connect(op->what.socket);
+  if (!op->connecting) return ipc_status_of(IPC_BUSY);
+  int error = ipc_waiter_connect_socket(op->fd, &op->address.socket.any, op->address.len, &op->waiter);
+  return error == 0 ? ipc_status_of(IPC_WOULD_BLOCK) : ipc_platform_status((uint32_t)error);
+}
+
+static ipc_status attempt_socket_connect(loop_operation *op) {
+  if (op->status.code != IPC_OK) return op->status;
+  ipc_status status =
+      op->waiter != NULL ? look_at_thread(op) : ipc_socket_attempt_connect(op->what.socket, &op->address);
+  if (status.code != IPC_WOULD_BLOCK || op->what.timeout_ms == 0) return status;
+  if (op->waiter == NULL) status = wait_to_connect(op);
+  if (status.code != IPC_WOULD_BLOCK) return status;
+  op->aside_fd = ipc_waiter_descriptor(op->waiter);
+  op->aside_direction = DIRECTION_READ;
+  return status;
+}
+
+/* A connection made in the moment of the end is one, and then the thread may not have come to say so. */
+static ipc_status end_socket_connect(loop_operation *op, ipc_status status) {
+  if (op->waiter != NULL) {
+    int none;
+    int error = end_thread(op, &none);
+    if (error == ECANCELED && ipc_socket_is_connected(op->what.socket)) error = 0;
+    if (error != ECANCELED) status = error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
+  }
+  if (op->connecting) ipc_socket_let_connect(op->what.socket);
+  op->connecting = false;
+  return status;
+}
+
+static const loop_kind kind_socket_connect = {begin_socket_connect, attempt_socket_connect, end_socket_connect};
+
 static void forget_opening(loop_operation *op) {
   free(op->opening);
   op->opening = NULL;
@@ -378,6 +477,10 @@ const loop_kind *ipc_loop_kind(uint32_t operation) {
       return &kind_read_ancillary;
     case IPC_SUBMIT_WRITE_ANCILLARY:
       return &kind_write_ancillary;
+    case IPC_SUBMIT_SOCKET_CONNECT:
+      return &kind_socket_connect;
+    case IPC_SUBMIT_SEND:
+      return &kind_send;
     case IPC_SUBMIT_RECEIVE:
       return &kind_receive;
 #ifndef IPC_WITHOUT_SIGNALS

@@ -23,6 +23,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -47,8 +48,8 @@ struct ipc_socket {
   int fd;
   int type; /* SOCK_DGRAM or SOCK_SEQPACKET */
   ipc_socket_file file;
-  pthread_mutex_t receiving;  /* one attempt at a time: between a look at a message and its receipt no other takes it */
-  pthread_mutex_t connecting; /* seqpacket: held by the one call that connects */
+  pthread_mutex_t receiving; /* one attempt at a time: between a look at a message and its receipt no other takes it */
+  atomic_flag connecting;    /* seqpacket: one connects */
 };
 
 static ipc_status from_errno(void) { return ipc_platform_status((uint32_t)errno); }
@@ -57,29 +58,20 @@ static bool is_seqpacket(const ipc_socket *socket) { return socket->type == SOCK
 
 /* ------------------------------------------------------------------------------------------------- life */
 
-/* errno. */
-static int init_mutexes(ipc_socket *socket) {
-  int error = pthread_mutex_init(&socket->receiving, NULL);
-  if (error != 0) return error;
-  error = pthread_mutex_init(&socket->connecting, NULL);
-  if (error != 0) pthread_mutex_destroy(&socket->receiving);
-  return error;
-}
-
 ipc_status ipc_socket_prepare(int type, ipc_socket **out_socket) {
   *out_socket = NULL;
   ipc_socket *socket = malloc(sizeof *socket);
   if (socket == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
-  if (init_mutexes(socket) != 0) {
+  if (pthread_mutex_init(&socket->receiving, NULL) != 0) {
     free(socket);
     return ipc_status_of(IPC_OUT_OF_RESOURCES);
   }
   if (ipc_gate_init(&socket->gate) != 0) {
     pthread_mutex_destroy(&socket->receiving);
-    pthread_mutex_destroy(&socket->connecting);
     free(socket);
     return ipc_status_of(IPC_OUT_OF_RESOURCES);
   }
+  atomic_flag_clear(&socket->connecting);
   socket->fd = -1;
   socket->type = type;
   socket->file = (ipc_socket_file){.path = NULL};
@@ -96,7 +88,6 @@ void ipc_socket_discard(ipc_socket *socket) {
   (void)ipc_gate_shut(&socket->gate);
   ipc_gate_destroy(&socket->gate);
   pthread_mutex_destroy(&socket->receiving);
-  pthread_mutex_destroy(&socket->connecting);
   free(socket);
 }
 
@@ -231,15 +222,21 @@ static ipc_status connect_waiting(ipc_socket *socket, const ipc_address *address
   }
 }
 
+bool ipc_socket_is_connected(const ipc_socket *socket) { return is_connected(socket->fd); }
+
+bool ipc_socket_hold_connect(ipc_socket *socket) { return !atomic_flag_test_and_set(&socket->connecting); }
+
+void ipc_socket_let_connect(ipc_socket *socket) { atomic_flag_clear(&socket->connecting); }
+
 /* Connects once. IPC_WOULD_BLOCK: no room in the backlog. Of two calls at once one is IPC_BUSY: how long the other goes
  * on is not for it to wait. */
 static ipc_status connect_once(ipc_socket *socket, const ipc_address *address) {
   if (!is_seqpacket(socket)) return connect_datagram(socket, address);
-  if (pthread_mutex_trylock(&socket->connecting) != 0) return ipc_status_of(IPC_BUSY);
+  if (!ipc_socket_hold_connect(socket)) return ipc_status_of(IPC_BUSY);
   int error = ipc_system_connect_now(socket->fd, &address->socket.any, address->len);
   /* Linux looks for room first. */
   if (error == EAGAIN && connection_of(socket->fd).code == IPC_OK) error = EISCONN;
-  pthread_mutex_unlock(&socket->connecting);
+  ipc_socket_let_connect(socket);
   return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
 }
 
@@ -247,18 +244,15 @@ static ipc_status connect_patiently(ipc_socket *socket, const ipc_address *addre
   ipc_status status = connect_once(socket, address);
   if (status.code != IPC_WOULD_BLOCK) return status;
   if (atomic_load_explicit(&socket->gate.nonblocking, memory_order_relaxed)) return status;
-  if (pthread_mutex_trylock(&socket->connecting) != 0) return ipc_status_of(IPC_BUSY);
+  if (!ipc_socket_hold_connect(socket)) return ipc_status_of(IPC_BUSY);
   ipc_deadline deadline = {.timeout_ms = timeout_ms};
   status = connect_waiting(socket, address, &deadline);
-  pthread_mutex_unlock(&socket->connecting);
+  ipc_socket_let_connect(socket);
   return status;
 }
 
-ipc_status ipc_socket_attempt_connect(ipc_socket *socket, const ipc_name *name) {
-  if (name == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
-  ipc_address address;
-  ipc_status status = ipc_address_init(&address, name);
-  return status.code == IPC_OK ? connect_once(socket, &address) : status;
+ipc_status ipc_socket_attempt_connect(ipc_socket *socket, const ipc_address *address) {
+  return connect_once(socket, address);
 }
 
 ipc_status ipc_socket_connect(ipc_socket *socket, const ipc_name *name, int64_t timeout_ms) {
@@ -411,18 +405,28 @@ static ipc_status send_patiently(ipc_socket *socket, sending *s, int64_t timeout
   }
 }
 
-ipc_status ipc_socket_attempt_send(ipc_socket *socket, const ipc_const_buffer *buffers, size_t num_buffers,
-                                   const ipc_name *to, const ipc_ancillary *ancillary) {
+ipc_status ipc_socket_check_send(const ipc_socket *socket, const ipc_const_buffer *buffers, size_t num_buffers,
+                                 const ipc_name *to, const ipc_ancillary *ancillary, ipc_address *out_to) {
   sending s;
   ipc_control control;
   ipc_status status = sending_init(&s, socket, buffers, num_buffers, to, ancillary, &control);
-  return status.code == IPC_OK ? attempt_send(socket, &s) : status;
+  if (status.code == IPC_OK && to != NULL) *out_to = s.receiver;
+  return status;
 }
 
-ipc_status ipc_socket_room(ipc_socket *socket, const ipc_name *to, int *out_fd, bool *out_made) {
-  ipc_address receiver;
-  ipc_status status = to != NULL ? ipc_address_init(&receiver, to) : ipc_status_of(IPC_OK);
-  return status.code == IPC_OK ? find_room(socket, to != NULL ? &receiver : NULL, out_fd, out_made) : status;
+ipc_status ipc_socket_attempt_send(ipc_socket *socket, const ipc_const_buffer *buffers, size_t num_buffers,
+                                   const ipc_address *to, const ipc_ancillary *ancillary) {
+  sending s;
+  ipc_control control;
+  ipc_status status = sending_init(&s, socket, buffers, num_buffers, NULL, ancillary, &control);
+  if (status.code != IPC_OK) return status;
+  s.has_receiver = to != NULL;
+  if (to != NULL) s.receiver = *to;
+  return attempt_send(socket, &s);
+}
+
+ipc_status ipc_socket_room(const ipc_socket *socket, const ipc_address *to, int *out_fd, bool *out_made) {
+  return find_room(socket, to, out_fd, out_made);
 }
 
 ipc_status ipc_socket_send(ipc_socket *socket, const ipc_const_buffer *buffers, size_t num_buffers, const ipc_name *to,
@@ -603,6 +607,12 @@ static ipc_status receive_patiently(ipc_socket *socket, ipc_status (*attempt)(ip
   }
   ipc_gate_leave(&socket->gate);
   return status;
+}
+
+ipc_status ipc_socket_check_receive(uint32_t flags, const ipc_buffer *buffers, size_t num_buffers,
+                                    ipc_received *out_received, ipc_ancillary *ancillary) {
+  receiving r;
+  return receiving_init(&r, flags, buffers, num_buffers, out_received, ancillary);
 }
 
 ipc_status ipc_socket_attempt_receive(ipc_socket *socket, uint32_t flags, const ipc_buffer *buffers, size_t num_buffers,

@@ -19,9 +19,12 @@ extern "C" {
 typedef struct ipc_waiter ipc_waiter;
 
 /* ipc_waiter_open starts an open(2) of |path| with |flags|; ipc_waiter_connect connects a new stream socket of the
- * local family to |address|. What they are given is copied. errno, EOPNOTSUPP if the system has no waiters. */
+ * local family to |address|; ipc_waiter_connect_socket connects |fd|, which stays the caller's, is in nobody else's
+ * hands as far as connects go, and must stay open until the end. What they are given is copied. errno, EOPNOTSUPP if
+ * the system has no waiters. */
 int ipc_waiter_open(const char *path, int flags, ipc_waiter **out_waiter);
 int ipc_waiter_connect(const struct sockaddr *address, socklen_t address_len, ipc_waiter **out_waiter);
+int ipc_waiter_connect_socket(int fd, const struct sockaddr *address, socklen_t address_len, ipc_waiter **out_waiter);
 
 /* ipc_waiter_descriptor becomes readable when the call has ended. It is the waiter's. */
 int ipc_waiter_descriptor(const ipc_waiter *waiter);
@@ -30,7 +33,7 @@ int ipc_waiter_descriptor(const ipc_waiter *waiter);
 bool ipc_waiter_has_ended(const ipc_waiter *waiter);
 
 /* ipc_waiter_end ends the call if it has not ended, and releases the waiter: the call's errno, 0 with the descriptor,
- * closed on exec, in |*out_fd|; ECANCELED if it came to nothing. */
+ * closed on exec, in |*out_fd| (-1 if the call makes none); ECANCELED if it came to nothing. */
 int ipc_waiter_end(ipc_waiter *waiter, int *out_fd);
 
 #ifdef __cplusplus

@@ -121,6 +121,36 @@ class Loop {
     submission.name = &name;
     return submit(submission);
   }
+  ipc_status send(ipc_socket *socket, uint64_t token, const std::string &bytes, const ipc_name *to = nullptr,
+                  int64_t timeout_ms = IPC_NO_TIMEOUT) {
+    rooms_[token] = bytes;
+    const_buffers_[token] = {rooms_[token].data(), bytes.size()};
+    ipc_submission submission = make(IPC_SUBMIT_SEND, token, timeout_ms);
+    submission.socket = socket;
+    submission.const_buffers = &const_buffers_[token];
+    submission.num_buffers = 1;
+    submission.name = to;
+    return submit(submission);
+  }
+  ipc_status receive(ipc_socket *socket, uint64_t token, size_t max, uint32_t flags = 0) {
+    rooms_[token].assign(max, '\0');
+    buffers_[token] = {rooms_[token].data(), max};
+    received_[token].size = sizeof(ipc_received);
+    ipc_submission submission = make(IPC_SUBMIT_RECEIVE, token, IPC_NO_TIMEOUT);
+    submission.socket = socket;
+    submission.buffers = &buffers_[token];
+    submission.num_buffers = 1;
+    submission.received = &received_[token];
+    submission.flags = flags;
+    return submit(submission);
+  }
+  ipc_status connect_socket(ipc_socket *socket, const ipc_name &name, uint64_t token,
+                            int64_t timeout_ms = IPC_NO_TIMEOUT) {
+    ipc_submission submission = make(IPC_SUBMIT_SOCKET_CONNECT, token, timeout_ms);
+    submission.socket = socket;
+    submission.name = &name;
+    return submit(submission);
+  }
   ipc_status open_fifo(const std::string &path, uint32_t direction, uint64_t token, int64_t timeout_ms = IPC_NO_TIMEOUT,
                        uint32_t flags = 0) {
     const ipc_name name = name_of(IPC_NAME_PATH, path);
@@ -157,12 +187,14 @@ class Loop {
   }
   std::string bytes(uint64_t token, size_t len) { return rooms_[token].substr(0, len); }
   std::string &room(uint64_t token) { return rooms_[token]; }
+  const ipc_received &received(uint64_t token) { return received_[token]; }
 
  private:
   ipc_loop *loop_ = nullptr;
   std::map<uint64_t, std::string> rooms_;
   std::map<uint64_t, ipc_buffer> buffers_;
   std::map<uint64_t, ipc_const_buffer> const_buffers_;
+  std::map<uint64_t, ipc_received> received_;
 };
 
 class LoopTest : public DescriptorTest, public ::testing::WithParamInterface<uint32_t> {
@@ -653,13 +685,372 @@ TEST_P(LoopTest, SocketsAreAcceptedAndReceive) {
   ASSERT_STATUS(IPC_OK, loop().submit(receive));
   ipc_socket_free(server);
   loop().expect(4, IPC_CANCELLED);
-  for (const uint32_t absent : {IPC_SUBMIT_SEND, IPC_SUBMIT_SOCKET_CONNECT}) {
-    EXPECT_STATUS(IPC_UNSUPPORTED, loop().submit(Loop::make(absent, 5, 0)));
-  }
   ASSERT_STATUS(IPC_OK, loop().submit(accept));
   ipc_listener_free(listener);
   loop().expect(2, IPC_CANCELLED);
   ipc_socket_free(client);
+}
+
+// A datagram socket without a name, and a receiver that has no room for what it sends.
+struct Crowded {
+  ipc_socket *sender = nullptr;
+  ipc_socket *receiver = nullptr;
+  std::string path;
+  ipc_name name{};
+  int num_messages = 0;
+
+  explicit Crowded(const std::string &at) : path(at) {
+    name = name_of(IPC_NAME_PATH, path);
+    EXPECT_STATUS(IPC_OK, ipc_socket_open(IPC_UNIX_DATAGRAM, &sender));
+    EXPECT_STATUS(IPC_OK, ipc_socket_bind(&name, nullptr, &receiver));
+    const ipc_const_buffer message{"filling", 7};
+    while (ipc_socket_send(sender, &message, 1, &name, nullptr, 0).code == IPC_OK) num_messages++;
+    EXPECT_LT(0, num_messages);
+  }
+  ~Crowded() {
+    ipc_socket_free(sender);
+    ipc_socket_free(receiver);
+  }
+  Crowded(const Crowded &) = delete;
+  Crowded &operator=(const Crowded &) = delete;
+
+  // The next message, which must be there.
+  std::string take() {
+    char bytes[64];
+    const ipc_buffer room{bytes, sizeof bytes};
+    ipc_received received{};
+    received.size = sizeof received;
+    EXPECT_STATUS(IPC_OK, ipc_socket_receive(receiver, 0, &room, 1, &received, nullptr, 0));
+    return std::string(bytes, received.len);
+  }
+  // Takes what filled it, but for |left|.
+  void drain(int left = 0) {
+    for (; num_messages > left; num_messages--) EXPECT_EQ("filling", take());
+  }
+};
+
+TEST_P(LoopTest, SendWaitsForRoomWithTheReceiver) {
+  Crowded crowded(directory_.file("d"));
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 1, "first", &crowded.name));
+  loop().expect_nothing();
+  crowded.drain(1);
+  loop().expect(1, IPC_OK, 5);
+  crowded.drain();
+  EXPECT_EQ("first", crowded.take());
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 2, "at once", &crowded.name));
+  loop().expect(2, IPC_OK, 7);
+  EXPECT_EQ("at once", crowded.take());
+}
+
+// The socket itself has room all the time: who looks at that does not wait, but spins.
+TEST_P(LoopTest, SendThatWaitsKeepsNobodyBusy) {
+  Crowded crowded(directory_.file("d"));
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 1, "waiting", &crowded.name));
+  loop().expect_nothing();
+  waits = 0;
+  ipc_completion done{};
+  size_t num = 0;
+  EXPECT_STATUS(IPC_TIMED_OUT, ipc_loop_wait(loop().get(), 50, &done, 1, &num));
+  EXPECT_GE(3, waits);
+  EXPECT_STATUS(IPC_OK, loop().cancel(1));
+  loop().expect(1, IPC_CANCELLED);
+}
+
+TEST_P(LoopTest, SendsOfASocketAreCarriedOutInOrder) {
+  Crowded crowded(directory_.file("d"));
+  const std::string path = directory_.file("other");
+  const ipc_name name = name_of(IPC_NAME_PATH, path);
+  ipc_socket *other = nullptr;
+  ASSERT_STATUS(IPC_OK, ipc_socket_bind(&name, nullptr, &other));
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 1, "one", &crowded.name));
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 2, "two", &name));
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 3, "three", &crowded.name));
+  ASSERT_STATUS(IPC_OK, loop().receive(other, 4, 16));
+  loop().expect_nothing(); /* though there is room with the other */
+  crowded.drain();
+  loop().expect(1, IPC_OK, 3);
+  loop().expect(2, IPC_OK, 3);
+  loop().expect(3, IPC_OK, 5);
+  loop().expect(4, IPC_OK, 3);
+  EXPECT_EQ("two", loop().bytes(4, 3));
+  EXPECT_EQ("one", crowded.take());
+  EXPECT_EQ("three", crowded.take());
+  ipc_socket_free(other);
+}
+
+// What waits behind one that is called off must not wait for what that one waited for.
+TEST_P(LoopTest, CancelledSendLetsTheNextGo) {
+  Crowded crowded(directory_.file("d"));
+  const std::string path = directory_.file("other");
+  const ipc_name name = name_of(IPC_NAME_PATH, path);
+  ipc_socket *other = nullptr;
+  ASSERT_STATUS(IPC_OK, ipc_socket_bind(&name, nullptr, &other));
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 1, "never", &crowded.name));
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 2, "never", &crowded.name, 20));
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 3, "goes on", &name));
+  loop().expect(2, IPC_TIMED_OUT); /* from behind */
+  loop().expect_nothing();
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 4, "never", &crowded.name, 20));
+  EXPECT_STATUS(IPC_OK, loop().cancel(1));
+  loop().expect(1, IPC_CANCELLED);
+  loop().expect(3, IPC_OK, 7);
+  loop().expect(4, IPC_TIMED_OUT); /* from the front */
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 5, "never", &crowded.name, 0));
+  loop().expect(5, IPC_TIMED_OUT);
+  crowded.drain();
+  loop().expect_nothing();
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 6, "usable", &crowded.name));
+  loop().expect(6, IPC_OK, 6);
+  EXPECT_EQ("usable", crowded.take());
+  ipc_socket_free(other);
+}
+
+TEST_P(LoopTest, ClosingEndsASendThatWaits) {
+  Crowded crowded(directory_.file("d"));
+  Loop second(GetParam());
+  for (Loop *each : {&loop(), &second}) {
+    ASSERT_STATUS(IPC_OK, each->send(crowded.sender, 1, "never", &crowded.name));
+    ASSERT_STATUS(IPC_OK, each->send(crowded.sender, 2, "never", &crowded.name));
+  }
+  EXPECT_STATUS(IPC_OK, ipc_loop_close(second.get()));
+  EXPECT_STATUS(IPC_OK, ipc_socket_close(crowded.sender));
+  for (Loop *each : {&loop(), &second}) {
+    each->expect(1, IPC_CANCELLED);
+    each->expect(2, IPC_CANCELLED);
+  }
+  EXPECT_STATUS(IPC_CLOSED, loop().send(crowded.sender, 3, "never", &crowded.name));
+  crowded.drain();
+}
+
+TEST_P(LoopTest, SendLearnsThatTheReceiverWent) {
+  Crowded crowded(directory_.file("d"));
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 1, "never", &crowded.name));
+  loop().expect_nothing();
+  EXPECT_STATUS(IPC_OK, ipc_socket_close(crowded.receiver)); /* and the name with it */
+  loop().expect(1, IPC_NOT_FOUND);
+}
+
+TEST_P(LoopTest, ConnectedSendWaitsOnItsOwnSocket) {
+  Crowded crowded(directory_.file("d"));
+  ASSERT_STATUS(IPC_OK, loop().connect_socket(crowded.sender, crowded.name, 1));
+  loop().expect(1, IPC_OK);
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 2, "connected"));
+  loop().expect_nothing();
+  crowded.drain(1);
+  loop().expect(2, IPC_OK, 9);
+  crowded.drain();
+  EXPECT_EQ("connected", crowded.take());
+}
+
+TEST_P(LoopTest, SendWithoutADescriptorToWaitOn) {
+  Crowded crowded(directory_.file("d"));
+  Loop &loop = *loop_;
+  {
+    DescriptorLimit limit(0);
+    ASSERT_STATUS(IPC_OK, loop.send(crowded.sender, 1, "never", &crowded.name));
+    loop.expect(1, IPC_OUT_OF_RESOURCES);
+  }
+  crowded.drain();
+  ASSERT_STATUS(IPC_OK, loop.send(crowded.sender, 2, "now", &crowded.name));
+  loop.expect(2, IPC_OK, 3);
+}
+
+TEST_P(LoopTest, SendAndConnectSayWhatTheCallWouldSay) {
+  ipc_socket *datagrams = nullptr, *packets = nullptr;
+  ASSERT_STATUS(IPC_OK, ipc_socket_open(IPC_UNIX_DATAGRAM, &datagrams));
+  ASSERT_STATUS(IPC_OK, ipc_socket_open(IPC_UNIX_SEQPACKET, &packets));
+  const std::string path = directory_.file("absent"), long_path(300, 'x');
+  const ipc_name absent = name_of(IPC_NAME_PATH, path), too_long = name_of(IPC_NAME_PATH, long_path);
+  for (const uint32_t operation : {IPC_SUBMIT_SEND, IPC_SUBMIT_SOCKET_CONNECT, IPC_SUBMIT_RECEIVE}) {
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT, loop().submit(Loop::make(operation, 1, 0)));
+    ipc_submission flags = Loop::make(operation, 1, 0);
+    flags.socket = datagrams;
+    flags.name = &absent;
+    flags.flags = 8;
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT, loop().submit(flags));
+  }
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, loop().receive(datagrams, 1, 1, 2));
+  ipc_submission nowhere = Loop::make(IPC_SUBMIT_SEND, 1, 0);
+  nowhere.socket = datagrams;
+  nowhere.num_buffers = 1;
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, loop().submit(nowhere));
+  ASSERT_STATUS(IPC_OK, loop().send(datagrams, 1, "x", &absent));
+  loop().expect(1, IPC_NOT_FOUND);
+  ASSERT_STATUS(IPC_OK, loop().send(datagrams, 2, "x"));
+  loop().expect(2, IPC_NOT_CONNECTED);
+  ASSERT_STATUS(IPC_OK, loop().send(datagrams, 3, "x", &too_long));
+  loop().expect(3, IPC_NAME_TOO_LONG);
+  ASSERT_STATUS(IPC_OK, loop().send(packets, 4, ""));
+  loop().expect(4, IPC_UNENCODABLE);
+  ASSERT_STATUS(IPC_OK, loop().send(packets, 5, "x", &absent));
+  loop().expect(5, IPC_NOT_CONNECTED);
+  ASSERT_STATUS(IPC_OK, loop().connect_socket(packets, absent, 6));
+  loop().expect(6, IPC_NOT_FOUND);
+  ASSERT_STATUS(IPC_OK, loop().connect_socket(datagrams, too_long, 7));
+  loop().expect(7, IPC_NAME_TOO_LONG);
+  ipc_socket_free(datagrams);
+  ipc_socket_free(packets);
+}
+
+TEST_P(LoopTest, ReceiveOfWholeAndEmptyMessages) {
+  Crowded crowded(directory_.file("d"));
+  crowded.drain();
+  ASSERT_STATUS(IPC_OK, loop().receive(crowded.receiver, 1, 4, IPC_RECEIVE_WHOLE));
+  loop().expect_nothing();
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 2, "too long", &crowded.name));
+  loop().expect(2, IPC_OK, 8);
+  loop().expect(1, IPC_MESSAGE_TRUNCATED);
+  EXPECT_EQ(8u, loop().received(1).needed);
+  ASSERT_STATUS(IPC_OK, loop().receive(crowded.receiver, 3, 8, IPC_RECEIVE_WHOLE));
+  loop().expect(3, IPC_OK, 8);
+  EXPECT_EQ("too long", loop().bytes(3, 8));
+  ASSERT_STATUS(IPC_OK, loop().receive(crowded.receiver, 4, 4));
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 5, "", &crowded.name));
+  ASSERT_STATUS(IPC_OK, loop().send(crowded.sender, 6, "too long", &crowded.name));
+  loop().expect(5, IPC_OK, 0);
+  loop().expect(6, IPC_OK, 8);
+  loop().expect(4, IPC_OK, 0);
+  ASSERT_STATUS(IPC_OK, loop().receive(crowded.receiver, 7, 4));
+  loop().expect(7, IPC_MESSAGE_TRUNCATED, 4);
+  EXPECT_EQ(8u, loop().received(7).needed);
+}
+
+// A seqpacket listener with no room for another connection.
+struct FullOfPackets {
+  ipc_listener *listener = nullptr;
+  std::vector<ipc_socket *> clients;
+  std::string path;
+  ipc_name name{};
+
+  explicit FullOfPackets(const std::string &at) : path(at) {
+    name = name_of(IPC_NAME_PATH, path);
+    const ipc_local_listen_options options{sizeof options, 0, 0, 1};
+    EXPECT_STATUS(IPC_OK, ipc_unix_listen(&name, IPC_UNIX_SEQPACKET, &options, &listener));
+    int32_t code = IPC_OK;
+    while (code == IPC_OK) {
+      clients.push_back(nullptr);
+      EXPECT_STATUS(IPC_OK, ipc_socket_open(IPC_UNIX_SEQPACKET, &clients.back()));
+      code = ipc_socket_connect(clients.back(), &name, 0).code;
+    }
+    EXPECT_EQ(IPC_TIMED_OUT, code);
+    EXPECT_LT(1u, clients.size());
+  }
+  ~FullOfPackets() {
+    for (ipc_socket *each : clients) ipc_socket_free(each);
+    ipc_listener_free(listener);
+  }
+  FullOfPackets(const FullOfPackets &) = delete;
+  FullOfPackets &operator=(const FullOfPackets &) = delete;
+  ipc_socket *waiting() const { return clients.back(); } /* not connected */
+  ipc_socket *accept() {
+    ipc_socket *server = nullptr;
+    EXPECT_STATUS(IPC_OK, ipc_listener_accept_socket(listener, kLongMs, &server));
+    return server;
+  }
+};
+
+TEST_P(LoopTest, SocketConnectWaitsForRoomInTheBacklog) {
+  FullOfPackets full(directory_.file("q"));
+  ASSERT_STATUS(IPC_OK, loop().connect_socket(full.waiting(), full.name, 1, 0));
+  loop().expect(1, IPC_TIMED_OUT);
+  ASSERT_STATUS(IPC_OK, loop().connect_socket(full.waiting(), full.name, 2, 20));
+  loop().expect(2, IPC_TIMED_OUT);
+  ASSERT_STATUS(IPC_OK, loop().connect_socket(full.waiting(), full.name, 3));
+  ASSERT_STATUS(IPC_OK, loop().send(full.waiting(), 4, "behind it"));
+  loop().expect_nothing();
+  EXPECT_STATUS(IPC_BUSY, ipc_socket_connect(full.waiting(), &full.name, kLongMs));
+  ipc_socket *first = full.accept();
+  loop().expect(3, IPC_OK);
+  loop().expect(4, IPC_OK, 9);
+  EXPECT_STATUS(IPC_ALREADY_CONNECTED, ipc_socket_connect(full.waiting(), &full.name, kLongMs));
+  ipc_socket_free(first);
+  ipc_socket *last = nullptr;
+  for (size_t i = 1; i < full.clients.size(); i++) {
+    ipc_socket_free(last);
+    last = full.accept();
+  }
+  ASSERT_STATUS(IPC_OK, loop().receive(last, 5, 16));
+  loop().expect(5, IPC_OK, 9);
+  EXPECT_EQ("behind it", loop().bytes(5, 9));
+  ipc_socket_free(last);
+}
+
+TEST_P(LoopTest, SocketConnectThatIsCalledOffIsNone) {
+  FullOfPackets full(directory_.file("q"));
+  ASSERT_STATUS(IPC_OK, loop().connect_socket(full.waiting(), full.name, 1));
+  ASSERT_STATUS(IPC_OK, loop().send(full.waiting(), 2, "nowhere"));
+  loop().expect_nothing();
+  EXPECT_STATUS(IPC_OK, loop().cancel(1));
+  loop().expect(1, IPC_CANCELLED);
+  loop().expect(2, IPC_NOT_CONNECTED);
+  ASSERT_STATUS(IPC_OK, loop().connect_socket(full.waiting(), full.name, 3));
+  EXPECT_STATUS(IPC_OK, ipc_socket_close(full.waiting()));
+  loop().expect(3, IPC_CANCELLED);
+  for (size_t i = 1; i < full.clients.size(); i++) ipc_socket_free(full.accept());
+  ipc_socket *none = nullptr;
+  EXPECT_STATUS(IPC_TIMED_OUT, ipc_listener_accept_socket(full.listener, 0, &none));
+}
+
+TEST_P(LoopTest, SocketConnectWaitsUntilTheListenerGoes) {
+  FullOfPackets full(directory_.file("q"));
+  ASSERT_STATUS(IPC_OK, loop().connect_socket(full.waiting(), full.name, 1));
+  loop().expect_nothing();
+  ASSERT_STATUS(IPC_OK, ipc_listener_close(full.listener));
+  EXPECT_STATUS(IPC_NOT_FOUND, loop().next().status); /* the waiting connect looks for the name again */
+}
+
+// Sends are begun, called off and closed under, from threads, while another drains: what was sent arrives once, in
+// order, and nothing else does.
+TEST_P(LoopTest, SendsThatAreCalledOffMeetReceives) {
+  constexpr uint64_t kMessages = 2000;
+  Crowded crowded(directory_.file("d"));
+  crowded.drain();
+  std::vector<std::string> got;
+  std::thread receiver([&] {
+    for (;;) {
+      char bytes[32];
+      const ipc_buffer room{bytes, sizeof bytes};
+      ipc_received received{};
+      received.size = sizeof received;
+      ASSERT_STATUS(IPC_OK, ipc_socket_receive(crowded.receiver, 0, &room, 1, &received, nullptr, kLongMs));
+      if (received.len == 0) return;
+      got.emplace_back(bytes, received.len);
+    }
+  });
+  std::atomic<uint64_t> submitted{0};
+  std::thread canceller([&] {
+    for (uint64_t token = 3; token < kMessages; token += 7) {
+      while (submitted < token) std::this_thread::yield();
+      (void)loop().cancel(token);
+    }
+  });
+  std::vector<std::string> sent;
+  std::map<uint64_t, std::string> bytes;
+  std::map<uint64_t, ipc_const_buffer> buffers;
+  uint64_t ended = 0;
+  for (uint64_t token = 1; token <= kMessages; token++) {
+    bytes[token] = std::to_string(token);
+    buffers[token] = {bytes[token].data(), bytes[token].size()};
+    ipc_submission send = Loop::make(IPC_SUBMIT_SEND, token, token % 11 == 0 ? 1 : IPC_NO_TIMEOUT);
+    send.socket = crowded.sender;
+    send.const_buffers = &buffers[token];
+    send.num_buffers = 1;
+    send.name = &crowded.name;
+    ASSERT_STATUS(IPC_OK, loop().submit(send));
+    submitted = token;
+    while (token - ended > 20 || (token == kMessages && ended < kMessages)) {
+      const ipc_completion done = loop().next();
+      ended++;
+      if (done.status.code == IPC_OK)
+        sent.push_back(bytes[done.token]);
+      else
+        EXPECT_TRUE(done.status.code == IPC_CANCELLED || done.status.code == IPC_TIMED_OUT);
+    }
+  }
+  canceller.join();
+  EXPECT_STATUS(IPC_OK, ipc_socket_send(crowded.sender, nullptr, 0, &crowded.name, nullptr, kLongMs));
+  receiver.join();
+  EXPECT_EQ(sent, got);
 }
 
 #ifndef IPC_WITHOUT_SIGNALS

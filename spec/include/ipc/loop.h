@@ -50,8 +50,8 @@ enum {
   IPC_SUBMIT_READ_ANCILLARY = 6,  /* ipc_stream_read_ancillary: stream, one of buffers, ancillary; result len */
   IPC_SUBMIT_WRITE_ANCILLARY = 7, /* ipc_stream_write_ancillary: stream, one of const_buffers, ancillary; result len */
   IPC_SUBMIT_SOCKET_CONNECT = 8,  /* ipc_socket_connect: socket, name */
-  IPC_SUBMIT_SEND = 9,         /* ipc_socket_send: socket, const_buffers, name (may be NULL), ancillary (may be NULL) */
-  IPC_SUBMIT_RECEIVE = 10,     /* ipc_socket_receive: socket, flags, buffers, received, ancillary (may be NULL) */
+  IPC_SUBMIT_SEND = 9,         /* ipc_socket_send: socket, const_buffers, name, ancillary (either may be NULL); len */
+  IPC_SUBMIT_RECEIVE = 10,     /* ipc_socket_receive: socket, flags, buffers, received, ancillary (may be NULL); len */
   IPC_SUBMIT_NEXT_SIGNAL = 11, /* ipc_watcher_next: watcher, event */
   IPC_SUBMIT_FIFO_OPEN = 12,   /* ipc_fifo_open: name (its bytes are the path), flags, direction; result stream */
   IPC_SUBMIT_TIMER = 13,       /* nothing: completes as IPC_TIMED_OUT after timeout_ms */
@@ -97,7 +97,8 @@ ipc_status ipc_loop_open(const ipc_loop_options *options, ipc_loop **out_loop);
 
 /* ipc_loop_submit begins an operation and does not wait. On IPC_OK exactly one completion follows; it may be there at
  * once. Otherwise nothing has begun. Operations of one direction of one handle in one loop are carried out in the order
- * submitted. A nonblocking mode of the handle does not matter here.
+ * submitted: also sends to different receivers, and what is sent behind a socket's connect. A nonblocking mode of the
+ * handle does not matter here.
  *
  *   IPC_OK
  *   IPC_INVALID_ARGUMENT   a NULL pointer, an unknown operation, a token that is under way, a `size` of another layout,
