@@ -144,6 +144,15 @@ CTS_CASE(Abstract, SystemChoosesAName) {
   EXPECT_THAT(first.call(op::listener_accept().as("it")), IsOk());
 }
 
+CTS_CASE(Abstract, ChosenNameMakesNoFile) {
+  const std::string directory = host::WorkingDirectory(peer().offer().pid);
+  const std::vector<std::string> before = host::List(directory);
+  Listener listener = UnixListen(peer(), op::unix_listen().type("stream").autobind(true));
+  EXPECT_EQ(host::List(directory), before);
+  EXPECT_THAT(listener.close(), IsOk());
+  EXPECT_EQ(host::List(directory), before);
+}
+
 CTS_CASE(Abstract, SystemChoosesANameForDatagrams) {
   Socket receiver = BindSocket(server(), op::socket_bind().autobind(true));
   Socket sender = BindSocket(client(), op::socket_bind().autobind(true));

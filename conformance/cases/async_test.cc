@@ -1,5 +1,5 @@
 // Asynchronous I/O: spec/async.md.
-#include "conformance/support/case.h"
+#include "conformance/cases/common.h"
 #include "conformance/support/host.h"
 
 namespace cts {
@@ -7,10 +7,6 @@ namespace {
 
 /// More than any system buffers on a stream.
 constexpr uint64_t kFarBeyondTheBuffer = 4_MiB;
-constexpr uint64_t kTimeoutMs = 40;
-
-op::stream_read ReadSome(uint64_t max) { return op::stream_read().until("some").max(max); }
-op::stream_read ReadExact(uint64_t length) { return op::stream_read().until("exact").max(length); }
 
 /// Starts an operation on a stream and waits until it is under way.
 template <typename T>

@@ -6,9 +6,7 @@ namespace cts {
 namespace {
 
 constexpr uint64_t kFarBeyondTheBuffer = 4_MiB;
-constexpr uint64_t kTimeoutMs = 40;
 
-op::stream_read ReadSome(uint64_t max) { return op::stream_read().until("some").max(max); }
 op::stream_shutdown Shutdown(const std::string &how) { return op::stream_shutdown().how(how); }
 
 }  // namespace
