@@ -255,6 +255,17 @@ CTS_CASE(FramedStream, ReadTimesOutAndGoesOn) {
   }
 }
 
+CTS_CASE(FramedStream, PiecesDoNotProlongATimeout) {
+  Pair pair = connected_pair();
+  Framed reader = Open(pair.reader());
+  require_ok(pair.writer().write(Number(kRoom, 4)));
+  const Stopwatch watch;
+  Pending reading = reader.start(op::framed_read().max(kRoom).timeout_ms(kTimeoutMs));
+  while (!reading.answered() && watch.ms() < kTimeoutMs + kLateMs) require_ok(pair.writer().write("x"));
+  ASSERT_TRUE(reading.answered()) << "what comes makes it wait longer";
+  EXPECT_THAT(reading.wait(), Reads("", "timed_out"));
+}
+
 CTS_CASE(FramedStream, WriteTimesOutAndGoesOn) {
   Pair pair = connected_pair();
   Framed writer = Open(pair.writer()), reader = Open(pair.reader());
@@ -297,6 +308,28 @@ CTS_CASE(FramedStream, EndInsideAFrameIsTruncated) {
       EXPECT_THAT(reply, Reads("", "message_truncated")) << "cut at " << cut;
       EXPECT_FALSE(reply.has("needed"));
     }
+  }
+}
+
+CTS_CASE(FramedStream, EndBehindATimeoutIsTruncated) {
+  Pair pair = connected_pair();
+  Framed reader = Open(pair.reader());
+  require_ok(pair.writer().write(U32("hello").substr(0, 6)));
+  EXPECT_THAT(reader.call(op::framed_read().max(100).timeout_ms(kTimeoutMs)), Reads("", "timed_out"));
+  require_ok(pair.writer().close());
+  EXPECT_THAT(reader.read(), Reads("", "message_truncated"));
+}
+
+CTS_CASE(FramedStream, LimitIsExact) {
+  Listener listener = listen(server(), fresh_name());
+  for (const std::string &codec : kCodecs) {
+    Pair pair = connected_pair(listener, client());
+    pair.server_writes = shape("writer") == "server";
+    Framed reader = Open(pair.reader(), Codec(codec).max(10));
+    const std::string fits(10, 'x'), too_large(11, 'x');
+    require_ok(pair.writer().write(FrameOf(codec, fits) + FrameOf(codec, too_large)));
+    EXPECT_THAT(reader.read(), Reads(fits)) << codec;
+    EXPECT_THAT(reader.read(), Reads("", "message_too_large")) << codec;
   }
 }
 

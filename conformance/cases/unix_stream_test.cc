@@ -220,6 +220,13 @@ CTS_CASE(UnixStream, ForeignUserDoesNotProlongATimeout) {
   EXPECT_EQ(foreign.Connect(), "connected");
   EXPECT_THAT(listener.call(op::listener_accept().timeout_ms(kTimeoutMs).as("none")), StatusIs("timed_out"));
   EXPECT_EQ(foreign.Receive(), "end");
+  const Stopwatch watch;
+  Pending accepting = listener.start(op::listener_accept().timeout_ms(kTimeoutMs).as("none"));
+  while (!accepting.answered() && watch.ms() < kTimeoutMs + kLateMs) {
+    EXPECT_EQ(host::ForeignClient(listener.native(), "stream").Connect(), "connected");
+  }
+  ASSERT_TRUE(accepting.answered()) << "who is turned away makes it wait longer";
+  EXPECT_THAT(accepting.wait(), StatusIs("timed_out"));
 }
 
 CTS_CASE(UnixStream, LinkOfAnotherUserIsDenied) {
