@@ -108,6 +108,17 @@ CTS_CASE(Async, TimeoutEndsOneOfTwoReads) {
   EXPECT_THAT(third.wait(), Reads("", "cancelled"));
 }
 
+CTS_CASE(Async, EachTimeoutHasItsTime) {
+  Pair pair = connected_pair(), other = connected_pair(pair.listener, client());
+  const Stopwatch watch;
+  Pending later = other.server.start(ReadSome(16).timeout_ms(kTimeoutMs + 20).in("a"));
+  Pending sooner = pair.server.start(ReadSome(16).timeout_ms(kTimeoutMs).in("b"));
+  EXPECT_THAT(sooner.wait(), Reads("", "timed_out"));
+  EXPECT_GE(watch.ms(), kTimeoutMs);
+  EXPECT_THAT(later.wait(), Reads("", "timed_out"));
+  EXPECT_GE(watch.ms(), kTimeoutMs + 20);
+}
+
 // ------------------------------------------------------------------------------------------------------ writes
 
 CTS_CASE(Async, CancelledWriteSaysWhatWasTaken) {
