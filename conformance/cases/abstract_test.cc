@@ -131,6 +131,15 @@ CTS_CASE(Abstract, PermissionBitsAreUnsupported) {
   EXPECT_THAT(peer().call(ListenRequest("stream", name).as("now")), IsOk());
 }
 
+CTS_CASE(Abstract, ChosenNameMakesNoFile) {
+  const std::string directory = host::WorkingDirectory(peer().offer().pid);
+  const std::vector<std::string> before = host::List(directory);
+  Listener listener = UnixListen(peer(), op::unix_listen().type("stream").autobind(true));
+  EXPECT_EQ(host::List(directory), before);
+  EXPECT_THAT(listener.close(), IsOk());
+  EXPECT_EQ(host::List(directory), before);
+}
+
 CTS_CASE(Abstract, SystemChoosesAName) {
   Listener first = UnixListen(server(), op::unix_listen().type("stream").autobind(true));
   Listener second = UnixListen(server(), op::unix_listen().type("stream").autobind(true));

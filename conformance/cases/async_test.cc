@@ -1,6 +1,6 @@
 // Asynchronous I/O: spec/async.md.
+#include "conformance/cases/common.h"
 #include "conformance/cases/sockets.h"
-#include "conformance/support/case.h"
 #include "conformance/support/host.h"
 
 namespace cts {
@@ -8,12 +8,8 @@ namespace {
 
 /// More than any system buffers on a stream.
 constexpr uint64_t kFarBeyondTheBuffer = 4_MiB;
-constexpr uint64_t kTimeoutMs = 40;
 /// More messages than any receiver holds unread.
 constexpr int kFarBeyondTheQueue = 2000;
-
-op::stream_read ReadSome(uint64_t max) { return op::stream_read().until("some").max(max); }
-op::stream_read ReadExact(uint64_t length) { return op::stream_read().until("exact").max(length); }
 
 /// Starts an operation on a stream or socket and waits until it is under way.
 template <typename Handle, typename T>
@@ -113,6 +109,17 @@ CTS_CASE(Async, TimeoutEndsOneOfTwoReads) {
   EXPECT_THAT(first.wait(), Reads("first"));
   EXPECT_THAT(Cancel(pair.reader().peer(), third), IsOk());
   EXPECT_THAT(third.wait(), Reads("", "cancelled"));
+}
+
+CTS_CASE(Async, EachTimeoutHasItsTime) {
+  Pair pair = connected_pair(), other = connected_pair(pair.listener, client());
+  const Stopwatch watch;
+  Pending later = other.server.start(ReadSome(16).timeout_ms(kTimeoutMs + 20).in("a"));
+  Pending sooner = pair.server.start(ReadSome(16).timeout_ms(kTimeoutMs).in("b"));
+  EXPECT_THAT(sooner.wait(), Reads("", "timed_out"));
+  EXPECT_GE(watch.ms(), kTimeoutMs);
+  EXPECT_THAT(later.wait(), Reads("", "timed_out"));
+  EXPECT_GE(watch.ms(), kTimeoutMs + 20);
 }
 
 // ------------------------------------------------------------------------------------------------------ writes

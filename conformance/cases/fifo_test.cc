@@ -1,18 +1,13 @@
 // FIFO files: spec/fifo.md.
-#include "conformance/support/case.h"
+#include "conformance/cases/common.h"
 #include "conformance/support/host.h"
 
 namespace cts {
 namespace {
 
-/// Long enough to be told from "at once", short enough for a suite that runs often.
-constexpr uint64_t kTimeoutMs = 40;
-/// What a loaded machine may add to a timeout.
-constexpr uint64_t kLateMs = 300;
 /// More than a FIFO holds.
 constexpr uint64_t kFarBeyondTheCapacity = 1_MiB;
 
-op::stream_read ReadSome(uint64_t max) { return op::stream_read().until("some").max(max); }
 op::fifo_create Create(const std::string &path) { return op::fifo_create().path(path).mode(0600); }
 op::fifo_open Open(const std::string &path, const std::string &direction) {
   return op::fifo_open().path(path).direction(direction);
@@ -116,9 +111,9 @@ CTS_CASE(Fifo, OpenTimesOut) {
   const std::string path = fresh_path();
   require_ok(peer().call(Create(path)));
   for (uint64_t timeout_ms : {kTimeoutMs, uint64_t{0}}) {
-    const int64_t begun = NowUs();
+    const Stopwatch watch;
     EXPECT_THAT(peer().call(Open(path, shape("direction")).timeout_ms(timeout_ms).as("none")), StatusIs("timed_out"));
-    const uint64_t waited = static_cast<uint64_t>(NowUs() - begun) / 1000;
+    const uint64_t waited = watch.ms();
     EXPECT_GE(waited, timeout_ms);
     EXPECT_LT(waited, timeout_ms + kLateMs);
   }

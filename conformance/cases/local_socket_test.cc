@@ -1,7 +1,7 @@
 // Local sockets: spec/local_socket.md.
 #include <memory>
 
-#include "conformance/support/case.h"
+#include "conformance/cases/common.h"
 #include "conformance/support/host.h"
 
 namespace cts {
@@ -9,22 +9,6 @@ namespace {
 
 /// More than any system holds for a local socket by default, with room to spare.
 constexpr uint64_t kFarBeyondTheBuffer = 4_MiB;
-/// Long enough to be told from "at once", short enough for a suite that runs often.
-constexpr uint64_t kTimeoutMs = 40;
-/// What a loaded machine may add to a timeout. A timeout in other units, or begun anew, is longer.
-constexpr uint64_t kLateMs = 300;
-
-/// Milliseconds since it was made.
-class Stopwatch {
- public:
-  uint64_t ms() const { return static_cast<uint64_t>(NowUs() - begun_us_) / 1000; }
-
- private:
-  int64_t begun_us_ = NowUs();
-};
-
-op::stream_read ReadSome(uint64_t max) { return op::stream_read().until("some").max(max); }
-op::stream_read ReadExact(uint64_t length) { return op::stream_read().until("exact").max(length); }
 
 }  // namespace
 

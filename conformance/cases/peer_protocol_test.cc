@@ -85,16 +85,16 @@ CTS_CASE(PeerProtocol, ResetClosesEverything) {
 }
 
 CTS_CASE(PeerProtocol, ResetClosesWhatCame) {
-  const size_t before = host::NumDescriptors(server().offer().pid);
+  const size_t before = host::DescriptorsOf(server().offer().pid).size();
   Pair pair = connected_pair();
   const Reply raw = pair.client.call(op::stream_raw());
   ASSERT_THAT(raw, IsOk());
   const std::vector<uint64_t> sent(5, std::stoull(raw.raw().value));
   require_ok(pair.client.call(op::stream_write_ancillary().data("x").descriptors(sent)));
   require_ok(pair.server.call(op::stream_read_ancillary().max(1).descriptors_max(5)));
-  EXPECT_GE(host::NumDescriptors(server().offer().pid), before + 5);
+  EXPECT_GE(host::DescriptorsOf(server().offer().pid).size(), before + 5);
   EXPECT_TRUE(server().Reset());
-  EXPECT_LE(host::NumDescriptors(server().offer().pid), before);
+  EXPECT_LE(host::DescriptorsOf(server().offer().pid).size(), before);
 }
 
 CTS_CASE(PeerProtocol, ResetEndsWhatWaits) {

@@ -5,7 +5,6 @@
 namespace cts {
 namespace {
 
-constexpr uint64_t kTimeoutMs = 40;
 /// More messages than any connection holds unread.
 constexpr int kFarBeyondTheBuffer = 100000;
 
@@ -72,6 +71,17 @@ CTS_CASE(Seqpacket, EmptyMessageIsUnencodable) {
   EXPECT_THAT(c.reader().receive(64), Reads("unharmed"));
 }
 
+CTS_CASE(Seqpacket, ForeignEmptyMessageIsNoEnd) {
+  Listener listener = UnixListen(peer(), "seqpacket", fresh_name());
+  host::BareClient foreign(listener.native(), "seqpacket");
+  const Socket accepted(&peer(), peer().fresh_handle("d"));
+  require_ok(listener.call(op::listener_accept_socket().as(accepted.handle())));
+  for (const char *text : {"", "full", ""}) foreign.Write(text);
+  for (const char *text : {"", "full", ""}) EXPECT_THAT(accepted.receive(64), Reads(text));
+  foreign.Write("it is still there");
+  EXPECT_THAT(accepted.receive(64), Reads("it is still there"));
+}
+
 CTS_CASE(Seqpacket, CutMessageIsReported) {
   Connection c = CONNECTION;
   require_ok(c.writer().send("0123456789"));
@@ -85,13 +95,41 @@ CTS_CASE(Seqpacket, CutMessageIsReported) {
 CTS_CASE(Seqpacket, WholeLeavesWhatDoesNotFit) {
   Connection c = CONNECTION;
   require_ok(c.writer().send("0123456789"));
-  Reply reply = c.reader().call(Receive(9).whole(true));
-  EXPECT_THAT(reply, Reads("", "message_truncated"));
-  EXPECT_EQ(reply.number("needed"), 10u);
+  for (uint64_t room : {9, 4, 0}) {
+    Reply reply = c.reader().call(Receive(room).whole(true));
+    EXPECT_THAT(reply, Reads("", "message_truncated"));
+    EXPECT_EQ(reply.number("needed"), 10u);
+  }
   Reply next = c.reader().call(op::socket_next_length());
   ASSERT_THAT(next, IsOk());
   EXPECT_EQ(next.length(), 10u);
   EXPECT_THAT(c.reader().call(Receive(10).whole(true)), Reads("0123456789"));
+}
+
+CTS_CASE(Seqpacket, DescriptorsComeWithTheirMessage) {
+  Connection c = CONNECTION;
+  Peer &sending = c.server_writes ? server() : client(), &receiving = c.server_writes ? client() : server();
+  const Passed passed = Passing(MakePipe(sending).reader);
+  require_ok(c.writer().call(Send("none")));
+  require_ok(c.writer().call(Send("cut off").descriptors({passed.number})));
+  require_ok(c.writer().call(Send("one").descriptors({passed.number})));
+  Reply none = c.reader().call(Receive(64).descriptors_max(2));
+  EXPECT_THAT(none, Reads("none"));
+  EXPECT_TRUE(Came(receiving, none).empty());
+  const size_t before = host::DescriptorsOf(receiving.offer().pid).size();
+  Reply cut = c.reader().call(Receive(3).descriptors_max(2));
+  EXPECT_THAT(cut, Reads("cut", "message_truncated"));
+  EXPECT_TRUE(Came(receiving, cut).empty());
+  EXPECT_EQ(host::DescriptorsOf(receiving.offer().pid).size(), before) << "descriptors that nobody was told of";
+  Reply one = c.reader().call(Receive(64).descriptors_max(2));
+  EXPECT_THAT(one, Reads("one"));
+  EXPECT_EQ(Came(receiving, one), (std::vector<std::string>{passed.of}));
+}
+
+CTS_CASE(Seqpacket, SocketsAreNotInherited) {
+  Connection c = CONNECTION;
+  EXPECT_TRUE(IsCloseOnExec(server(), c.server));
+  EXPECT_TRUE(IsCloseOnExec(client(), c.client));
 }
 
 CTS_CASE(Seqpacket, SendToAClosedPeerIsBrokenPipe) {

@@ -3,16 +3,12 @@
 #define CONFORMANCE_CASES_SOCKETS_H
 
 #include <string>
+#include <vector>
 
-#include "conformance/support/case.h"
+#include "conformance/cases/common.h"
+#include "conformance/support/host.h"
 
 namespace cts {
-
-/// The reply, or the end of the case.
-inline const Reply &Required(const Reply &reply) {
-  if (!reply.ok()) throw Abort{"failed", reply.role(), "the " + reply.role() + ": " + reply.describe()};
-  return reply;
-}
 
 /// A socket that a peer holds.
 class Socket {
@@ -21,6 +17,7 @@ class Socket {
   Socket(Peer *peer, std::string handle, std::string native = "")
       : peer_(peer), handle_(std::move(handle)), native_(std::move(native)) {}
 
+  const std::string &handle() const { return handle_; }
   /// Where it receives, if it was bound.
   const std::string &native() const { return native_; }
 
@@ -74,6 +71,35 @@ inline Listener UnixListen(Peer &peer, op::unix_listen request) {
 }
 inline Listener UnixListen(Peer &peer, const std::string &type, const LocalName &name) {
   return UnixListen(peer, ListenRequest(type, name));
+}
+
+/// A descriptor of a peer that it passes on.
+struct Passed {
+  uint64_t number;
+  std::string of;  // what it is of
+};
+
+/// The descriptor behind a stream.
+inline Passed Passing(const Stream &stream) {
+  const Reply reply = stream.call(op::stream_raw());
+  const std::string number = Required(reply).raw().value;
+  return Passed{std::stoull(number), host::DescriptorOf(stream.peer().offer().pid, number)};
+}
+
+/// What the descriptors that came to a peer are of.
+inline std::vector<std::string> Came(const Peer &peer, const Reply &reply) {
+  std::vector<std::string> came;
+  if (!reply.has("descriptors")) return came;
+  for (uint64_t number : reply.numbers("descriptors")) {
+    came.push_back(host::DescriptorOf(peer.offer().pid, std::to_string(number)));
+  }
+  return came;
+}
+
+/// Whether the descriptor behind a socket of `peer` is closed on exec.
+inline bool IsCloseOnExec(const Peer &peer, const Socket &socket) {
+  const Reply reply = socket.call(op::socket_raw());
+  return host::IsCloseOnExec(peer.offer().pid, Required(reply).raw().value);
 }
 
 /// An abstract name as the system knows it.

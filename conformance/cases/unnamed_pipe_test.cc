@@ -1,7 +1,7 @@
 // Unnamed pipes: spec/unnamed_pipe.md.
 #include <map>
 
-#include "conformance/support/case.h"
+#include "conformance/cases/common.h"
 #include "conformance/support/host.h"
 
 namespace cts {
@@ -11,27 +11,6 @@ namespace {
 constexpr uint64_t kFarBeyondTheCapacity = 4_MiB;
 /// The least that PIPE_BUF may be: writes of at most this many bytes stay whole everywhere.
 constexpr uint64_t kWhole = 512;
-/// Long enough to be told from "at once", short enough for a suite that runs often.
-constexpr uint64_t kTimeoutMs = 40;
-/// What a loaded machine may add to a timeout.
-constexpr uint64_t kLateMs = 300;
-
-/// Both ends of a pipe.
-struct Pipe {
-  Stream reader, writer;
-};
-
-/// Makes a pipe, or ends the case.
-Pipe MakePipe(Peer &peer, op::pipe_create request = op::pipe_create()) {
-  const std::string reader = peer.fresh_handle("r"), writer = peer.fresh_handle("w");
-  const Reply reply = peer.call(request.read_as(reader).write_as(writer));
-  if (!reply.ok()) throw Abort{"failed", reply.role(), reply.describe()};
-  return Pipe{Stream(&peer, reader), Stream(&peer, writer)};
-}
-
-op::stream_read ReadSome(uint64_t max) { return op::stream_read().until("some").max(max); }
-op::stream_read ReadExact(uint64_t length) { return op::stream_read().until("exact").max(length); }
-op::stream_write WriteNow(const Data &data) { return op::stream_write().data(data).wait(false); }
 
 /// Writes pieces of `length` bytes until one would block; returns the bytes accepted. Each is whole or nothing, or the
 /// case has a failure.
@@ -79,8 +58,6 @@ void ExpectRecordsInOrder(const Reply &reply, const Data sent[2], uint64_t recor
   }
   EXPECT_EQ(next[0] + next[1], 2 * records);
 }
-
-int64_t ElapsedMs(int64_t begun_us) { return (NowUs() - begun_us) / 1000; }
 
 }  // namespace
 
@@ -307,10 +284,10 @@ CTS_CASE(UnnamedPipe, NonblockingIsOfOneEnd) {
 
 CTS_CASE(UnnamedPipe, ReadTimesOut) {
   Pipe pipe = MakePipe(peer());
-  const int64_t begun = NowUs();
+  const Stopwatch watch;
   EXPECT_THAT(pipe.reader.call(ReadSome(16).timeout_ms(kTimeoutMs)), Reads("", "timed_out"));
-  EXPECT_GE(ElapsedMs(begun), static_cast<int64_t>(kTimeoutMs));
-  EXPECT_LT(ElapsedMs(begun), static_cast<int64_t>(kTimeoutMs + kLateMs));
+  EXPECT_GE(watch.ms(), kTimeoutMs);
+  EXPECT_LT(watch.ms(), kTimeoutMs + kLateMs);
   require_ok(pipe.writer.write("later"));
   EXPECT_THAT(pipe.reader.call(ReadSome(16).timeout_ms(10000)), Reads("later"));
 }
@@ -318,10 +295,10 @@ CTS_CASE(UnnamedPipe, ReadTimesOut) {
 CTS_CASE(UnnamedPipe, WriteTimesOut) {
   Pipe pipe = MakePipe(peer());
   Data data = pattern(kFarBeyondTheCapacity);
-  const int64_t begun = NowUs();
+  const Stopwatch watch;
   Reply reply = pipe.writer.call(op::stream_write().data(data).timeout_ms(kTimeoutMs));
-  EXPECT_GE(ElapsedMs(begun), static_cast<int64_t>(kTimeoutMs));
-  EXPECT_LT(ElapsedMs(begun), static_cast<int64_t>(kTimeoutMs + kLateMs));
+  EXPECT_GE(watch.ms(), kTimeoutMs);
+  EXPECT_LT(watch.ms(), kTimeoutMs + kLateMs);
   ASSERT_THAT(reply, StatusIs("timed_out"));
   require_ok(pipe.writer.close());
   EXPECT_THAT(pipe.reader.read_to_end(), Ends(data.prefix(reply.length())));

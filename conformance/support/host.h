@@ -48,10 +48,11 @@ class BareListener {
   std::string path_;
 };
 
-/// A client made of the bare system calls on an address as `local.listen` answers it.
+/// A client made of the bare system calls on an address as a listen answers it.
 class BareClient {
  public:
-  explicit BareClient(const std::string &native);
+  /// Connects a socket of `type` (stream, seqpacket).
+  explicit BareClient(const std::string &native, const std::string &type = "stream");
   ~BareClient();
   BareClient(const BareClient &) = delete;
   BareClient &operator=(const BareClient &) = delete;
@@ -68,6 +69,10 @@ class BareClient {
 std::string DescriptorOf(int64_t pid, const std::string &fd);
 /// The descriptors of process `pid` that are of `what` (DescriptorOf), as many as there are.
 std::vector<std::string> DescriptorsOf(int64_t pid, const std::string &what);
+/// All descriptors that process `pid` has open.
+std::vector<std::string> DescriptorsOf(int64_t pid);
+/// The directory that process `pid` works in.
+std::string WorkingDirectory(int64_t pid);
 /// Kills process `pid`, which a peer started.
 void KillProcess(int64_t pid);
 /// A client of another user, in a process of its own, made of the bare system calls. Only a runner that is root can
@@ -97,10 +102,6 @@ void Remove(const std::string &path);
 
 /// Whether descriptor `fd` of process `pid` is close-on-exec.
 bool IsCloseOnExec(int64_t pid, const std::string &fd);
-/// How many descriptors process `pid` has open.
-size_t NumDescriptors(int64_t pid);
-/// What descriptor `fd` of process `pid` leads to: the same text for two of one pipe or socket.
-std::string TargetOf(int64_t pid, uint64_t fd);
 /// Most memory that process `pid` ever had mapped, in bytes.
 uint64_t PeakMemory(int64_t pid);
 /// The runner's own process, which lives as long as its peers, and is none of them.

@@ -222,7 +222,7 @@ static ipc_status connect_waiting(ipc_socket *socket, const ipc_address *address
   }
 }
 
-bool ipc_socket_is_connected(const ipc_socket *socket) { return is_connected(socket->fd); }
+bool ipc_socket_is_connected(const ipc_socket *socket) { return connection_of(socket->fd).code == IPC_OK; }
 
 bool ipc_socket_hold_connect(ipc_socket *socket) { return !atomic_flag_test_and_set(&socket->connecting); }
 

@@ -399,7 +399,9 @@ TEST_F(SeqpacketTest, ConnectLeavesModeAndOptionsAsTheyWere) {
   ipc_socket *accepted = nullptr;
   ASSERT_STATUS(IPC_OK, ipc_listener_accept_socket(listener_, 0, &accepted));
   EXPECT_STATUS(IPC_OK, ipc_socket_connect(late, &name_, 0));
+  EXPECT_EQ(0, fcntl(raw_of(late), F_GETFL) & O_NONBLOCK);
   EXPECT_STATUS(IPC_ALREADY_CONNECTED, ipc_socket_connect(late, &name_, 0));
+  EXPECT_EQ(0, fcntl(raw_of(late), F_GETFL) & O_NONBLOCK);
   ipc_socket_free(accepted);
   for (ipc_socket *socket : clients) ipc_socket_free(socket);
 }

@@ -188,12 +188,21 @@ std::string host::DescriptorOf(int64_t pid, const std::string &fd) {
 }
 
 std::vector<std::string> host::DescriptorsOf(int64_t pid, const std::string &what) {
-  // NumbersIn leaves out 0: standard input of a peer is the null device.
   std::vector<std::string> found;
-  for (int64_t fd : NumbersIn("/proc/" + std::to_string(pid) + "/fd")) {
-    if (DescriptorOf(pid, std::to_string(fd)) == what) found.push_back(std::to_string(fd));
+  for (const std::string &fd : DescriptorsOf(pid)) {
+    if (DescriptorOf(pid, fd) == what) found.push_back(fd);
   }
   return found;
+}
+
+std::vector<std::string> host::DescriptorsOf(int64_t pid) { return List("/proc/" + std::to_string(pid) + "/fd"); }
+
+std::string host::WorkingDirectory(int64_t pid) {
+  char target[4096];
+  const std::string link = "/proc/" + std::to_string(pid) + "/cwd";
+  const ssize_t length = readlink(link.c_str(), target, sizeof target);
+  if (length < 0) throw Abort{"failed", "", link + " cannot be seen: " + strerror(errno)};
+  return std::string(target, static_cast<size_t>(length));
 }
 
 bool host::IsCloseOnExec(int64_t pid, const std::string &fd) {
@@ -201,16 +210,6 @@ bool host::IsCloseOnExec(int64_t pid, const std::string &fd) {
   if (flags < 0)
     throw Abort{"failed", "", "descriptor " + fd + " of process " + std::to_string(pid) + " cannot be seen"};
   return (flags & O_CLOEXEC) != 0;
-}
-
-size_t host::NumDescriptors(int64_t pid) { return List("/proc/" + std::to_string(pid) + "/fd").size(); }
-
-std::string host::TargetOf(int64_t pid, uint64_t fd) {
-  std::string link = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd);
-  char target[256];
-  ssize_t n = readlink(link.c_str(), target, sizeof target);
-  if (n < 0) throw Abort{"failed", "", link + " cannot be seen: " + strerror(errno)};
-  return std::string(target, static_cast<size_t>(n));
 }
 
 uint64_t host::PeakMemory(int64_t pid) {

@@ -41,8 +41,10 @@ socklen_t Address(const std::string &native, sockaddr_un *address) {
   return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + native.size() + (nul ? 1 : 0));
 }
 
-int Socket() {
-  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+int TypeNamed(const std::string &type) { return type == "stream" ? SOCK_STREAM : SOCK_SEQPACKET; }
+
+int Socket(int type = SOCK_STREAM) {
+  int fd = socket(AF_UNIX, type, 0);
   if (fd < 0) Give("make a socket");
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   return fd;
@@ -133,7 +135,7 @@ BareListener::~BareListener() {
   unlink(path_.c_str());
 }
 
-BareClient::BareClient(const std::string &native) : fd_(Socket()) {
+BareClient::BareClient(const std::string &native, const std::string &type) : fd_(Socket(TypeNamed(type))) {
   sockaddr_un address;
   socklen_t length = Address(native, &address);
   timeval limit{5, 0};  // a listener that never answers must not hold the runner
@@ -200,7 +202,7 @@ ForeignClient::ForeignClient(const std::string &native, const std::string &type)
   if (pipe(ends) != 0) Give("make a pipe");
   pid_ = fork();
   if (pid_ < 0) Give("fork");
-  if (pid_ == 0) BeForeign(ends[1], address, length, type == "stream" ? SOCK_STREAM : SOCK_SEQPACKET);
+  if (pid_ == 0) BeForeign(ends[1], address, length, TypeNamed(type));
   close(ends[1]);
   answers_ = ends[0];
 }
