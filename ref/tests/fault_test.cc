@@ -109,6 +109,7 @@ class Run {
     if (!listed && !anywhere) complain("not documented");
     if (status.code == IPC_INTERRUPTED || status.native == EINTR) complain("which nobody can do anything with");
     if (status.code == IPC_OK) return true;
+    if (error() == EINTR) complain("though nothing but a signal came");
     if (failed_.empty()) failed_ = std::string(call) + ": status " + std::to_string(status.code);
     if (is_shortage() && failed_calls_++ == 0 && status.code != IPC_OUT_OF_RESOURCES)
       complain("but something was short");
