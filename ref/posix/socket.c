@@ -358,13 +358,17 @@ static bool is_writable(int fd) {
 static ipc_status find_room(const ipc_socket *socket, const ipc_address *receiver, int *out_fd, bool *out_made) {
   *out_fd = socket->fd;
   *out_made = false;
-  if (receiver == NULL || !is_writable(socket->fd)) return ipc_status_of(IPC_OK);
+  if (receiver == NULL) return ipc_status_of(IPC_OK);
   int fd = ipc_system_socket(SOCK_DGRAM, true);
   if (fd < 0) return from_errno();
   if (connect(fd, &receiver->socket.any, receiver->len) != 0) {
     ipc_status status = from_errno();
     (void)close(fd);
     return status;
+  }
+  if (is_writable(fd)) {
+    (void)close(fd); /* the receiver has room: it is this socket's own buffer that is full, if anything still is */
+    return ipc_status_of(IPC_OK);
   }
   *out_fd = fd;
   *out_made = true;
