@@ -145,12 +145,6 @@ static cts_outcome perform(cts_call *call, const endpoint_request *request, tran
   return outcome_why("failed", "the library answered length %zu for %zu bytes", claimed, t->len);
 }
 
-static uint8_t *room_get(cts_call *call, size_t len) { return len <= CTS_LINE_MAX ? cts_scratch(call) : malloc(len); }
-
-static void room_put(cts_call *call, uint8_t *room) {
-  if (room != cts_scratch(call)) free(room);
-}
-
 /* write_all repeats the call as spec/peer_protocol.md, 2.6, says: what travels beside the bytes is in the first that
  * takes some. */
 static cts_outcome write_all(cts_call *call, transfer *t, uint64_t *out_written) {
@@ -177,13 +171,13 @@ cts_outcome do_stream_write_ancillary(cts_call *call) {
   cts_data data = cts_data_of(call, "data");
   cts_outcome outcome = ancillary_given(call, &beside);
   if (!outcome_is(outcome, "ok")) return outcome;
-  uint8_t *room = room_get(call, data.len);
+  uint8_t *room = call_room_get(call, data.len);
   if (room == NULL) return cts_status("out_of_resources", "no memory for the data");
   cts_data_copy(&data, 0, room, data.len);
   transfer t = {.beside = &beside, .data = room, .len = data.len};
   outcome = write_all(call, &t, &written);
   cts_add_u64(call, "length", written);
-  room_put(call, room);
+  call_room_put(call, room);
   return outcome;
 }
 
@@ -193,7 +187,7 @@ cts_outcome do_stream_read_ancillary(cts_call *call) {
   uint64_t max = cts_u64_or(call, "max", 0);
   cts_outcome outcome = ancillary_room(call, &beside);
   if (!outcome_is(outcome, "ok")) return outcome;
-  uint8_t *room = max <= CTS_PATTERN_MAX ? room_get(call, (size_t)max) : NULL;
+  uint8_t *room = max <= CTS_PATTERN_MAX ? call_room_get(call, (size_t)max) : NULL;
   if (room == NULL) return cts_status("out_of_resources", "no memory for the bytes");
   transfer t = {.beside = &beside, .data = room, .len = (size_t)max};
   endpoint_request request = request_of(call, WAIT_READABLE, read_once, &t);
@@ -202,7 +196,7 @@ cts_outcome do_stream_read_ancillary(cts_call *call) {
   cts_digest_init(&digest, 0);
   cts_digest_update(&digest, room, t.moved);
   cts_add_digest(call, &digest);
-  room_put(call, room);
+  call_room_put(call, room);
   return ancillary_add(call, &beside, outcome);
 }
 

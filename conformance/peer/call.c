@@ -1,6 +1,7 @@
 /* call.c - see call.h. */
 #include "conformance/peer/call.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "conformance/peer/outcome.h"
@@ -42,6 +43,12 @@ cts_outcome call_listen_options(const cts_call *call, ipc_local_listen_options *
   if (!cts_takes(call, "backlog") || !cts_has(call, "backlog")) return cts_ok();
   out_options->backlog = (uint32_t)cts_u64_or(call, "backlog", 0);
   return out_options->backlog == 0 ? cts_status("invalid_argument", "backlog is at least 1") : cts_ok();
+}
+
+uint8_t *call_room_get(cts_call *call, size_t len) { return len <= CTS_LINE_MAX ? cts_scratch(call) : malloc(len); }
+
+void call_room_put(cts_call *call, uint8_t *room) {
+  if (room != cts_scratch(call)) free(room);
 }
 
 cts_outcome call_add_bytes(cts_call *call, const char *key, ipc_status status, size_t len) {

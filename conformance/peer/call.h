@@ -26,6 +26,11 @@ bool call_framing(const cts_call *call, ipc_framing *out_framing, cts_outcome *o
  * keep_name and same_user that the operation has. `ok`, or what is wrong with them. */
 cts_outcome call_listen_options(const cts_call *call, ipc_local_listen_options *out_options);
 
+/* call_room_get returns |len| bytes: the lane's own room if that is enough, else memory for call_room_put. NULL: there
+ * is none. */
+uint8_t *call_room_get(cts_call *call, size_t len);
+void call_room_put(cts_call *call, uint8_t *room);
+
 /* call_add_bytes adds the |len| bytes that the library wrote to the scratch room, if |status| is ok. */
 cts_outcome call_add_bytes(cts_call *call, const char *key, ipc_status status, size_t len);
 

@@ -100,14 +100,6 @@ static cts_outcome perform(cts_call *call, const endpoint_request *request, tran
   return outcome_why("failed", "the library answered length %zu for %zu bytes", claimed, t->len);
 }
 
-/* room_get returns |len| bytes: the lane's own room if that is enough, else memory for room_put. NULL: there is none.
- */
-static uint8_t *room_get(cts_call *call, size_t len) { return len <= CTS_LINE_MAX ? cts_scratch(call) : malloc(len); }
-
-static void room_put(cts_call *call, uint8_t *room) {
-  if (room != cts_scratch(call)) free(room);
-}
-
 /* -------------------------------------------------------------------------------------------------------- read */
 
 typedef struct read_plan {
@@ -155,12 +147,12 @@ cts_outcome do_stream_read(cts_call *call) {
   cts_digest digest;
   cts_outcome outcome = read_plan_of(call, &plan);
   if (!outcome_is(outcome, "ok")) return outcome;
-  uint8_t *room = room_get(call, (size_t)plan.buffer);
+  uint8_t *room = call_room_get(call, (size_t)plan.buffer);
   if (room == NULL) return cts_status("out_of_resources", "no memory for the buffer");
   cts_digest_init(&digest, plan.chunk);
   outcome = read_until(call, &plan, room, &digest);
   cts_add_digest(call, &digest);
-  room_put(call, room);
+  call_room_put(call, room);
   return outcome;
 }
 
@@ -179,7 +171,7 @@ cts_outcome do_stream_read_vectored(cts_call *call) {
   ipc_buffer buffers[VECTORS_MAX];
   cts_digest digest;
   size_t num = lengths_of(call, &lengths, &sum), at = 0;
-  uint8_t *room = sum <= CTS_PATTERN_MAX ? room_get(call, (size_t)sum) : NULL;
+  uint8_t *room = sum <= CTS_PATTERN_MAX ? call_room_get(call, (size_t)sum) : NULL;
   if (room == NULL) return cts_status("out_of_resources", "no memory for the buffers");
   for (size_t i = 0; i < num; i++) {
     buffers[i] = (ipc_buffer){room + at, (size_t)lengths[i]};
@@ -191,7 +183,7 @@ cts_outcome do_stream_read_vectored(cts_call *call) {
   cts_digest_init(&digest, 0);
   cts_digest_update(&digest, room, t.moved);
   cts_add_digest(call, &digest);
-  room_put(call, room);
+  call_room_put(call, room);
   return outcome;
 }
 
@@ -251,7 +243,7 @@ cts_outcome do_stream_write(cts_call *call) {
   uint64_t buffer = cts_u64_or(call, "buffer", CTS_PATTERN_MAX);
   if (buffer == 0) return cts_status("invalid_argument", "buffer is at least 1");
   w.window_max = w.data.len < buffer ? w.data.len : (size_t)buffer;
-  w.window = room_get(call, w.window_max);
+  w.window = call_room_get(call, w.window_max);
   if (w.window == NULL) return cts_status("out_of_resources", "no memory for the data");
   transfer t = {.data = NULL};
   endpoint_request request = request_of(call, WAIT_WRITABLE, write_once, &t);
@@ -260,7 +252,7 @@ cts_outcome do_stream_write(cts_call *call) {
     t.data = writing_next(&w, &t.len);
     outcome = perform(call, &request, &t);
   } while (writing_step(&w, &t, may_be_short(call, &request), &outcome));
-  room_put(call, w.window);
+  call_room_put(call, w.window);
   return writing_end(call, &w, outcome);
 }
 
@@ -286,7 +278,7 @@ cts_outcome do_stream_write_vectored(cts_call *call) {
   writing w = {.data = cts_data_of(call, "data")};
   size_t num = lengths_of(call, &lengths, &sum), at = 0;
   if (sum != w.data.len) return cts_status("invalid_argument", "lengths do not add up to the length of data");
-  w.window = room_get(call, w.data.len);
+  w.window = call_room_get(call, w.data.len);
   if (w.window == NULL) return cts_status("out_of_resources", "no memory for the data");
   cts_data_copy(&w.data, 0, w.window, w.data.len);
   for (size_t i = 0; i < num; i++) {
@@ -302,7 +294,7 @@ cts_outcome do_stream_write_vectored(cts_call *call) {
     again = writing_step(&w, &t, may_be_short(call, &request), &outcome);
     skip_buffers(&t, t.moved);
   } while (again);
-  room_put(call, w.window);
+  call_room_put(call, w.window);
   return writing_end(call, &w, outcome);
 }
 

@@ -878,7 +878,7 @@ class _Runtime:
             call, method = self._begin(request, arrival)
             call.task = asyncio.ensure_future(_call_method(method, call))
             if request.get("watch") is True:
-                await asyncio.sleep(0)  # meanwhile the task runs to its first wait: the operation is started (4.1)
+                await _turn(1)  # meanwhile the task runs to its first wait: the operation is started (4.1)
                 self._channel.write({"id": call.id, "event": "begun", "tid": 0})
             await asyncio.wait([call.task])
             result: Any = call.task.result()
@@ -1014,7 +1014,7 @@ class _Runtime:
 
     def _pending(self) -> Dict[str, Any]:
         if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(_turn(), self._loop).result()
+            asyncio.run_coroutine_threadsafe(_turn(LOOP_TURNS), self._loop).result()
         with self._changed:
             return {"ids": sorted(self._calls)}
 
@@ -1098,10 +1098,13 @@ async def _run_for_ever(started: "queue.SimpleQueue[asyncio.AbstractEventLoop]")
     await asyncio.Event().wait()
 
 
-async def _turn() -> None:
-    """Let the event loop go round: `sleep(0)` waits for no time, it gives every task that is ready its turn."""
-    for _ in range(LOOP_TURNS):
-        await asyncio.sleep(0)
+async def _turn(times: int) -> None:
+    """Let the event loop go round: each time, what was ready before has run when the loop comes to this."""
+    loop = asyncio.get_running_loop()
+    for _ in range(times):
+        turned = loop.create_future()
+        loop.call_soon(turned.set_result, None)
+        await turned
 
 
 async def _call_method(method: Callable[[Any], Any], argument: Any) -> Any:
