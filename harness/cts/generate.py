@@ -6,6 +6,7 @@ files are kept in the repository because peers are built by their own ecosystems
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any, Dict, List
@@ -62,7 +63,10 @@ def table_header(d: Definition) -> str:
     slots = []
     for o in d.slots:
         gate = f" Feature gate{'s' * (len(o.gates) > 1)}: {', '.join(o.gates)}." if o.gates else ""
-        slots.append(f"{_c_comment(f'{o.slot}: {o.name}. {o.doc}{gate}', '  ')}\n  ipc_status (*{o.snake})({o.c});")
+        system = f" {o.systems.capitalize()} only." if o.systems else ""
+        slots.append(
+            f"{_c_comment(f'{o.slot}: {o.name}. {o.doc}{system}{gate}', '  ')}\n  ipc_status (*{o.snake})({o.c});"
+        )
     body = "\n".join(slots)
     return f"""/* table.h - the versioned table of functions. {MADE} */
 #ifndef IPC_TABLE_H
@@ -181,14 +185,26 @@ def errno_table(d: Definition) -> str:
 def gates(d: Definition) -> str:
     """ref/common/gates.inc: what each feature gate of the build removes, for the reference's tests and installation.
 
-    X-macro rows: IPC_SLOT(slot, name, gates) in the table's order, and IPC_FEATURE(name, gates). The gates are one
-    string, separated by spaces.
+    X-macro rows: IPC_SLOT(slot, name, gates) in the table's order, of those that the system has, and
+    IPC_FEATURE(name, gates). The gates are one string, separated by spaces.
     """
     rows = [f"/* {MADE} */", "#ifdef IPC_SLOT"]
-    rows += [f"IPC_SLOT({o.slot}, {o.snake}, {_c_string(' '.join(o.gates))})" for o in d.slots]
+    conditions = {"unix": "#ifndef _WIN32", "windows": "#ifdef _WIN32"}
+    for systems, run in itertools.groupby(d.slots, lambda o: o.systems):
+        some = [f"IPC_SLOT({o.slot}, {o.snake}, {_c_string(' '.join(o.gates))})" for o in run]
+        rows += [conditions[systems], *some, "#endif"] if systems else some
     rows += ["#endif", "#ifdef IPC_FEATURE"]
     rows += [f"IPC_FEATURE({_c_string(name)}, {_c_string(f.get('gate', ''))})" for name, f in d.features.items()]
     return "\n".join([*rows, "#endif"]) + "\n"
+
+
+def slots(d: Definition) -> str:
+    """ref/common/slots.inc: the initializers of the reference's table, each where the library has the function."""
+    rows = [f"/* {MADE} */"]
+    for condition, run in itertools.groupby(d.slots, lambda o: o.condition):
+        some = [f".{o.snake} = ipc_{o.snake}," for o in run]
+        rows += [f"#if {condition}", *some, "#endif"] if condition else some
+    return "\n".join(rows) + "\n"
 
 
 def _c_string(text: str) -> str:
@@ -467,6 +483,7 @@ def outputs(root: Path) -> Dict[Path, str]:
         "spec/schema/peer_protocol.schema.json": protocol_schema(d),
         "ref/common/native_status.inc": errno_table(d),
         "ref/common/gates.inc": gates(d),
+        "ref/common/slots.inc": slots(d),
         "conformance/kits/c/cts_operations.inc": c_operations(d),
         "conformance/kits/c/cts_errno.inc": c_errno(d),
         "conformance/support/operations.h": cpp_stubs(d),

@@ -3,8 +3,8 @@
  * Signals are numbers of the system; ipc_signal_number and ipc_signal_name translate. Names are those of POSIX without
  * SIG: INT, TERM, CHLD, ...; real-time signals are RT0, RT1, ... from the lowest. spec/signal.md holds the
  * requirements. This is the one part of the library with state of the whole process, because dispositions are. A
- * library whose hooks or watchers are set must stay loaded. Absent without `signals`. A system that has only the
- * signals of C answers IPC_UNSUPPORTED where it cannot do more.
+ * library whose hooks or watchers are set must stay loaded. Absent without `signals`. Windows, which has only the signals
+ * of C, cannot send them to another process or watch them.
  *
  * Sources: POSIX.1-2017 XSH 2.4, sigaction(), kill(), sigqueue(); signal(7); ISO C11 7.14.
  */
@@ -85,6 +85,8 @@ ipc_status ipc_signal_describe(int32_t signal, uint32_t *out_traits);
  */
 ipc_status ipc_signal_set_handler(int32_t signal, uint32_t action, uint32_t flags, ipc_signal_hook hook, void *context);
 
+#ifndef _WIN32
+
 /* ipc_signal_send sends |signal| to the process |pid|; 0 sends nothing and asks whether it exists.
  * A signal to the calling process that no thread blocks is delivered before it returns, if the process has one thread.
  *
@@ -141,6 +143,8 @@ ipc_status ipc_watcher_close(ipc_watcher *watcher);
 /* ipc_watcher_free closes the watcher if that has not been done, and releases its memory. No other call on it may be
  * under way. NULL is allowed. Always IPC_OK. */
 ipc_status ipc_watcher_free(ipc_watcher *watcher);
+
+#endif /* _WIN32 */
 
 #endif /* IPC_WITHOUT_SIGNALS */
 
