@@ -1,0 +1,2 @@
+#include "ref/tests/windows_support.h"
+int main() { return 0; }
