@@ -80,6 +80,7 @@ def table_header(d: Definition) -> str:
 #include "ipc/local.h"
 #include "ipc/loop.h"
 #include "ipc/name.h"
+#include "ipc/named_pipe.h"
 #include "ipc/pipe.h"
 #include "ipc/signal.h"
 #include "ipc/socket.h"
