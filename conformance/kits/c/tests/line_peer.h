@@ -249,8 +249,11 @@ class LinePeer {
     close_in();
     while (child_.read_some(&read_, kDeadlineMs) == ChildProcess::BYTES)
       continue;  // a peer that ends closes its output
-    return child_.wait();
+    return wait();
   }
+
+  // Waits for the peer's end, and leaves what it wrote where it is.
+  int wait() { return child_.wait(); }
 
  private:
   ChildProcess child_;
