@@ -14,20 +14,23 @@ static ipc_status status_of(int32_t code) { return (ipc_status){code, 0}; }
 
 /* The library's functions for each kind of handle, with what is common to all of them. */
 
+/* needs_raw tells whether the kit waits for readiness of the system's handles. */
+static bool needs_raw(void) { return mode_nonblocking && !platform_asks_again; }
+
 static bool library_can_switch(endpoint_kind kind) {
   switch (kind) {
     case ENDPOINT_LISTENER:
-      return library.listener_set_nonblocking != NULL && (platform_asks_again || library.listener_raw != NULL);
+      return library.listener_set_nonblocking != NULL && (!needs_raw() || library.listener_raw != NULL);
     case ENDPOINT_STREAM:
-      return library.stream_set_nonblocking != NULL && (platform_asks_again || library.stream_raw != NULL);
+      return library.stream_set_nonblocking != NULL && (!needs_raw() || library.stream_raw != NULL);
     case ENDPOINT_SOCKET:
-      return library.socket_set_nonblocking != NULL && (platform_asks_again || library.socket_raw != NULL);
+      return library.socket_set_nonblocking != NULL && (!needs_raw() || library.socket_raw != NULL);
     case ENDPOINT_WATCHER:
-      return library.watcher_set_nonblocking != NULL && (platform_asks_again || library.watcher_raw != NULL);
+      return library.watcher_set_nonblocking != NULL && (!needs_raw() || library.watcher_raw != NULL);
     case ENDPOINT_FRAMED:
-      return library.framed_set_nonblocking != NULL && (platform_asks_again || library.framed_raw != NULL);
+      return library.framed_set_nonblocking != NULL && (!needs_raw() || library.framed_raw != NULL);
     case ENDPOINT_NAMED_PIPE:
-      return library.named_pipe_set_nonblocking != NULL && (platform_asks_again || library.named_pipe_raw != NULL);
+      return library.named_pipe_set_nonblocking != NULL && (!needs_raw() || library.named_pipe_raw != NULL);
   }
   return false;
 }
@@ -145,9 +148,9 @@ static ipc_status settle(endpoint *e) {
 
 /* prepare_nonblocking switches a new handle and gets what the kit waits on, if it waits. */
 static ipc_status prepare_nonblocking(endpoint *e) {
-  ipc_status status = platform_asks_again ? status_of(IPC_OK) : library_raw(e);
+  ipc_status status = needs_raw() ? library_raw(e) : status_of(IPC_OK);
   if (status.code != IPC_OK) return status;
-  if (!platform_asks_again && !platform_wake_open(&e->wake)) return status_of(IPC_OUT_OF_RESOURCES);
+  if (needs_raw() && !platform_wake_open(&e->wake)) return status_of(IPC_OUT_OF_RESOURCES);
   return library_switch(e, true);
 }
 

@@ -54,7 +54,7 @@ typedef struct endpoint {
   };
   ipc_raw raw;                /* nonblocking mode: what the kit waits on */
   platform_wake wake;         /* nonblocking mode: ends the kit's waits */
-  bool can_switch;            /* the library has the switch for handles of this kind, and lends what to wait on */
+  bool can_switch;            /* the library has the switch for handles of this kind, and lends what the kit waits on */
   platform_mutex mutex;       /* guards the rest */
   platform_condition settled; /* no attempt is under way any more */
   bool user_nonblocking;      /* the runner's switch */
