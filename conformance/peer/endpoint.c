@@ -29,6 +29,8 @@ static bool library_can_switch(endpoint_kind kind) {
       return library.watcher_set_nonblocking != NULL && library.watcher_raw != NULL;
     case ENDPOINT_FRAMED:
       return library.framed_set_nonblocking != NULL && library.framed_raw != NULL;
+    case ENDPOINT_NAMED_PIPE:
+      return library.named_pipe_set_nonblocking != NULL && library.named_pipe_raw != NULL;
   }
   return false;
 }
@@ -45,6 +47,8 @@ static ipc_status library_set_nonblocking(endpoint *e, bool nonblocking) {
       return library.watcher_set_nonblocking(e->watcher, nonblocking);
     case ENDPOINT_FRAMED:
       return library.framed_set_nonblocking(e->framed, nonblocking);
+    case ENDPOINT_NAMED_PIPE:
+      return library.named_pipe_set_nonblocking(e->named_pipe, nonblocking);
   }
   return status_of(IPC_INVALID_ARGUMENT);
 }
@@ -61,6 +65,8 @@ static ipc_status library_raw(endpoint *e) {
       return library.watcher_raw(e->watcher, &e->raw);
     case ENDPOINT_FRAMED:
       return library.framed_raw(e->framed, &e->raw);
+    case ENDPOINT_NAMED_PIPE:
+      return library.named_pipe_raw(e->named_pipe, &e->raw);
   }
   return status_of(IPC_INVALID_ARGUMENT);
 }
@@ -77,6 +83,8 @@ static ipc_status library_close(endpoint *e) {
       return library.watcher_close(e->watcher);
     case ENDPOINT_FRAMED:
       return library.framed_close(e->framed);
+    case ENDPOINT_NAMED_PIPE:
+      return library.named_pipe_close(e->named_pipe);
   }
   return status_of(IPC_INVALID_ARGUMENT);
 }
@@ -98,6 +106,9 @@ static void library_free(endpoint_kind kind, void *handle) {
     case ENDPOINT_FRAMED:
       library.framed_free(handle);
       break;
+    case ENDPOINT_NAMED_PIPE:
+      library.named_pipe_free(handle);
+      break;
   }
 }
 
@@ -113,6 +124,8 @@ bool endpoint_can_free(endpoint_kind kind) {
       return library.watcher_close != NULL && library.watcher_free != NULL;
     case ENDPOINT_FRAMED:
       return library.framed_close != NULL && library.framed_free != NULL;
+    case ENDPOINT_NAMED_PIPE:
+      return library.named_pipe_close != NULL && library.named_pipe_free != NULL;
   }
   return false;
 }

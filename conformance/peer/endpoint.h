@@ -39,6 +39,7 @@ typedef enum endpoint_kind {
   ENDPOINT_SOCKET,
   ENDPOINT_WATCHER,
   ENDPOINT_FRAMED,
+  ENDPOINT_NAMED_PIPE,
 } endpoint_kind;
 
 typedef struct endpoint {
@@ -50,6 +51,7 @@ typedef struct endpoint {
     ipc_socket *socket;
     ipc_watcher *watcher;
     ipc_framed *framed;
+    ipc_named_pipe *named_pipe;
   };
   ipc_raw raw;            /* nonblocking mode: what the kit waits on */
   platform_wake wake;     /* nonblocking mode: ends the kit's waits */

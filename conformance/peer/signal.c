@@ -91,6 +91,13 @@ cts_outcome do_signal_send(cts_call *call) {
   return outcome_of(library.signal_send(signal, cts_u64_or(call, "pid", 0)));
 }
 
+cts_outcome do_signal_raise(cts_call *call) {
+  int32_t signal;
+  cts_outcome outcome = call_signal(call, &signal);
+  if (!outcome_is(outcome, "ok")) return outcome;
+  return outcome_of(library.signal_raise(signal));
+}
+
 cts_outcome do_signal_send_group(cts_call *call) {
   int32_t signal;
   cts_outcome outcome = call_signal(call, &signal);

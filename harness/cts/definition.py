@@ -140,7 +140,7 @@ def load(path: Path) -> Definition:
     operations = []
     for entry in raw["operation"]:
         name = entry["name"]
-        if not re.fullmatch(r"[a-z]+(\.[a-z_]+)?", name):
+        if not re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", name):
             raise DefinitionError(f"operation {name!r}: a name is `word` or `noun.verb` in lower case")
         args = tuple(_field(name, a) for a in entry.pop("args", []))
         results = tuple(_field(name, r) for r in entry.pop("results", []))

@@ -80,6 +80,7 @@ def table_header(d: Definition) -> str:
 #include "ipc/local.h"
 #include "ipc/loop.h"
 #include "ipc/name.h"
+#include "ipc/named_pipe.h"
 #include "ipc/pipe.h"
 #include "ipc/signal.h"
 #include "ipc/socket.h"
@@ -185,14 +186,19 @@ def errno_table(d: Definition) -> str:
 def gates(d: Definition) -> str:
     """ref/common/gates.inc: what each feature gate of the build removes, for the reference's tests and installation.
 
-    X-macro rows: IPC_SLOT(slot, name, gates) in the table's order, of those that the system has, and
-    IPC_FEATURE(name, gates). The gates are one string, separated by spaces.
+    X-macro rows: IPC_SLOT(slot, name, gates) in the table's order, of those that the system has,
+    IPC_FOREIGN_SLOT(slot, name) of the others, and IPC_FEATURE(name, gates). The gates are one string, separated by
+    spaces.
     """
     rows = [f"/* {MADE} */", "#ifdef IPC_SLOT"]
     conditions = {"unix": "#ifndef _WIN32", "windows": "#ifdef _WIN32"}
     for systems, run in itertools.groupby(d.slots, lambda o: o.systems):
         some = [f"IPC_SLOT({o.slot}, {o.snake}, {_c_string(' '.join(o.gates))})" for o in run]
         rows += [conditions[systems], *some, "#endif"] if systems else some
+    rows += ["#endif", "#ifdef IPC_FOREIGN_SLOT"]
+    for systems, condition in (("windows", "#ifndef _WIN32"), ("unix", "#ifdef _WIN32")):
+        foreign = [f"IPC_FOREIGN_SLOT({o.slot}, {o.snake})" for o in d.slots if o.systems == systems]
+        rows += [condition, *foreign, "#endif"]
     rows += ["#endif", "#ifdef IPC_FEATURE"]
     rows += [f"IPC_FEATURE({_c_string(name)}, {_c_string(f.get('gate', ''))})" for name, f in d.features.items()]
     return "\n".join([*rows, "#endif"]) + "\n"

@@ -198,6 +198,15 @@ ipc_status ipc_signal_set_handler(int32_t signal, uint32_t action, uint32_t flag
   return status;
 }
 
+/* raise(), for hooks, too: errno is kept. */
+ipc_status ipc_signal_raise(int32_t signal) {
+  if (find_signal(signal) == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  int kept = errno;
+  bool raised = raise(signal) == 0;
+  errno = kept;
+  return ipc_status_of(raised ? IPC_OK : IPC_FAILED);
+}
+
 #else
 
 typedef int ipc_windows_signal_is_gated_off; /* ISO C has no empty translation unit */

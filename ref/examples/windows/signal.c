@@ -26,7 +26,7 @@ int main(void) {
   if (status.code != IPC_OK) return fail("ipc_signal_number", status);
   status = ipc_signal_set_handler(interrupt, IPC_SIGNAL_HOOK, 0, count, (void *)&num);
   if (status.code != IPC_OK) return fail("ipc_signal_set_handler", status);
-  for (int i = 0; i < 3; i++) raise(interrupt); /* as Ctrl+C does */
+  for (int i = 0; i < 3; i++) ipc_signal_raise(interrupt); /* as Ctrl+C does, but in this thread */
   printf("interrupted %d times\n", (int)num);
   status = ipc_signal_set_handler(interrupt, IPC_SIGNAL_DEFAULT, 0, NULL, NULL);
   return status.code != IPC_OK || num != 3;

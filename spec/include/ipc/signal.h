@@ -3,8 +3,8 @@
  * Signals are numbers of the system; ipc_signal_number and ipc_signal_name translate. Names are those of POSIX without
  * SIG: INT, TERM, CHLD, ...; real-time signals are RT0, RT1, ... from the lowest. spec/signal.md holds the
  * requirements. This is the one part of the library with state of the whole process, because dispositions are. A
- * library whose hooks or watchers are set must stay loaded. Absent without `signals`. Windows, which has only the signals
- * of C, cannot send them to another process or watch them.
+ * library whose hooks or watchers are set must stay loaded. Absent without `signals`. Windows, which has only the
+ * signals of C, cannot send them to another process or watch them.
  *
  * Sources: POSIX.1-2017 XSH 2.4, sigaction(), kill(), sigqueue(); signal(7); ISO C11 7.14.
  */
@@ -51,7 +51,7 @@ typedef struct ipc_signal_event {
 } ipc_signal_event;
 
 /* A hook runs in a signal handler: it may call only what POSIX.1-2017 XSH 2.4.3 lists as async-signal-safe, and of this
- * library nothing but ipc_signal_send, ipc_signal_queue and ipc_loop_wake. errno is kept for it. */
+ * library nothing but ipc_signal_raise, ipc_signal_send, ipc_signal_queue and ipc_loop_wake. errno is kept for it. */
 typedef void (*ipc_signal_hook)(const ipc_signal_event *event, void *context);
 
 /* A set of signals that can be waited for. */
@@ -84,6 +84,11 @@ ipc_status ipc_signal_describe(int32_t signal, uint32_t *out_traits);
  *   IPC_INVALID_ARGUMENT   no signal, an unknown action or flag, no hook
  */
 ipc_status ipc_signal_set_handler(int32_t signal, uint32_t action, uint32_t flags, ipc_signal_hook hook, void *context);
+
+/* ipc_signal_raise raises |signal| in the calling thread: unless that thread blocks it, what it does has been done when
+ * the call returns, if it returns. IPC_OK, IPC_INVALID_ARGUMENT (no signal), IPC_OUT_OF_RESOURCES, IPC_FAILED. Source:
+ * ISO C11 7.14.2.1. */
+ipc_status ipc_signal_raise(int32_t signal);
 
 #ifndef _WIN32
 

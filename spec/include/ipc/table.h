@@ -10,6 +10,7 @@
 #include "ipc/local.h"
 #include "ipc/loop.h"
 #include "ipc/name.h"
+#include "ipc/named_pipe.h"
 #include "ipc/pipe.h"
 #include "ipc/signal.h"
 #include "ipc/socket.h"
@@ -21,7 +22,7 @@ extern "C" {
 #endif
 
 #define IPC_ABI_MAJOR 1u
-#define IPC_ABI_MINOR 4u
+#define IPC_ABI_MINOR 5u
 
 /* Slots are only ever appended. A slot beyond `size`, or NULL, is not offered (spec/abi.md). */
 typedef struct ipc_table {
@@ -251,6 +252,55 @@ typedef struct ipc_table {
   /* 89: loop.free. Releases a loop, closing it first if need be. No other call may use it any more. Feature gate:
    * async. */
   ipc_status (*loop_free)(ipc_loop *loop);
+  /* 90: signal.raise. Raises a signal in this process: what it does has been done before the answer. Feature gate:
+   * signals. */
+  ipc_status (*signal_raise)(int32_t signal);
+  /* 91: named_pipe.listen. Makes a named pipe and waits for clients. Windows only. */
+  ipc_status (*named_pipe_listen)(const ipc_name *name, const ipc_named_pipe_options *options, ipc_listener **out_listener);
+  /* 92: listener.accept_named_pipe. Takes the next connection of a listener of named_pipe.listen. Windows only. */
+  ipc_status (*listener_accept_named_pipe)(ipc_listener *listener, int64_t timeout_ms, ipc_named_pipe **out_pipe);
+  /* 93: named_pipe.connect. Connects to a named pipe. Windows only. */
+  ipc_status (*named_pipe_connect)(const ipc_name *name, const ipc_named_pipe_access *access, int64_t timeout_ms, ipc_named_pipe **out_pipe);
+  /* 94: named_pipe.wait. Waits until an instance of a named pipe is free. Windows only. */
+  ipc_status (*named_pipe_wait)(const ipc_name *name, int64_t timeout_ms);
+  /* 95: named_pipe.read. Reads bytes, or one message: one that does not fit is read in parts, or stays with `whole`.
+   * Windows only. */
+  ipc_status (*named_pipe_read)(ipc_named_pipe *pipe, uint32_t flags, void *out_data, size_t data_max, int64_t timeout_ms, size_t *out_len, size_t *out_left);
+  /* 96: named_pipe.write. Writes bytes, or one message, whole or not at all. Windows only. */
+  ipc_status (*named_pipe_write)(ipc_named_pipe *pipe, const void *data, size_t data_len, int64_t timeout_ms, size_t *out_len);
+  /* 97: named_pipe.transact. Writes a message and reads the one that answers it. Windows only. */
+  ipc_status (*named_pipe_transact)(ipc_named_pipe *pipe, const void *data, size_t data_len, void *out_answer, size_t answer_max, int64_t timeout_ms, size_t *out_len, size_t *out_left);
+  /* 98: named_pipe.peek. Copies what waits to be read, which stays. Windows only. */
+  ipc_status (*named_pipe_peek)(ipc_named_pipe *pipe, void *out_data, size_t data_max, size_t *out_len, size_t *out_available, size_t *out_message_left);
+  /* 99: named_pipe.flush. Waits until the other end has read everything. Windows only. */
+  ipc_status (*named_pipe_flush)(ipc_named_pipe *pipe, int64_t timeout_ms);
+  /* 100: named_pipe.disconnect. Ends the connection at the server's end; what the client has not read is lost,
+   * unless `flush` waits for that. Windows only. */
+  ipc_status (*named_pipe_disconnect)(ipc_named_pipe *pipe, uint32_t flags, int64_t timeout_ms);
+  /* 101: named_pipe.peer. Which process is at the other end, and in which session. Windows only. */
+  ipc_status (*named_pipe_peer)(ipc_named_pipe *pipe, ipc_named_pipe_process *out_process);
+  /* 102: named_pipe.info. What this end of a named pipe is. Windows only. */
+  ipc_status (*named_pipe_info)(ipc_named_pipe *pipe, ipc_named_pipe_information *out_information);
+  /* 103: named_pipe.set_read_mode. Says whether this end reads bytes or messages from now on. Windows only. */
+  ipc_status (*named_pipe_set_read_mode)(ipc_named_pipe *pipe, uint32_t read_mode);
+  /* 104: named_pipe.duplicate. Makes another handle of this end in another process. Windows only. */
+  ipc_status (*named_pipe_duplicate)(ipc_named_pipe *pipe, uint64_t pid, ipc_raw *out_raw);
+  /* 105: named_pipe.set_nonblocking. From now on reads and writes answer `would_block` instead of waiting, or wait
+   * again. Windows only. Feature gate: nonblocking. */
+  ipc_status (*named_pipe_set_nonblocking)(ipc_named_pipe *pipe, bool nonblocking);
+  /* 106: named_pipe.raw. The system's handle, borrowed: it stays the pipe's. Windows only. */
+  ipc_status (*named_pipe_raw)(ipc_named_pipe *pipe, ipc_raw *out_raw);
+  /* 107: named_pipe.release. Gives the system's handle to the caller; the pipe is closed without touching it.
+   * Windows only. */
+  ipc_status (*named_pipe_release)(ipc_named_pipe *pipe, ipc_raw *out_raw);
+  /* 108: named_pipe.adopt. Makes a named pipe of a connected handle, which it owns from then on. Windows only. */
+  ipc_status (*named_pipe_adopt)(const ipc_raw *raw, ipc_named_pipe **out_pipe);
+  /* 109: named_pipe.close. Ends operations under way as `cancelled` and closes. What was written stays readable for
+   * the other end. Windows only. */
+  ipc_status (*named_pipe_close)(ipc_named_pipe *pipe);
+  /* 110: named_pipe.free. Releases the memory of a named pipe, closing it first if need be. No other call may use it
+   * any more. Windows only. */
+  ipc_status (*named_pipe_free)(ipc_named_pipe *pipe);
 } ipc_table;
 
 #if defined(_WIN32)
