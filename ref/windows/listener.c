@@ -1,6 +1,7 @@
 /* listener.c - accepting connections. */
 #include "ref/windows/listener.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,9 +36,8 @@ struct ipc_listener {
 /* ------------------------------------------------------------------------------------------------- life */
 
 static void end_accepts(ipc_gate_attachment *attachment) {
-  const ipc_listener *owner = attachment->owner;
-  ipc_turn *turn = &((ipc_listener *)(uintptr_t)owner)->turn;
-  (void)ipc_turn_end(turn);
+  unsigned char *inside = (unsigned char *)attachment;
+  (void)ipc_turn_end(&((ipc_listener *)(void *)(inside - offsetof(ipc_listener, closing)))->turn);
 }
 
 static bool make_events(ipc_listener *listener) {
