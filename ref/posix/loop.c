@@ -13,16 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ref/common/options.h"
 #include "ref/common/platform.h"
 #include "ref/posix/deadline.h"
 #include "ref/posix/poller.h"
 #include "ref/posix/stream.h"
 
 enum {
-  OPTIONS_SIZE_MAX = 4096, /* of a structure of any version to come */
-  READY_MAX = 64,          /* descriptors in one turn */
-  SERVED_MAX = 16,         /* operations of one queue in one turn */
-  UNSEEN_MAX = 64,         /* completions taken before there is another turn */
+  READY_MAX = 64,  /* descriptors in one turn */
+  SERVED_MAX = 16, /* operations of one queue in one turn */
+  UNSEEN_MAX = 64, /* completions taken before there is another turn */
 };
 
 /* A descriptor that operations wait for. It goes with the last binding and the last operation. */
@@ -365,17 +365,6 @@ static void serve_timers(ipc_loop *loop) {
 
 /* ---------------------------------------------------------------------------------------- open, close, free */
 
-/* Whether the bytes behind |known| of a structure of |size| bytes are zeros: a newer program that asks for nothing new
- * has zeros there. */
-static bool is_layout(const void *given, size_t size, size_t known) {
-  if (size < known || size > OPTIONS_SIZE_MAX) return false;
-  const unsigned char *bytes = given;
-  for (size_t i = known; i < size; i++) {
-    if (bytes[i] != 0) return false;
-  }
-  return true;
-}
-
 static int init_locks(ipc_loop *loop) {
   int error = pthread_mutex_init(&loop->lock, NULL);
   if (error != 0) return error;
@@ -403,7 +392,7 @@ static int init(ipc_loop *loop) {
 ipc_status ipc_loop_open(const ipc_loop_options *options, ipc_loop **out_loop) {
   if (out_loop == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   *out_loop = NULL;
-  if (options != NULL && !is_layout(options, options->size, sizeof *options)) {
+  if (options != NULL && !ipc_options_fit(options, options->size, sizeof *options)) {
     return ipc_status_of(IPC_INVALID_ARGUMENT);
   }
   uint32_t backend = options != NULL ? options->backend : IPC_LOOP_BEST;
@@ -523,7 +512,7 @@ static ipc_status submit(ipc_loop *loop, const loop_kind *kind, const ipc_submis
 }
 
 ipc_status ipc_loop_submit(ipc_loop *loop, const ipc_submission *submission) {
-  if (loop == NULL || submission == NULL || !is_layout(submission, submission->size, sizeof *submission) ||
+  if (loop == NULL || submission == NULL || !ipc_options_fit(submission, submission->size, sizeof *submission) ||
       submission->timeout_ms < IPC_NO_TIMEOUT || submission->operation == 0 ||
       submission->operation > IPC_SUBMIT_TIMER) {
     return ipc_status_of(IPC_INVALID_ARGUMENT);

@@ -1,4 +1,6 @@
 // Completion loops on Windows: what each operation comes to, and what ends it.
+#ifndef IPC_WITHOUT_ASYNC
+
 #include <deque>
 
 #include "ref/tests/windows_support.h"
@@ -312,3 +314,5 @@ TEST_F(WindowsLoopTest, WhatIsRefused) {
 }
 
 }  // namespace
+
+#endif  // IPC_WITHOUT_ASYNC

@@ -220,6 +220,20 @@ TEST_F(WindowsStreamTest, AWriteThatWaitsEndsWhenTheReaderLeaves) {
   EXPECT_LT(len_, sent.size());
 }
 
+// A chunk that was taken and did not arrive is reported by the next write.
+TEST_F(WindowsStreamTest, ALostChunkIsABrokenPipe) {
+  Pair pair;
+  const std::string sent = pattern(1 << 20);
+  EXPECT_STATUS(IPC_TIMED_OUT, ipc_stream_write(pair.client, sent.data(), sent.size(), 0, &len_));
+  EXPECT_STATUS(IPC_TIMED_OUT, ipc_stream_write(pair.client, "x", 1, 0, &len_));
+  EXPECT_EQ(0u, len_);
+  EXPECT_STATUS(IPC_OK, ipc_stream_close(pair.server));
+  for (int i = 0; i < 3; i++) {
+    EXPECT_STATUS(IPC_BROKEN_PIPE, ipc_stream_write(pair.client, "x", 1, 20000, &len_));
+    EXPECT_EQ(0u, len_);
+  }
+}
+
 TEST_F(WindowsStreamTest, ShortWritesOfTwoThreadsAreNotMixed) {
   Pair pair;
   constexpr int kRecords = 200;

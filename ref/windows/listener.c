@@ -1,6 +1,7 @@
 /* listener.c - accepting connections. */
 #include "ref/windows/listener.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,9 +36,8 @@ struct ipc_listener {
 /* ------------------------------------------------------------------------------------------------- life */
 
 static void end_accepts(ipc_gate_attachment *attachment) {
-  const ipc_listener *owner = attachment->owner;
-  ipc_turn *turn = &((ipc_listener *)(uintptr_t)owner)->turn;
-  (void)ipc_turn_end(turn);
+  unsigned char *inside = (unsigned char *)attachment;
+  (void)ipc_turn_end(&((ipc_listener *)(void *)(inside - offsetof(ipc_listener, closing)))->turn);
 }
 
 ipc_listener_shape ipc_listener_local_shape(bool same_user) {
@@ -300,6 +300,7 @@ static ipc_status take_oldest(ipc_listener *listener, HANDLE *out_pipe) {
   if (error != 0) return ipc_platform_status(error);
   size_t found = listener->num_instances;
   bool begun;
+  (void)ResetEvent(listener->connected); /* it may be set for a connection that was taken long ago */
   do { /* what is begun resets the event: of others it may have been set behind the look at them */
     begun = false;
     for (size_t i = listener->num_instances; i-- > 0;) {

@@ -7,17 +7,17 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "ref/common/options.h"
 #include "ref/common/platform.h"
 #include "ref/windows/channel.h"
 #include "ref/windows/stream.h"
 
 enum {
-  OPTIONS_SIZE_MAX = 4096, /* of a structure of any version to come */
-  BUCKETS = 256,           /* of queues */
-  READY_MAX = 64,          /* packets in one turn */
-  SERVED_MAX = 16,         /* operations of one queue in one turn */
-  UNSEEN_MAX = 64,         /* completions taken before there is another turn */
-  TICKS_PER_MS = 10000,    /* of a FILETIME */
+  BUCKETS = 256,        /* of queues */
+  READY_MAX = 64,       /* packets in one turn */
+  SERVED_MAX = 16,      /* operations of one queue in one turn */
+  UNSEEN_MAX = 64,      /* completions taken before there is another turn */
+  TICKS_PER_MS = 10000, /* of a FILETIME */
 };
 
 /* A loop's hold on a handle: for as long as the handle is open. */
@@ -268,17 +268,6 @@ static void serve_timers(ipc_loop *loop) {
 
 /* ---------------------------------------------------------------------------------------- open, close, free */
 
-/* Whether the bytes behind |known| of a structure of |size| bytes are zeros: a newer program that asks for nothing new
- * has zeros there. */
-static bool is_layout(const void *given, size_t size, size_t known) {
-  if (size < known || size > OPTIONS_SIZE_MAX) return false;
-  const unsigned char *bytes = given;
-  for (size_t i = known; i < size; i++) {
-    if (bytes[i] != 0) return false;
-  }
-  return true;
-}
-
 static void release(ipc_loop *loop) {
   if (loop->port != NULL) (void)CloseHandle(loop->port);
   if (loop->never != NULL) (void)CloseHandle(loop->never);
@@ -289,7 +278,7 @@ static void release(ipc_loop *loop) {
 ipc_status ipc_loop_open(const ipc_loop_options *options, ipc_loop **out_loop) {
   if (out_loop == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   *out_loop = NULL;
-  if (options != NULL && !is_layout(options, options->size, sizeof *options)) {
+  if (options != NULL && !ipc_options_fit(options, options->size, sizeof *options)) {
     return ipc_status_of(IPC_INVALID_ARGUMENT);
   }
   uint32_t backend = options != NULL ? options->backend : IPC_LOOP_BEST;
@@ -411,7 +400,7 @@ static ipc_status submit(ipc_loop *loop, const loop_kind *kind, const ipc_submis
 }
 
 ipc_status ipc_loop_submit(ipc_loop *loop, const ipc_submission *submission) {
-  if (loop == NULL || submission == NULL || !is_layout(submission, submission->size, sizeof *submission) ||
+  if (loop == NULL || submission == NULL || !ipc_options_fit(submission, submission->size, sizeof *submission) ||
       submission->timeout_ms < IPC_NO_TIMEOUT || submission->operation == 0 ||
       submission->operation > IPC_SUBMIT_TIMER) {
     return ipc_status_of(IPC_INVALID_ARGUMENT);
