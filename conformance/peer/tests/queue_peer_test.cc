@@ -186,6 +186,20 @@ TEST_P(QueuePeerTest, AChildHasAChannelOfItsOwn) {
   EXPECT_EQ(peer_.end(), 0);
 }
 
+// A child that held its parent's output would keep it open.
+TEST_P(QueuePeerTest, AChildDoesNotHoldItsParentsChannel) {
+  ControlListener listener;
+  ask(R"("op":"process.spawn","as":"p","control":")" + listener.control() + "\"");
+  listener.accept_child();
+  peer_.close_in();
+  EXPECT_EQ(peer_.line(), "(the end) ");
+  EXPECT_EQ(peer_.end(), 0);
+  listener.send_line(R"({"id":1,"op":"reset"})");
+  EXPECT_EQ(listener.line(), R"({"id":1,"status":"ok"})") << "it goes on";
+  listener.half_close();
+  EXPECT_EQ(listener.line(), "");
+}
+
 TEST_P(QueuePeerTest, ClosingAProcessKillsIt) {
   ControlListener listener;
   ask(R"("op":"process.spawn","as":"p","control":")" + listener.control() + "\"");
