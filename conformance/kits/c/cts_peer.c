@@ -2197,6 +2197,7 @@ void cts_awake(cts_call *call) {
 enum { AGAIN_YIELDS = 16, AGAIN_MAX_MS = 5 };
 
 bool cts_again(cts_call *call) {
+  if (call->target == NULL) peer_is_wrong("cts_again is for operations on a handle, unlike", call->operation->name);
   kit_lock(&state.mutex);
   call->repeats = true;
   call->tried = call->turn;
