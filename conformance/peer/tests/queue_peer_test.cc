@@ -251,6 +251,13 @@ TEST(QueuePeer, TheNameOfALibraryIsNotOfOneCodePage) {
   std::filesystem::remove(copy);
 }
 
+TEST(QueuePeer, ItEndsWithItsInputWhileNobodyTakesItsReplies) {
+  LinePeer peer({peer_path, "--library", library_path});
+  for (int i = 1; i <= 400; i++) peer.send("{\"id\":" + std::to_string(i) + R"(,"op":"hello","protocol":1})");
+  peer.close_in();
+  EXPECT_EQ(peer.wait(), 0);
+}
+
 TEST(QueuePeer, ALibraryThatCannotBeLoadedIsStatus2) {
   LinePeer peer({peer_path, "--library", "/nonexistent/library.so"});
   EXPECT_EQ(peer.end(), 2);
