@@ -7,6 +7,7 @@
 
 /* Values of FILE_PIPE_LOCAL_INFORMATION, which the user's headers do not have (ntifs.h). */
 enum { STATE_LISTENING = 2, STATE_CONNECTED = 3, STATE_CLOSING = 4 };
+enum { WAIT_SLICE_MS = 500 };
 enum { SYNCHRONOUS_MODES = 0x10 | 0x20 }; /* FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT */
 
 /* ----------------------------------------------------------------------------------------- making and opening */
@@ -56,13 +57,13 @@ DWORD ipc_pipe_make_instance(const wchar_t *name, const ipc_pipe_instance_option
   return *out_pipe != INVALID_HANDLE_VALUE ? 0 : GetLastError();
 }
 
-/* Waits until an instance may be free. The system takes some numbers for words: 0 for the server's own choice, 1 for no
- * waiting at all. */
+/* Waits until an instance may be free, but not for long: the server may have closed the last one meanwhile. The system
+ * takes some numbers for words: 0 for the server's own choice, 1 for no waiting at all. */
 static DWORD wait_for_instance(const wchar_t *name, ipc_deadline *deadline) {
   int left_ms = ipc_deadline_left_ms(deadline);
   if (left_ms == 0) return ERROR_PIPE_BUSY;
-  DWORD ms = left_ms < 0 ? NMPWAIT_WAIT_FOREVER : left_ms == 1 ? 2 : (DWORD)left_ms;
-  if (WaitNamedPipeW(name, ms)) return 0;
+  int slice_ms = left_ms < 0 || left_ms > WAIT_SLICE_MS ? WAIT_SLICE_MS : left_ms == 1 ? 2 : left_ms;
+  if (WaitNamedPipeW(name, (DWORD)slice_ms)) return 0;
   DWORD error = GetLastError();
   return error == ERROR_SEM_TIMEOUT ? 0 : error; /* whether the time is over the deadline says */
 }
@@ -125,10 +126,12 @@ ipc_status ipc_pipe_examine(const ipc_raw *raw, ipc_pipe_facts *out_facts) {
 
 bool ipc_pipe_is_closing(HANDLE pipe) { return state_of(pipe) == STATE_CLOSING; }
 
-DWORD ipc_pipe_room(HANDLE pipe) {
+static DWORD room_of(HANDLE pipe) {
   FILE_PIPE_LOCAL_INFORMATION local;
   return ask(pipe, FilePipeLocalInformation, &local, sizeof local) ? local.WriteQuotaAvailable : 0;
 }
+
+DWORD (*ipc_pipe_room)(HANDLE pipe) = room_of;
 
 ipc_raw ipc_pipe_raw(HANDLE pipe) {
   ipc_raw raw = {IPC_RAW_HANDLE, (uint64_t)(uintptr_t)pipe};
