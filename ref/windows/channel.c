@@ -241,17 +241,23 @@ static BOOL CALLBACK make_carriers(PINIT_ONCE once, void *parameter, void **cont
   return TRUE;
 }
 
-/* Gives the chunk to the pool. A library that is unloaded stays in memory until its chunks have arrived. */
-static bool submit(ipc_channel *channel) {
+/* Has the pool run |body|. A library that is unloaded stays in memory until it has. */
+static bool submit(PTP_SIMPLE_CALLBACK body, void *context) {
   if (!InitOnceExecuteOnce(&carriers_once, make_carriers, NULL, NULL)) return false;
   TP_CALLBACK_ENVIRON environment;
   InitializeThreadpoolEnvironment(&environment);
   SetThreadpoolCallbackPool(&environment, carriers);
   SetThreadpoolCallbackLibrary(&environment, this_module);
   SetThreadpoolCallbackRunsLong(&environment);
-  atomic_fetch_add(&channel->references, 1);
-  bool submitted = TrySubmitThreadpoolCallback(carry, channel, &environment);
+  bool submitted = TrySubmitThreadpoolCallback(body, context, &environment);
   DestroyThreadpoolEnvironment(&environment);
+  return submitted;
+}
+
+/* Gives the chunk to the pool. */
+static bool submit_chunk(ipc_channel *channel) {
+  atomic_fetch_add(&channel->references, 1);
+  bool submitted = submit(carry, channel);
   if (!submitted) ipc_channel_drop(channel);
   return submitted;
 }
@@ -276,7 +282,7 @@ static DWORD write_self(ipc_channel *channel) {
   DWORD error = begin(channel);
   if (error != ERROR_IO_PENDING) return error;
   channel->chunk = CHUNK_FLYING;
-  if (!submit(channel)) see_off(channel);
+  if (!submit_chunk(channel)) see_off(channel);
   return 0;
 }
 
@@ -286,7 +292,7 @@ static DWORD hand_over(ipc_channel *channel) {
   if (channel->synchronous && ipc_pipe_is_closing(channel->pipe)) return ERROR_NO_DATA;
   channel->refused = 0;
   channel->chunk = CHUNK_HANDED;
-  if (!submit(channel)) {
+  if (!submit_chunk(channel)) {
     channel->chunk = CHUNK_NONE;
     return ERROR_NOT_ENOUGH_MEMORY;
   }
@@ -332,9 +338,14 @@ static void gather(ipc_channel *channel, cursor *at) {
   }
 }
 
-static bool reserve(ipc_channel *channel) {
-  if (channel->bytes == NULL) channel->bytes = malloc(CHUNK_MAX);
-  return channel->bytes != NULL;
+/* Sees to room for a chunk of |len| bytes. None is in flight. */
+static bool reserve(ipc_channel *channel, size_t len) {
+  if (channel->room >= len) return true;
+  unsigned char *bytes = realloc(channel->bytes, len);
+  if (bytes == NULL) return false;
+  channel->bytes = bytes;
+  channel->room = len;
+  return true;
 }
 
 /* The caller has the turn. */
@@ -346,7 +357,7 @@ static ipc_status write_chunks(ipc_channel *channel, cursor *at, ipc_deadline *d
     if (channel->lost != 0) return ipc_channel_write_status(channel->lost);
     if (all) return ipc_status_of(IPC_OK);
     if (ipc_turn_is_ended(&channel->turn)) return ipc_status_of(IPC_CANCELLED);
-    if (!reserve(channel)) return ipc_status_of(IPC_OUT_OF_RESOURCES);
+    if (!reserve(channel, CHUNK_MAX)) return ipc_status_of(IPC_OUT_OF_RESOURCES);
     gather(channel, at);
     if (channel->len == 0) continue;
     DWORD error = hand_over(channel);
@@ -363,6 +374,140 @@ ipc_status ipc_channel_write(ipc_channel *channel, const ipc_const_buffer *buffe
   if (code != IPC_OK) return ipc_status_of(code == IPC_CLOSED ? IPC_CANCELLED : code);
   ipc_status status = write_chunks(channel, &at, deadline, out_len);
   ipc_turn_give(&channel->turn);
+  return status;
+}
+
+ipc_status ipc_channel_take_writing(ipc_channel *channel, ipc_deadline *deadline) {
+  int32_t code = ipc_turn_take(&channel->turn, deadline);
+  if (code != IPC_OK) return ipc_status_of(code == IPC_CLOSED ? IPC_CANCELLED : code);
+  code = await_arrival(channel, deadline);
+  ipc_status status = ipc_status_of(code);
+  if (code == IPC_OK && channel->lost != 0) status = ipc_channel_write_status(channel->lost);
+  if (status.code != IPC_OK) ipc_turn_give(&channel->turn);
+  return status;
+}
+
+void ipc_channel_give_writing(ipc_channel *channel) { ipc_turn_give(&channel->turn); }
+
+ipc_status ipc_channel_write_message(ipc_channel *channel, const void *data, size_t data_len, ipc_deadline *deadline) {
+  if (data_len > INT32_MAX) return ipc_status_of(IPC_MESSAGE_TOO_LARGE);
+  ipc_status status = ipc_channel_take_writing(channel, deadline);
+  if (status.code != IPC_OK) return status;
+  DWORD error = ERROR_NOT_ENOUGH_MEMORY;
+  if (reserve(channel, data_len > CHUNK_MAX ? data_len : CHUNK_MAX)) {
+    if (data_len != 0) memcpy(channel->bytes, data, data_len);
+    channel->len = data_len;
+    error = hand_over(channel);
+  }
+  if (error != 0) status = ipc_channel_write_status(error);
+  /* It is taken; what is left to wait for is its arrival. */
+  if (error == 0 && await_arrival(channel, deadline) == IPC_OK && channel->lost != 0) {
+    status = ipc_channel_write_status(channel->lost);
+  }
+  ipc_turn_give(&channel->turn);
+  return status;
+}
+
+/* ------------------------------------------------------------------------------------------------- messages */
+
+ipc_status ipc_channel_read_message(ipc_channel *channel, ipc_gate *gate, void *out_data, size_t data_max,
+                                    ipc_deadline *deadline, size_t *out_len) {
+  DWORD max = data_max > INT32_MAX ? INT32_MAX : (DWORD)data_max;
+  unsigned char none;
+  ipc_outcome outcome;
+  *out_len = 0;
+  HANDLE event = ipc_event_take(&channel->reading);
+  if (event == NULL) return ipc_platform_status(GetLastError());
+  do { /* again if somebody else has cancelled it */
+    OVERLAPPED operation = ipc_overlapped_init(event);
+    BOOL started = ReadFile(channel->pipe, max != 0 ? out_data : &none, max, NULL, &operation);
+    outcome = ipc_overlapped_finish(gate, channel->pipe, &operation, event, started, deadline);
+  } while (outcome.code == IPC_OK && outcome.error == ERROR_OPERATION_ABORTED);
+  ipc_event_give(&channel->reading, event);
+  if (outcome.code != IPC_OK) return ipc_status_of(outcome.code);
+  if (outcome.error != 0 && outcome.error != ERROR_MORE_DATA) return ipc_channel_read_status(outcome.error);
+  *out_len = outcome.len;
+  return outcome.error == 0 ? ipc_status_of(IPC_OK) : (ipc_status){IPC_MESSAGE_TRUNCATED, outcome.error};
+}
+
+/* ------------------------------------------------------------------------------------------------- flushing */
+
+/* A flush under way: its caller's, and its thread's. */
+typedef struct flush {
+  _Atomic uint32_t references;
+  ipc_channel *channel;
+  HANDLE thread; /* NULL until it runs */
+  HANDLE begun;  /* event: `thread` is there */
+  HANDLE done;   /* event */
+  DWORD error;
+} flush;
+
+static void flush_drop(flush *f) {
+  if (atomic_fetch_sub(&f->references, 1) != 1) return;
+  if (f->thread != NULL) (void)CloseHandle(f->thread);
+  if (f->begun != NULL) (void)CloseHandle(f->begun);
+  if (f->done != NULL) (void)CloseHandle(f->done);
+  ipc_channel_drop(f->channel);
+  free(f);
+}
+
+static void CALLBACK carry_out_flush(PTP_CALLBACK_INSTANCE instance, void *context) {
+  flush *f = context;
+  HANDLE process = GetCurrentProcess();
+  (void)instance;
+  if (!DuplicateHandle(process, GetCurrentThread(), process, &f->thread, 0, FALSE, DUPLICATE_SAME_ACCESS)) {
+    f->thread = NULL;
+  }
+  (void)SetEvent(f->begun);
+  f->error = FlushFileBuffers(f->channel->pipe) ? 0 : GetLastError();
+  (void)SetEvent(f->done);
+  flush_drop(f);
+}
+
+static flush *flush_new(ipc_channel *channel) {
+  flush *f = calloc(1, sizeof *f);
+  if (f == NULL) return NULL;
+  atomic_init(&f->references, 1);
+  atomic_fetch_add(&channel->references, 1);
+  f->channel = channel;
+  f->begun = CreateEventW(NULL, TRUE, FALSE, NULL);
+  f->done = CreateEventW(NULL, TRUE, FALSE, NULL);
+  if (f->begun != NULL && f->done != NULL) return f;
+  flush_drop(f);
+  return NULL;
+}
+
+/* Calls the thread back. A call that comes before it has begun to wait finds nothing to end, so it is repeated; a
+ * thread that cannot be called back stays until the other end has read everything or is gone. */
+static void call_back(const flush *f) {
+  enum { TRIES_MAX = 100 };
+  (void)WaitForSingleObject(f->begun, INFINITE);
+  for (int i = 0; f->thread != NULL && i < TRIES_MAX; i++) {
+    (void)CancelSynchronousIo(f->thread);
+    if (WaitForSingleObject(f->done, 1) == WAIT_OBJECT_0) return;
+  }
+}
+
+ipc_status ipc_channel_flush(ipc_channel *channel, ipc_gate *gate, ipc_deadline *deadline) {
+  ipc_status status = ipc_channel_take_writing(channel, deadline);
+  if (status.code != IPC_OK) return status;
+  ipc_channel_give_writing(channel); /* what others write meanwhile is theirs to flush */
+  flush *f = flush_new(channel);
+  if (f == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
+  atomic_fetch_add(&f->references, 1);
+  if (!submit(carry_out_flush, f)) {
+    flush_drop(f);
+    flush_drop(f);
+    return ipc_status_of(IPC_OUT_OF_RESOURCES);
+  }
+  int32_t code = ipc_gate_wait(gate, &f->done, 1, deadline);
+  if (code != IPC_OK) call_back(f);
+  if (WaitForSingleObject(f->done, 0) == WAIT_OBJECT_0 && f->error != ERROR_OPERATION_ABORTED) {
+    status = f->error == 0 ? ipc_status_of(IPC_OK) : ipc_channel_write_status(f->error);
+  } else {
+    status = ipc_status_of(code != IPC_OK ? code : IPC_FAILED);
+  }
+  flush_drop(f);
   return status;
 }
 

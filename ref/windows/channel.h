@@ -56,8 +56,9 @@ typedef struct ipc_channel {
   DWORD lost;     /* why a chunk that was taken did not arrive; stays */
   OVERLAPPED operation;
   HANDLE written;       /* the operation's event */
-  unsigned char *bytes; /* CHUNK_MAX; made by the first write */
-  size_t len;
+  unsigned char *bytes; /* made by the first write */
+  size_t room;          /* of them */
+  size_t len;           /* of the chunk */
 } ipc_channel;
 
 /* ipc_channel_new makes a channel with one reference and no pipe yet; NULL if there is no memory. */
@@ -82,6 +83,25 @@ ipc_status ipc_channel_read(ipc_channel *channel, ipc_gate *gate, void *out_data
  * IPC_TIMED_OUT, else the statuses of ipc_stream_write. */
 ipc_status ipc_channel_write(ipc_channel *channel, const ipc_const_buffer *buffers, size_t num_buffers,
                              ipc_deadline *deadline, size_t *out_len);
+
+/* ipc_channel_write_message writes |data| as one chunk, however long it is, and if it is empty: IPC_OK if it was taken,
+ * IPC_TIMED_OUT if not. The others are those of ipc_channel_write. */
+ipc_status ipc_channel_write_message(ipc_channel *channel, const void *data, size_t data_len, ipc_deadline *deadline);
+
+/* ipc_channel_read_message reads from a pipe in message mode, inside |gate|, at most |data_max| bytes, which may be 0.
+ * IPC_OK with a whole message, or its rest; IPC_MESSAGE_TRUNCATED with its front. IPC_TIMED_OUT if there was none in
+ * time. The handle is overlapped. */
+ipc_status ipc_channel_read_message(ipc_channel *channel, ipc_gate *gate, void *out_data, size_t data_max,
+                                    ipc_deadline *deadline, size_t *out_len);
+
+/* ipc_channel_take_writing waits until no chunk is in flight and keeps writers out: IPC_OK, and
+ * ipc_channel_give_writing must follow; or IPC_TIMED_OUT, IPC_CANCELLED, or why the last chunk did not arrive. */
+ipc_status ipc_channel_take_writing(ipc_channel *channel, ipc_deadline *deadline);
+void ipc_channel_give_writing(ipc_channel *channel);
+
+/* ipc_channel_flush waits until the other end has read everything, inside |gate|. IPC_OK, IPC_TIMED_OUT, IPC_CANCELLED,
+ * IPC_BROKEN_PIPE, ... It waits in a thread of the pool, which is called back when patience ends. */
+ipc_status ipc_channel_flush(ipc_channel *channel, ipc_gate *gate, ipc_deadline *deadline);
 
 /* ipc_channel_end_writes ends the writes that wait as IPC_CANCELLED, and those to come. ipc_channel_renew_writes lets
  * writes in again; nobody is inside. */

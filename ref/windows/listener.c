@@ -23,9 +23,9 @@ struct ipc_listener {
   ipc_gate gate;
   ipc_gate_attachment closing; /* ends the accepts that wait for their turn */
   ipc_monitor *monitor;
-  ipc_turn turn; /* of accepts: who has it may use the row */
-  HANDLE claim;  /* on the name; NULL for none */
-  bool same_user;
+  ipc_turn turn;   /* of accepts: who has it may use the row */
+  ipc_claim claim; /* on the name */
+  ipc_listener_shape shape;
   ipc_address address;
   size_t num_instances; /* in `row`, all of which have a pipe */
   instance *row[BACKLOG_MAX];
@@ -50,14 +50,30 @@ static bool make_events(ipc_listener *listener) {
   return true;
 }
 
-ipc_status ipc_listener_prepare(const ipc_address *address, bool same_user, uint32_t backlog,
+ipc_listener_shape ipc_listener_local_shape(bool same_user) {
+  return (ipc_listener_shape){
+      .instance =
+          {
+              .open_mode = PIPE_ACCESS_DUPLEX,
+              .pipe_mode = PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_REJECT_REMOTE_CLIENTS,
+              .instances_max = PIPE_UNLIMITED_INSTANCES,
+              .in_size = PIPE_BUFFER,
+              .out_size = PIPE_BUFFER,
+          },
+      .same_user = same_user,
+  };
+}
+
+const ipc_listener_shape *ipc_listener_shape_of(const ipc_listener *listener) { return &listener->shape; }
+
+ipc_status ipc_listener_prepare(const ipc_address *address, const ipc_listener_shape *shape, uint32_t backlog,
                                 ipc_listener **out_listener) {
   size_t wanted = backlog == 0 ? BACKLOG_DEFAULT : backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog;
   *out_listener = NULL;
   ipc_listener *listener = calloc(1, sizeof *listener + wanted * sizeof *listener->instances);
   if (listener == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
   listener->backlog = wanted;
-  listener->same_user = same_user;
+  listener->shape = *shape;
   listener->address = *address;
   listener->monitor = ipc_monitor_new();
   if (!ipc_gate_init(&listener->gate) || listener->monitor == NULL || !make_events(listener)) {
@@ -100,41 +116,54 @@ static void close_row(ipc_listener *listener, size_t first) {
     listener->row[i]->pipe = INVALID_HANDLE_VALUE;
   }
   listener->num_instances = 0;
-  if (listener->claim != NULL) (void)CloseHandle(listener->claim);
-  listener->claim = NULL;
+  ipc_claim_release(&listener->claim);
 }
 
 static DWORD make_instance(const ipc_listener *listener, DWORD open_flags, HANDLE *out_pipe) {
   ipc_pipe_security security;
-  DWORD error = ipc_pipe_security_init(&security, listener->same_user, false);
+  DWORD error = ipc_pipe_security_init(&security, listener->shape.same_user, false);
   if (error != 0) return error;
-  ipc_pipe_instance_options options = {
-      .open_mode = PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | open_flags,
-      .pipe_mode = PIPE_TYPE_BYTE | PIPE_READMODE_BYTE,
-      .instances_max = PIPE_UNLIMITED_INSTANCES,
-      .buffer_size = PIPE_BUFFER,
-      .security = &security,
-  };
+  ipc_pipe_instance_options options = listener->shape.instance;
+  options.open_mode |= FILE_FLAG_OVERLAPPED | open_flags;
+  options.security = &security;
   return ipc_pipe_make_instance(listener->address.text, &options, out_pipe);
 }
 
-/* Fills the row up. What there is stays. */
+/* Fills the row up, as far as the system lets it. What there is stays. */
 static DWORD fill_row(ipc_listener *listener) {
   while (listener->num_instances < listener->backlog) {
-    instance *at = listener->row[listener->num_instances];
-    DWORD error = make_instance(listener, 0, &at->pipe);
+    HANDLE pipe;
+    DWORD error = make_instance(listener, 0, &pipe);
+    if (error == ERROR_PIPE_BUSY) return 0; /* the limit */
     if (error != 0) return error;
+    ipc_monitor_lock(listener->monitor); /* ipc_listener_raw looks, too */
+    instance *at = listener->row[listener->num_instances];
+    at->pipe = pipe;
     at->state = INSTANCE_FRESH;
     listener->num_instances++;
+    ipc_monitor_unlock(listener->monitor);
   }
   return 0;
+}
+
+/* Makes an instance of a name that others may have instances of, too. */
+static ipc_status open_shared(ipc_listener *listener) {
+  int32_t code = ipc_claim_share(&listener->address, &listener->claim);
+  if (code != IPC_OK) return ipc_status_of(code);
+  HANDLE pipe;
+  DWORD error = make_instance(listener, 0, &pipe);
+  if (error != 0) return ipc_platform_status(error); /* ERROR_PIPE_BUSY: IPC_BUSY */
+  listener->row[0]->pipe = pipe;
+  listener->row[0]->state = INSTANCE_FRESH;
+  listener->num_instances = 1;
+  return ipc_status_of(IPC_OK);
 }
 
 /* Makes the first instance, and sees that it is the first. The system knows FILE_FLAG_FIRST_PIPE_INSTANCE; Wine does
  * not heed it, so among listeners of this library the claim decides, and the number of instances about everybody
  * else's. */
 static ipc_status open_first(ipc_listener *listener) {
-  int32_t code = ipc_claim_name(&listener->address, &listener->claim);
+  int32_t code = ipc_claim_alone(&listener->address, &listener->claim);
   if (code != IPC_OK) return ipc_status_of(code);
   HANDLE pipe;
   DWORD error = make_instance(listener, FILE_FLAG_FIRST_PIPE_INSTANCE, &pipe);
@@ -149,7 +178,7 @@ static ipc_status open_first(ipc_listener *listener) {
 }
 
 ipc_status ipc_listener_open(ipc_listener *listener) {
-  ipc_status status = open_first(listener);
+  ipc_status status = listener->shape.share_name ? open_shared(listener) : open_first(listener);
   if (status.code == IPC_OK) {
     DWORD error = fill_row(listener);
     if (error != 0) status = ipc_platform_status(error);
@@ -173,9 +202,10 @@ ipc_status ipc_listener_adopt(const ipc_raw *raw, ipc_listener **out_listener) {
   ipc_listener *listener;
   DWORD error = ipc_address_of_pipe(&address, pipe);
   if (error != 0) return (ipc_status){IPC_INVALID_ARGUMENT, error};
-  status = ipc_listener_prepare(&address, false, 0, &listener);
+  ipc_listener_shape shape = ipc_listener_local_shape(false);
+  status = ipc_listener_prepare(&address, &shape, 0, &listener);
   if (status.code != IPC_OK) return status;
-  (void)ipc_claim_name(&address, &listener->claim); /* somebody may have it: the handle is what counts */
+  (void)ipc_claim_alone(&address, &listener->claim); /* somebody may have it: the handle is what counts */
   listener->row[0]->pipe = pipe;
   listener->num_instances = 1;
   error = fill_row(listener);
@@ -206,6 +236,10 @@ ipc_status ipc_listener_free(ipc_listener *listener) {
 ipc_status ipc_listener_release(ipc_listener *listener, ipc_raw *out_raw) {
   if (listener == NULL || out_raw == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   if (!ipc_gate_shut(&listener->gate)) return ipc_status_of(IPC_CLOSED);
+  if (listener->num_instances == 0) { /* every one is connected */
+    close_row(listener, 0);
+    return ipc_status_of(IPC_BUSY);
+  }
   stop_waiting(listener->row[0]);
   *out_raw = ipc_pipe_raw(listener->row[0]->pipe);
   close_row(listener, 1);
@@ -244,30 +278,35 @@ static DWORD look_at(instance *at) {
   return error;
 }
 
-/* Takes the connection of row[|i|]; a new instance takes its place, at the end of the row. */
+/* Takes the connection of row[|i|]; a new instance takes its place, at the end of the row, unless the limit is reached.
+ */
 static ipc_status take(ipc_listener *listener, size_t i, HANDLE *out_pipe) {
   HANDLE fresh;
   DWORD error = make_instance(listener, 0, &fresh);
-  if (error != 0) {
+  bool limited = error == ERROR_PIPE_BUSY && listener->shape.named_pipe;
+  if (error != 0 && !limited) {
     ipc_status status = ipc_platform_status(error);
     return status.code == IPC_BUSY ? (ipc_status){IPC_OUT_OF_RESOURCES, error} : status;
   }
   instance *taken = listener->row[i];
   *out_pipe = taken->pipe;
   ipc_monitor_lock(listener->monitor); /* ipc_listener_raw looks, too */
-  taken->pipe = fresh;
+  taken->pipe = limited ? INVALID_HANDLE_VALUE : fresh;
   taken->state = INSTANCE_FRESH;
   memmove(&listener->row[i], &listener->row[i + 1], (listener->num_instances - i - 1) * sizeof *listener->row);
   listener->row[listener->num_instances - 1] = taken;
+  if (limited) listener->num_instances--;
   ipc_monitor_unlock(listener->monitor);
   return ipc_status_of(IPC_OK);
 }
 
 /* Looks at all before it takes one: what is begun for the last costs nobody a connection. */
 static ipc_status take_oldest(ipc_listener *listener, HANDLE *out_pipe) {
+  DWORD error = listener->shape.named_pipe ? fill_row(listener) : 0;
+  if (error != 0) return ipc_platform_status(error);
   size_t found = listener->num_instances;
   for (size_t i = listener->num_instances; i-- > 0;) {
-    DWORD error = look_at(listener->row[i]);
+    error = look_at(listener->row[i]);
     if (error != 0) return ipc_platform_status(error);
     if (listener->row[i]->state == INSTANCE_CONNECTED) found = i;
   }
@@ -285,8 +324,12 @@ static ipc_status await_connection(ipc_listener *listener, ipc_deadline *deadlin
     ipc_status status = take_oldest(listener, out_pipe);
     if (status.code != IPC_WOULD_BLOCK) return status;
     HANDLE events[BACKLOG_MAX];
-    int32_t code = ipc_gate_wait(&listener->gate, events, row_events(listener, events), deadline);
-    if (code != IPC_OK) return ipc_status_of(code);
+    int left_ms = ipc_deadline_left_ms(deadline);
+    bool full = listener->num_instances == 0;
+    ipc_deadline slice = {.timeout_ms = left_ms < 0 || left_ms > SLICE_MS ? SLICE_MS : left_ms};
+    int32_t code =
+        ipc_gate_wait(&listener->gate, events, row_events(listener, events), full && left_ms != 0 ? &slice : deadline);
+    if (code != IPC_OK && !(code == IPC_TIMED_OUT && full && left_ms != 0)) return ipc_status_of(code);
   }
 }
 
@@ -322,6 +365,12 @@ static ipc_status accept_inside(ipc_listener *listener, int64_t timeout_ms, HAND
   return status;
 }
 
+ipc_status ipc_listener_accept_pipe(ipc_listener *listener, bool named_pipe, int64_t timeout_ms, HANDLE *out_pipe) {
+  if (ipc_gate_is_shut(&listener->gate)) return ipc_status_of(IPC_CLOSED);
+  if (listener->shape.named_pipe != named_pipe) return ipc_status_of(IPC_UNSUPPORTED);
+  return accept_inside(listener, timeout_ms, out_pipe);
+}
+
 ipc_status ipc_listener_accept(ipc_listener *listener, int64_t timeout_ms, ipc_stream **out_stream) {
   if (out_stream != NULL) *out_stream = NULL;
   if (listener == NULL || out_stream == NULL || timeout_ms < IPC_NO_TIMEOUT) return ipc_status_of(IPC_INVALID_ARGUMENT);
@@ -329,7 +378,7 @@ ipc_status ipc_listener_accept(ipc_listener *listener, int64_t timeout_ms, ipc_s
   HANDLE pipe;
   ipc_status status = ipc_stream_prepare(DIRECTION_BOTH, &stream);
   if (status.code != IPC_OK) return status;
-  status = accept_inside(listener, timeout_ms, &pipe);
+  status = ipc_listener_accept_pipe(listener, false, timeout_ms, &pipe);
   if (status.code != IPC_OK) {
     ipc_stream_discard(stream);
     return status;
@@ -365,8 +414,9 @@ ipc_status ipc_listener_raw(ipc_listener *listener, ipc_raw *out_raw) {
   if (listener == NULL || out_raw == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   if (!ipc_gate_enter(&listener->gate)) return ipc_status_of(IPC_CLOSED);
   ipc_monitor_lock(listener->monitor);
-  *out_raw = ipc_pipe_raw(listener->row[0]->pipe);
+  bool full = listener->num_instances == 0;
+  if (!full) *out_raw = ipc_pipe_raw(listener->row[0]->pipe);
   ipc_monitor_unlock(listener->monitor);
   ipc_gate_leave(&listener->gate);
-  return ipc_status_of(IPC_OK);
+  return ipc_status_of(full ? IPC_BUSY : IPC_OK);
 }

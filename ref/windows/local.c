@@ -34,8 +34,8 @@ ipc_status ipc_local_listen(const ipc_name *name, const ipc_local_listen_options
   ipc_status status = ipc_address_init(&address, name);
   if (status.code != IPC_OK) return status;
   if ((wanted.flags & IPC_LISTEN_MODE) != 0) return ipc_status_of(IPC_UNSUPPORTED);
-  bool same_user = (wanted.flags & IPC_LISTEN_SAME_USER) != 0;
-  status = ipc_listener_prepare(&address, same_user, wanted.backlog, &listener);
+  ipc_listener_shape shape = ipc_listener_local_shape((wanted.flags & IPC_LISTEN_SAME_USER) != 0);
+  status = ipc_listener_prepare(&address, &shape, wanted.backlog, &listener);
   if (status.code != IPC_OK) return status;
   status = ipc_listener_open(listener);
   if (status.code != IPC_OK) {
@@ -57,7 +57,7 @@ ipc_status ipc_local_connect(const ipc_name *name, int64_t timeout_ms, ipc_strea
   if (status.code == IPC_OK) status = ipc_stream_prepare(DIRECTION_BOTH, &stream);
   if (status.code != IPC_OK) return status;
   HANDLE pipe;
-  DWORD error = ipc_pipe_open(address.text, GENERIC_READ | GENERIC_WRITE, &deadline, &pipe);
+  DWORD error = ipc_pipe_open(address.text, GENERIC_READ | GENERIC_WRITE, 0, &deadline, &pipe);
   if (error != 0) {
     ipc_stream_discard(stream);
     return error == ERROR_PIPE_BUSY ? (ipc_status){IPC_TIMED_OUT, error} : ipc_platform_status(error);

@@ -42,9 +42,10 @@ static DWORD make_reader(const wchar_t *name, const ipc_pipe_options *options, H
   if (error != 0) return error;
   ipc_pipe_instance_options instance = {
       .open_mode = PIPE_ACCESS_INBOUND | FILE_FLAG_FIRST_PIPE_INSTANCE | (inherit ? 0u : FILE_FLAG_OVERLAPPED),
-      .pipe_mode = PIPE_TYPE_BYTE | PIPE_READMODE_BYTE,
+      .pipe_mode = PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_REJECT_REMOTE_CLIENTS,
       .instances_max = 1,
-      .buffer_size = capacity_of(options),
+      .in_size = capacity_of(options),
+      .out_size = capacity_of(options),
       .security = &security,
   };
   return ipc_pipe_make_instance(name, &instance, out_pipe);

@@ -7,7 +7,6 @@
 
 /* Values of FILE_PIPE_LOCAL_INFORMATION, which the user's headers do not have (ntifs.h). */
 enum { STATE_LISTENING = 2, STATE_CONNECTED = 3, STATE_CLOSING = 4 };
-enum { WAIT_SLICE_MS = 500 };
 enum { SYNCHRONOUS_MODES = 0x10 | 0x20 }; /* FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT */
 
 /* ----------------------------------------------------------------------------------------- making and opening */
@@ -51,30 +50,35 @@ DWORD ipc_pipe_security_init(ipc_pipe_security *out_security, bool same_user, bo
 }
 
 DWORD ipc_pipe_make_instance(const wchar_t *name, const ipc_pipe_instance_options *options, HANDLE *out_pipe) {
-  *out_pipe = CreateNamedPipeW(name, options->open_mode, options->pipe_mode | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
-                               options->instances_max, options->buffer_size, options->buffer_size, 0,
-                               &options->security->attributes);
+  *out_pipe = CreateNamedPipeW(name, options->open_mode, options->pipe_mode | PIPE_WAIT, options->instances_max,
+                               options->out_size, options->in_size, options->wait_ms, &options->security->attributes);
   return *out_pipe != INVALID_HANDLE_VALUE ? 0 : GetLastError();
 }
 
-/* Waits until an instance may be free, but not for long: the server may have closed the last one meanwhile. The system
- * takes some numbers for words: 0 for the server's own choice, 1 for no waiting at all. */
-static DWORD wait_for_instance(const wchar_t *name, ipc_deadline *deadline) {
-  int left_ms = ipc_deadline_left_ms(deadline);
-  if (left_ms == 0) return ERROR_PIPE_BUSY;
-  int slice_ms = left_ms < 0 || left_ms > WAIT_SLICE_MS ? WAIT_SLICE_MS : left_ms == 1 ? 2 : left_ms;
-  if (WaitNamedPipeW(name, (DWORD)slice_ms)) return 0;
-  DWORD error = GetLastError();
-  return error == ERROR_SEM_TIMEOUT ? 0 : error; /* whether the time is over the deadline says */
+/* The system takes some numbers for words: 0 for the server's own choice, 1 for no waiting at all. It is asked again
+ * now and then, for the server may have closed the last instance meanwhile. */
+enum { WAIT_LEAST_MS = 2, WAIT_SLICE_MS = 500 };
+
+DWORD ipc_pipe_await_instance(const wchar_t *name, ipc_deadline *deadline) {
+  for (;;) {
+    int left_ms = ipc_deadline_left_ms(deadline);
+    int slice_ms = left_ms < 0 || left_ms > WAIT_SLICE_MS ? WAIT_SLICE_MS : left_ms;
+    if (left_ms != 0 && slice_ms < WAIT_LEAST_MS) slice_ms = WAIT_LEAST_MS;
+    if (WaitNamedPipeW(name, left_ms == 0 ? NMPWAIT_NOWAIT : (DWORD)slice_ms)) return 0;
+    DWORD error = GetLastError();
+    if (error != ERROR_SEM_TIMEOUT) return error;
+    if (left_ms == 0) return ERROR_PIPE_BUSY; /* whether the time is over the deadline says, not the system */
+  }
 }
 
-DWORD ipc_pipe_open(const wchar_t *name, DWORD access, ipc_deadline *deadline, HANDLE *out_pipe) {
+DWORD ipc_pipe_open(const wchar_t *name, DWORD access, DWORD flags, ipc_deadline *deadline, HANDLE *out_pipe) {
   for (;;) {
     *out_pipe = CreateFileW(name, access, 0, NULL, OPEN_EXISTING,
-                            FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION, NULL);
+                            FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION | flags, NULL);
     if (*out_pipe != INVALID_HANDLE_VALUE) return 0;
     DWORD error = GetLastError();
-    if (error == ERROR_PIPE_BUSY) error = wait_for_instance(name, deadline);
+    if (error != ERROR_PIPE_BUSY || ipc_deadline_left(deadline) == 0) return error;
+    error = ipc_pipe_await_instance(name, deadline);
     if (error != 0) return error;
   }
 }

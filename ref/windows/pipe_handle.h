@@ -37,19 +37,25 @@ DWORD ipc_pipe_security_init(ipc_pipe_security *out_security, bool same_user, bo
 /* What a new instance is like. */
 typedef struct ipc_pipe_instance_options {
   DWORD open_mode;     /* PIPE_ACCESS_*, FILE_FLAG_* */
-  DWORD pipe_mode;     /* PIPE_TYPE_*, PIPE_READMODE_*; remote clients are refused in any case */
+  DWORD pipe_mode;     /* PIPE_TYPE_*, PIPE_READMODE_*, PIPE_REJECT_REMOTE_CLIENTS */
   DWORD instances_max; /* PIPE_UNLIMITED_INSTANCES */
-  DWORD buffer_size;   /* bytes, each direction */
+  DWORD in_size;       /* bytes that wait for the server without its reading */
+  DWORD out_size;      /* bytes that wait for the client */
+  DWORD wait_ms;       /* how long clients wait that do not say; 0: 50 */
   ipc_pipe_security *security;
 } ipc_pipe_instance_options;
 
 /* ipc_pipe_make_instance makes an instance of the pipe |name|. A client can connect to it from then on. */
 DWORD ipc_pipe_make_instance(const wchar_t *name, const ipc_pipe_instance_options *options, HANDLE *out_pipe);
 
-/* ipc_pipe_open opens the client's end of |name| with |access| (GENERIC_*), overlapped, and waits for an instance until
- * |deadline|. ERROR_PIPE_BUSY: there was none in time. The server may ask who the client is, and not act in its name.
- */
-DWORD ipc_pipe_open(const wchar_t *name, DWORD access, ipc_deadline *deadline, HANDLE *out_pipe);
+/* ipc_pipe_open opens the client's end of |name| with |access| (GENERIC_*) and |flags| (FILE_FLAG_*), overlapped, and
+ * waits for an instance until |deadline|. ERROR_PIPE_BUSY: there was none in time. The server may ask who the client
+ * is, and not act in its name. */
+DWORD ipc_pipe_open(const wchar_t *name, DWORD access, DWORD flags, ipc_deadline *deadline, HANDLE *out_pipe);
+
+/* ipc_pipe_await_instance waits until an instance of |name| is free; it may be taken again by then. ERROR_PIPE_BUSY:
+ * there was none in time. */
+DWORD ipc_pipe_await_instance(const wchar_t *name, ipc_deadline *deadline);
 
 /* -------------------------------------------------------------------------------------------------- examining */
 

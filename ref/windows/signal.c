@@ -198,7 +198,7 @@ ipc_status ipc_signal_set_handler(int32_t signal, uint32_t action, uint32_t flag
   return status;
 }
 
-/* raise(), for hooks, too: errno is kept. */
+/* A signal whose default nobody changed ends the process: the run-time library does that in the call. */
 ipc_status ipc_signal_raise(int32_t signal) {
   if (find_signal(signal) == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   int kept = errno;

@@ -99,6 +99,13 @@ ipc_status ipc_stream_close(ipc_stream *stream) {
   return ipc_status_of(IPC_OK);
 }
 
+ipc_status ipc_stream_disconnect(ipc_stream *stream) {
+  if (!ipc_gate_shut(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  DWORD error = DisconnectNamedPipe(stream->channel->pipe) ? 0 : GetLastError();
+  drop_channel(stream);
+  return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status(error);
+}
+
 ipc_status ipc_stream_free(ipc_stream *stream) {
   if (stream == NULL) return ipc_status_of(IPC_OK);
   (void)ipc_stream_close(stream);

@@ -28,6 +28,10 @@ void ipc_stream_own(ipc_stream *stream, HANDLE pipe, bool synchronous, bool serv
 /* ipc_stream_discard releases a stream that was never given one. */
 void ipc_stream_discard(ipc_stream *stream);
 
+/* ipc_stream_disconnect is ipc_stream_close at the server's end, and takes the connection from the client: what it has
+ * not read is lost. */
+ipc_status ipc_stream_disconnect(ipc_stream *stream);
+
 /* What a loop needs: the gate, and behind it, entered, the channel. */
 ipc_gate *ipc_stream_gate(ipc_stream *stream);
 ipc_channel *ipc_stream_channel(ipc_stream *stream);

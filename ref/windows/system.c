@@ -22,5 +22,10 @@ const char *const ipc_platform_features[] = {
     "stream.peer_credentials.pid",
     "pipe.inherit",
     "pipe.capacity",
+    "named_pipe.messages",
+    "named_pipe.same_user",
+    "named_pipe.connect.timeout",
+    "named_pipe.read.timeout",
+    "named_pipe.write.timeout",
     NULL,
 };
