@@ -357,8 +357,3 @@ TEST_F(WindowsLocalTest, NothingIsInherited) {
 }
 
 }  // namespace
-
-int main(int argc, char **argv) {
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}
