@@ -127,8 +127,3 @@ TEST_F(WindowsSignalTest, ArgumentsAreChecked) {
 }
 
 }  // namespace
-
-int main(int argc, char **argv) {
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}
