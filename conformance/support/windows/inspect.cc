@@ -2,7 +2,7 @@
 //
 // Wine 8.0 answers SystemProcessInformation without states and switches. There a thread of Windows is a thread of
 // Linux, whose name is the description that it was given (SetThreadDescription): peers call theirs `cts-TID`
-// (spec/peer_protocol.md, 4.1), and so it is found in /proc, as \\?\unix\proc shows it.
+// (spec/peer_protocol.md, 4.6), and so it is found in /proc, as \\?\unix\proc shows it.
 #include <windows.h>
 
 #include <cstddef>
