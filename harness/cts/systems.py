@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -19,6 +20,7 @@ _WINE = "windows"  # what --os says for it on Linux
 # Wine asks nobody at a screen and writes nothing that programs did not say.
 # Its narrow strings are UTF-8 where the locale is.
 _WINE_ENVIRONMENT = {"WINEDEBUG": "-all", "LC_ALL": "C.UTF-8"}
+_START_S = 20.0
 _END_S = 20.0
 
 
@@ -95,8 +97,9 @@ class Wine(System):
 
     def environment(self) -> Dict[str, str]:
         assert self.prefix is not None
-        # Wine makes links to the user's folders in a new HOME, and reads no registry but the prefix's.
-        return {**_WINE_ENVIRONMENT, "WINEPREFIX": str(self.prefix), "HOME": str(self.prefix), "DISPLAY": ""}
+        # In TMPDIR the wineserver makes a directory, which it leaves behind.
+        own = {"WINEPREFIX": str(self.prefix), "HOME": str(self.prefix), "TMPDIR": str(self.prefix), "DISPLAY": ""}
+        return {**_WINE_ENVIRONMENT, **own}
 
     def begin(self, root: Path, work: Path, progress: Callable[[str], None]) -> None:
         """Make a prefix in `work` that shares the files of the one in the cache, and start its wineserver.
@@ -124,6 +127,16 @@ class Wine(System):
             )
         except OSError as error:
             raise CannotRun(f"{argv[0]}: {error.strerror}") from error
+        self._await_server(self._server)
+
+    def _await_server(self, server: "subprocess.Popen[bytes]") -> None:
+        """Wait until the wineserver listens: a program that found none would start one that nobody watches."""
+        assert self.prefix is not None
+        until = time.monotonic() + _START_S
+        while not any(self.prefix.glob("wine-*/server-*/socket")):
+            if server.poll() is not None or time.monotonic() > until:
+                raise CannotRun(f"{self.server_program} does not start (status {server.poll()})")
+            time.sleep(0.01)
 
     def end(self) -> None:
         server, self._server = self._server, None

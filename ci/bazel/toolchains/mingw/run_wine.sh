@@ -12,6 +12,7 @@ template=${WINE_TEMPLATE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/ipc-cts/wine}
 own=${TEST_TMPDIR:?}
 export WINEDEBUG=-all WINEPREFIX="$own/wine" HOME="$own"
 unset DISPLAY
+export TMPDIR="$own"  # where the wineserver makes a directory, which it leaves behind
 mkdir -p "$WINEPREFIX/dosdevices"
 cp "$template"/*.reg "$template/.update-timestamp" "$WINEPREFIX/"
 ln -sfn "$template/drive_c" "$WINEPREFIX/drive_c"
