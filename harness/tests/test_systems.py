@@ -33,7 +33,13 @@ exec "${arguments[@]}"
 """
 SERVER = """#!/bin/bash
 case $1 in
-  --foreground) mkdir -p "$WINEPREFIX/wine-1/server-1"; touch "$WINEPREFIX/wine-1/server-1/socket"; echo $$ >"$WINEPREFIX/server.pid"; echo "server $$" >>"$FAKE_WINE_LOG"; exec sleep 1000 ;;
+  --foreground)
+    mkdir -p "$WINEPREFIX/wine-1/server-1"
+    echo $$ >"$WINEPREFIX/server.pid"
+    echo "server $$" >>"$FAKE_WINE_LOG"
+    touch "$WINEPREFIX/wine-1/server-1/socket"
+    exec sleep 1000
+    ;;
   --kill) kill "$(cat "$WINEPREFIX/server.pid")" ;;
 esac
 """
