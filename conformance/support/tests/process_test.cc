@@ -248,8 +248,8 @@ TEST_F(ProcessTest, WhoDoesNotKnowTheTokenIsAStranger) {
 /// A child that works and waits in turns, seen from outside: it must never be called blocked while it works.
 class InspectTest : public ProcessTest {
  protected:
-  void ClaimNothingFalse(int repeats) {
-    auto child = Child({"work"});
+  void ClaimNothingFalse(const char *how, int repeats) {
+    auto child = Child({how});
     const int64_t tid = atoll(Line(child.get()).c_str());
     if (!InspectThread(child->pid(), tid).known) GTEST_SKIP() << "this system shows no run counters of threads";
     int early = 0;
@@ -269,7 +269,9 @@ class InspectTest : public ProcessTest {
   }
 };
 
-TEST_F(InspectTest, WhoWorksIsNeverCalledBlocked) { ClaimNothingFalse(2000); }
+TEST_F(InspectTest, WhoWorksIsNeverCalledBlocked) { ClaimNothingFalse("work", 2000); }
+
+TEST_F(InspectTest, WhoHasAnotherThreadWorkIsNeverCalledBlocked) { ClaimNothingFalse("carried", 1000); }
 
 TEST_F(InspectTest, WhoWorksIsNeverCalledBlockedUnderLoad) {
   std::atomic<bool> over{false};
@@ -279,7 +281,7 @@ TEST_F(InspectTest, WhoWorksIsNeverCalledBlockedUnderLoad) {
       for (volatile unsigned spin = 0; !over; spin = spin + 1) continue;
     });
   }
-  ClaimNothingFalse(1000);
+  ClaimNothingFalse("work", 1000);
   over = true;
   for (std::thread &thread : load) thread.join();
 }

@@ -1,9 +1,12 @@
 // What process_test starts: test_child WHAT [ARGUMENTS…]. Each WHAT is one way for a process to behave.
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #ifdef _WIN32
@@ -166,14 +169,49 @@ int Echo() {
   return 0;
 }
 
-/// For each number that comes: `begun`, so many short calls, `done`, and back to waiting for the next.
-int Work() {
+void ShortCalls(int count) {
+  for (; count > 0; count--) ShortCall();
+}
+
+/// For each number that comes: `begun`, so many short calls, `done`, and back to waiting for the next. `carried`:
+/// another thread makes the calls, and this one waits for it.
+int Work(bool carried) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int count = 0;
+  bool over = false;
+  std::thread carrier([&] {
+    std::unique_lock<std::mutex> lock(mutex);
+    for (;;) {
+      changed.wait(lock, [&] { return count > 0 || over; });
+      if (over) return;
+      lock.unlock();
+      ShortCalls(count);
+      lock.lock();
+      count = 0;
+      changed.notify_all();
+    }
+  });
   Say(std::to_string(ThreadId()) + "\n");
   for (std::string line; ReadLine(&line);) {
     Say("begun\n");
-    for (int left = atoi(line.c_str()); left > 0; left--) ShortCall();
+    const int calls = atoi(line.c_str());
+    std::unique_lock<std::mutex> lock(mutex);
+    if (carried) {
+      count = calls;
+      changed.notify_all();
+      changed.wait(lock, [&] { return count == 0; });
+    } else {
+      ShortCalls(calls);
+    }
     Say("done\n");
   }
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    over = true;
+  }
+  changed.notify_all();
+  carrier.join();
   return 0;
 }
 
@@ -199,7 +237,7 @@ int main(int argc, char **argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   const std::string argument = argc > 2 ? argv[2] : "", second = argc > 3 ? argv[3] : "";
   if (what == "echo") return Echo();
-  if (what == "work") return Work();
+  if (what == "work" || what == "carried") return Work(what == "carried");
   if (what == "wait") return WaitForever();
   if (what == "exit") return atoi(argument.c_str());
   if (what == "crash") {

@@ -42,7 +42,8 @@ static_assert(sizeof(void *) != 8 || (sizeof(ProcessInformation) == 256 && offse
 enum : ULONG { kSystemProcessInformation = 5 };
 enum : LONG { kInfoLengthMismatch = static_cast<LONG>(0xC0000004) };
 enum : ULONG { kStateWaiting = 5 };
-// KWAIT_REASON (wdm.h): what a thread waits for that waits neither for a device nor for an object.
+// KWAIT_REASON (wdm.h): what a thread waits for that waits neither for a device nor for an object. By alert wait those
+// for SRW locks, condition variables and critical sections.
 enum : ULONG {
   kDelayExecution = 4,
   kSuspended = 5,
@@ -100,9 +101,7 @@ ThreadState StateOf(const ThreadInformation &thread) {
   state.known = true;
   state.stopped = waiting && (reason == kSuspended || reason == kWrSuspended);
   state.sleeping = waiting && !state.stopped;
-  // SRW locks, condition variables and critical sections wait by alert: a lock of the program, not of the system.
-  state.waits_elsewhere =
-      waiting && (reason == kDelayExecution || reason == kWrDelayExecution || reason == kWrAlertByThreadId);
+  state.waits_elsewhere = waiting && (reason == kDelayExecution || reason == kWrDelayExecution);
   state.counters = std::to_string(thread.context_switches) + " ";
   return state;
 }
@@ -176,16 +175,18 @@ void AwaitWineserver() {
   for (int i = 0; i < 2; i++) Handle(CreateEventW(nullptr, FALSE, FALSE, nullptr)).reset();
 }
 
-/// Whether a sleeping thread is in a call of Linux that waits for another thread (futex: locks of Windows) or for time
-/// (Sleep). A wait for an object, a device or a port reads from the pipe on which the wineserver wakes the thread.
-bool WaitsElsewhereOnWine(const std::string &task) {
+/// What a sleeping thread of Wine is in: a wait for an object, a device or a port reads from the pipe on which the
+/// wineserver wakes the thread.
+enum class Wait { kSystem, kLock, kTime };
+
+Wait WaitOf(const std::string &task) {
   enum : long { kSelect = 23, kNanosleep = 35, kFutex = 202, kClockNanosleep = 230, kPselect = 270, kFutexWaitv = 449 };
   const std::string call = ReadProc(task + "syscall");
-  const long number = !call.empty() && call[0] >= '0' && call[0] <= '9' ? atol(call.c_str()) : -1;
-  for (long elsewhere : {kSelect, kNanosleep, kFutex, kClockNanosleep, kPselect, kFutexWaitv}) {
-    if (number == elsewhere) return true;
-  }
-  return number < 0;  // a kernel that does not say: nothing can be claimed
+  // A kernel that does not say: nothing can be claimed.
+  const long number = !call.empty() && call[0] >= '0' && call[0] <= '9' ? atol(call.c_str()) : kNanosleep;
+  if (number == kFutex || number == kFutexWaitv) return Wait::kLock;
+  const bool time = number == kSelect || number == kPselect || number == kNanosleep || number == kClockNanosleep;
+  return time ? Wait::kTime : Wait::kSystem;
 }
 
 ThreadState StateOfTask(const std::string &task) {
@@ -198,29 +199,14 @@ ThreadState StateOfTask(const std::string &task) {
   state.known = letter != '\0' && !state.counters.empty();
   state.sleeping = letter == 'S';
   state.stopped = letter == 'T';
-  state.waits_elsewhere = state.sleeping && WaitsElsewhereOnWine(task);
+  state.waits_elsewhere = state.sleeping && WaitOf(task) == Wait::kTime;
   return state;
 }
 
-// A thread that sleeps on Wine may wait for the wineserver's answer to a short question. It has that answer, and so has
-// run or can run, before the next look is taken.
-ThreadState InspectOnWine(int64_t tid) {
-  const std::string task = TaskOf(tid);
-  if (task.empty()) return ThreadState();
-  AwaitWineserver();
-  return StateOfTask(task);
-}
-
-ThreadState InspectAllOnWine(int64_t pid) {
+/// All threads of the process of Linux that has this one, as one.
+ThreadState StateOfTasks(const std::string &task) {
   ThreadState all;
-  std::string tasks;
-  for (const ThreadInformation &thread : Threads(pid)) {
-    tasks = TaskOf(reinterpret_cast<intptr_t>(thread.thread));
-    if (!tasks.empty()) break;  // one that has a name tells of which process of Linux they are
-  }
-  if (tasks.empty()) return all;
-  tasks.erase(tasks.rfind('\\', tasks.size() - 2) + 1);
-  AwaitWineserver();
+  const std::string tasks = task.substr(0, task.rfind('\\', task.size() - 2) + 1);
   const std::vector<std::string> numbers = NumbersIn(tasks);
   all.known = all.sleeping = all.stopped = !numbers.empty();
   for (const std::string &number : numbers) {
@@ -233,20 +219,29 @@ ThreadState InspectAllOnWine(int64_t pid) {
   return all;
 }
 
-}  // namespace
+// A thread that sleeps on Wine may wait for the wineserver's answer to a short question. It has that answer, and so has
+// run or can run, before the next look is taken.
+ThreadState InspectOnWine(int64_t tid) {
+  const std::string task = TaskOf(tid);
+  if (task.empty()) return ThreadState();
+  AwaitWineserver();
+  const ThreadState one = StateOfTask(task);
+  return one.sleeping && WaitOf(task) == Wait::kLock ? StateOfTasks(task) : one;
+}
 
-ThreadState InspectThread(int64_t pid, int64_t tid) {
-  if (OnWine()) return InspectOnWine(tid);
+ThreadState InspectAllOnWine(int64_t pid) {
   for (const ThreadInformation &thread : Threads(pid)) {
-    if (reinterpret_cast<intptr_t>(thread.thread) == tid) return StateOf(thread);
+    const std::string task = TaskOf(reinterpret_cast<intptr_t>(thread.thread));
+    if (task.empty()) continue;
+    AwaitWineserver();
+    return StateOfTasks(task);  // one that has a name tells of which process of Linux they are
   }
   return ThreadState();
 }
 
-ThreadState InspectProcess(int64_t pid) {
-  if (OnWine()) return InspectAllOnWine(pid);
+/// All threads of a process as one.
+ThreadState StateOfAll(const std::vector<ThreadInformation> &threads) {
   ThreadState all;
-  const std::vector<ThreadInformation> threads = Threads(pid);
   all.known = all.sleeping = all.stopped = !threads.empty();
   for (const ThreadInformation &thread : threads) {
     const ThreadState one = StateOf(thread);
@@ -256,5 +251,22 @@ ThreadState InspectProcess(int64_t pid) {
   }
   return all;
 }
+
+}  // namespace
+
+// What the system cannot be asked to give up (a write on a pipe) a library has a thread of its own carry, and waits for
+// that. So a wait for a lock is followed: it is one for the system if every thread of the process sleeps.
+ThreadState InspectThread(int64_t pid, int64_t tid) {
+  if (OnWine()) return InspectOnWine(tid);
+  const std::vector<ThreadInformation> threads = Threads(pid);
+  for (const ThreadInformation &thread : threads) {
+    if (reinterpret_cast<intptr_t>(thread.thread) != tid) continue;
+    const bool lock = thread.thread_state == kStateWaiting && thread.wait_reason == kWrAlertByThreadId;
+    return lock ? StateOfAll(threads) : StateOf(thread);
+  }
+  return ThreadState();
+}
+
+ThreadState InspectProcess(int64_t pid) { return OnWine() ? InspectAllOnWine(pid) : StateOfAll(Threads(pid)); }
 
 }  // namespace cts
