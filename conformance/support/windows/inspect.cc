@@ -175,18 +175,13 @@ void AwaitWineserver() {
   for (int i = 0; i < 2; i++) Handle(CreateEventW(nullptr, FALSE, FALSE, nullptr)).reset();
 }
 
-/// What a sleeping thread of Wine is in: a wait for an object, a device or a port reads from the pipe on which the
-/// wineserver wakes the thread.
-enum class Wait { kSystem, kLock, kTime };
-
-Wait WaitOf(const std::string &task) {
-  enum : long { kSelect = 23, kNanosleep = 35, kFutex = 202, kClockNanosleep = 230, kPselect = 270, kFutexWaitv = 449 };
+/// Whether a sleeping thread of Wine is in a call that waits for time to pass.
+bool WaitsForTime(const std::string &task) {
+  enum : long { kSelect = 23, kNanosleep = 35, kClockNanosleep = 230, kPselect = 270 };
   const std::string call = ReadProc(task + "syscall");
   // A kernel that does not say: nothing can be claimed.
   const long number = !call.empty() && call[0] >= '0' && call[0] <= '9' ? atol(call.c_str()) : kNanosleep;
-  if (number == kFutex || number == kFutexWaitv) return Wait::kLock;
-  const bool time = number == kSelect || number == kPselect || number == kNanosleep || number == kClockNanosleep;
-  return time ? Wait::kTime : Wait::kSystem;
+  return number == kSelect || number == kPselect || number == kNanosleep || number == kClockNanosleep;
 }
 
 ThreadState StateOfTask(const std::string &task) {
@@ -199,7 +194,6 @@ ThreadState StateOfTask(const std::string &task) {
   state.known = letter != '\0' && !state.counters.empty();
   state.sleeping = letter == 'S';
   state.stopped = letter == 'T';
-  state.waits_elsewhere = state.sleeping && WaitOf(task) == Wait::kTime;
   return state;
 }
 
@@ -225,8 +219,9 @@ ThreadState InspectOnWine(int64_t tid) {
   const std::string task = TaskOf(tid);
   if (task.empty()) return ThreadState();
   AwaitWineserver();
-  const ThreadState one = StateOfTask(task);
-  return one.sleeping && WaitOf(task) == Wait::kLock ? StateOfTasks(task) : one;
+  ThreadState state = StateOfTasks(task);
+  state.waits_elsewhere = state.sleeping && WaitsForTime(task);
+  return state;
 }
 
 ThreadState InspectAllOnWine(int64_t pid) {
@@ -255,14 +250,16 @@ ThreadState StateOfAll(const std::vector<ThreadInformation> &threads) {
 }  // namespace
 
 // What the system cannot be asked to give up (a write on a pipe) a library has a thread of its own carry, and waits for
-// that. So a wait for a lock is followed: it is one for the system if every thread of the process sleeps.
+// that: by a lock, or by an event, as it waits for a device. So a thread waits for the system only while every thread
+// of its process sleeps.
 ThreadState InspectThread(int64_t pid, int64_t tid) {
   if (OnWine()) return InspectOnWine(tid);
   const std::vector<ThreadInformation> threads = Threads(pid);
   for (const ThreadInformation &thread : threads) {
     if (reinterpret_cast<intptr_t>(thread.thread) != tid) continue;
-    const bool lock = thread.thread_state == kStateWaiting && thread.wait_reason == kWrAlertByThreadId;
-    return lock ? StateOfAll(threads) : StateOf(thread);
+    ThreadState state = StateOfAll(threads);
+    state.waits_elsewhere = StateOf(thread).waits_elsewhere;
+    return state;
   }
   return ThreadState();
 }
