@@ -108,6 +108,12 @@ class UnderWine(Checkout):
         prefixes = {line.split()[0] for line in self.log.read_text().splitlines() if not line.startswith("server ")}
         self.assertEqual(len(prefixes), 1, "one prefix a run")
 
+    def test_the_command_that_shows_it_again_names_the_system(self) -> None:
+        self.behaviour["Alpha.One"] = {"outcome": "failed"}
+        got, out, err = self.cts("run", "--report", str(self.report), "--os=windows")
+        self.assertIn("run --cases Alpha.One --peer ref", out, err)
+        self.assertIn("--os windows", out)
+
     def test_third_parties_are_unavailable(self) -> None:
         self.third_party("other")
         document = self._run()
