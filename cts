@@ -44,6 +44,23 @@ needs_toolchain() {
   esac
 }
 
+# Whether the command runs Windows programs: on Linux that is Wine's matter.
+needs_wine() {
+  case ${1-} in
+    test) has_option --all "$@" ;;
+    run)
+      before=
+      for argument; do
+        [ "$before $argument" = "--os windows" ] && return 0
+        [ "$argument" = --os=windows ] && return 0
+        before=$argument
+      done
+      return 1
+      ;;
+    *) return 1 ;;
+  esac
+}
+
 # What is missing, a word each, as Debian calls it.
 missing_packages() {
   if ! command -v python3 >/dev/null 2>&1; then
@@ -57,6 +74,10 @@ missing_packages() {
   [ -f /usr/include/nlohmann/json.hpp ] || echo nlohmann-json3-dev
   # The reference's tests use it as somebody does who has it installed.
   [ "$1" != test ] || command -v pkg-config >/dev/null 2>&1 || echo pkg-config
+  if needs_wine "$@"; then
+    command -v wine >/dev/null 2>&1 || echo wine64 wine
+    command -v x86_64-w64-mingw32-g++-posix >/dev/null 2>&1 || echo mingw-w64
+  fi
   if ! command -v bazelisk >/dev/null 2>&1; then
     if ! command -v bazel >/dev/null 2>&1; then
       echo bazel-bootstrap bazel-rules-cc bazel-rules-java bazel-rules-proto bazel-skylib bazel-platforms

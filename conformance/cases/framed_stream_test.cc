@@ -95,8 +95,9 @@ CTS_CASE(FramedStream, FramesOfEveryCodecArrive) {
     Framed writer = Open(pair.writer(), Codec(codec)), reader = Open(pair.reader(), Codec(codec));
     for (uint64_t length : {0u, 1u, 5u, 300u, 70000u, 1u}) {
       const Data body = pattern(length);
-      ExpectTaken(writer.write_one(body), 1);
+      const Pending writing = writer.start(WriteOne(body));  // it may be more than the system takes by itself
       EXPECT_THAT(reader.read(), Reads(body)) << codec;
+      ExpectTaken(writing.wait(), 1);
     }
   }
 }

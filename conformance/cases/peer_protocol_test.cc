@@ -60,14 +60,14 @@ CTS_CASE(PeerProtocol, UnknownHandleIsInvalidArgument) {
 }
 
 CTS_CASE(PeerProtocol, TakenHandleNameIsInvalidArgument) {
-  LocalName first = fresh_name("path"), second = fresh_name("path");
+  LocalName first = fresh_name(), second = fresh_name();
   require_ok(peer().call(listen_request(first).as("taken")));
   EXPECT_THAT(peer().call(listen_request(second).as("taken")), StatusIs("invalid_argument"));
   EXPECT_THAT(peer().call(listen_request(second).as("free")), IsOk());
 }
 
 CTS_CASE(PeerProtocol, FailedOperationMakesNoHandle) {
-  LocalName nobody = fresh_name("path");
+  LocalName nobody = fresh_name();
   for (int i = 0; i < 2; i++) {
     Reply reply = peer().call(connect_request(nobody).as("s1"));
     EXPECT_THAT(reply, Fails());
@@ -77,7 +77,7 @@ CTS_CASE(PeerProtocol, FailedOperationMakesNoHandle) {
 }
 
 CTS_CASE(PeerProtocol, ResetClosesEverything) {
-  LocalName name = fresh_name("path");
+  LocalName name = fresh_name();
   Listener listener = listen(peer(), name);
   EXPECT_TRUE(peer().Reset());
   EXPECT_THAT(peer().call(connect_request(listener).as("s1")), Fails());
@@ -98,7 +98,7 @@ CTS_CASE(PeerProtocol, ResetClosesWhatCame) {
 }
 
 CTS_CASE(PeerProtocol, ResetEndsWhatWaits) {
-  Listener listener = listen(peer(), fresh_name("path"));
+  Listener listener = listen(peer(), fresh_name());
   Pending accepting = listener.start_accept("s1");
   accepting.expect_blocked();
   EXPECT_TRUE(peer().Reset());
@@ -106,13 +106,13 @@ CTS_CASE(PeerProtocol, ResetEndsWhatWaits) {
 }
 
 CTS_CASE(PeerProtocol, LanesDoNotDelayEachOther) {
-  Listener listener = listen(peer(), fresh_name("path"));
+  Listener listener = listen(peer(), fresh_name());
   listener.start_accept("s1", "a").expect_blocked();
-  EXPECT_THAT(peer().call(listen_request(fresh_name("path")).as("other").in("b")), IsOk());
+  EXPECT_THAT(peer().call(listen_request(fresh_name()).as("other").in("b")), IsOk());
 }
 
 CTS_CASE(PeerProtocol, EndOfInputEndsThePeer) {
-  Listener listener = listen(peer(), fresh_name("path"));
+  Listener listener = listen(peer(), fresh_name());
   listener.start_accept("s1").expect_blocked();
   std::unique_ptr<Exit> exit = peer().End();
   ASSERT_NE(exit, nullptr) << "it went on";
@@ -124,8 +124,8 @@ CTS_CASE(PeerProtocol, ChildIsAPeerOfItsOwn) {
   Peer &child = spawn(peer());
   EXPECT_NE(child.offer().pid, peer().offer().pid);
   EXPECT_THAT(child.call(op::process_wait().on(child.process_handle())), StatusIs("invalid_argument"));
-  Pending here = peer().start(listen_request(fresh_name("path")).as("same"));
-  Pending there = child.start(listen_request(fresh_name("path")).as("same"));
+  Pending here = peer().start(listen_request(fresh_name()).as("same"));
+  Pending there = child.start(listen_request(fresh_name()).as("same"));
   EXPECT_THAT(there.wait(), IsOk());
   EXPECT_THAT(here.wait(), IsOk());
 }
@@ -166,7 +166,7 @@ CTS_CASE(PeerProtocol, ResetEndsChildren) {
 
 CTS_CASE(PeerProtocol, ChildEndsWithItsInput) {
   Peer &child = spawn(peer());
-  Listener listener = listen(child, fresh_name("path"));
+  Listener listener = listen(child, fresh_name());
   listener.start_accept("s1").expect_blocked();
   ASSERT_NE(child.End(), nullptr) << "it went on";
   EXPECT_EQ(require_ok(peer().call(op::process_wait().on(child.process_handle()))).number("code"), 0u);

@@ -1,16 +1,13 @@
 #include "conformance/support/case.h"
 
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
+
+#include "conformance/support/host.h"
 
 namespace cts {
 namespace {
@@ -103,14 +100,16 @@ bool RegisterCases(const Plan &plan, std::string *error) {
   Session &session = TheSession();
   session.plan = plan;
   session.begun_us = NowUs();
-  if (!plan.records.empty()) session.records.open(plan.records, std::ios::app);
-  if (!plan.trace.empty()) session.trace.open(plan.trace, std::ios::app);
+  constexpr auto kAppend = std::ios::app | std::ios::binary;
+  if (!plan.records.empty()) session.records.open(std::filesystem::u8path(plan.records), kAppend);
+  if (!plan.trace.empty()) session.trace.open(std::filesystem::u8path(plan.trace), kAppend);
   if (session.records.fail() || session.trace.fail()) {
     *error = "cannot write " + (session.records.fail() ? plan.records : plan.trace);
     return false;
   }
-  if (!plan.work_dir.empty() && access(plan.work_dir.c_str(), W_OK | X_OK) != 0) {
-    *error = "`work_dir` " + plan.work_dir + " is no directory to write to: " + strerror(errno);
+  const std::string why = plan.work_dir.empty() ? "" : host::WhyNotWritable(plan.work_dir);
+  if (!why.empty()) {
+    *error = "`work_dir` " + plan.work_dir + " is no directory to write to: " + why;
     return false;
   }
   for (const Registered &entry : Registry()) {
@@ -191,7 +190,10 @@ std::string Case::RoleOf(const Peer &peer) const {
   return peer.role().substr(0, 6);
 }
 
-LocalName Case::fresh_name() { return fresh_name(has_axis("kind") ? shape("kind") : "path"); }
+LocalName Case::fresh_name() {
+  if (has_axis("kind")) return fresh_name(shape("kind"));
+  return fresh_name(SystemOf(TheSession().plan.os) == "windows" ? "namespaced" : "path");
+}
 
 LocalName Case::fresh_name(const std::string &kind) {
   Session &session = TheSession();
@@ -206,7 +208,7 @@ std::string Case::fresh_path(const std::string &suffix) {
 std::string Case::directory() {
   if (directory_.empty()) {
     directory_ = TheSession().plan.work_dir + "/c" + std::to_string(++TheSession().names);
-    if (mkdir(directory_.c_str(), 0700) != 0) throw Abort{"failed", "", "the runner cannot make " + directory_};
+    host::MakeDirectory(directory_);
   }
   return directory_;
 }

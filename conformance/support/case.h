@@ -125,7 +125,8 @@ class Case : public testing::Test, public PeerObserver {
   Peer &spawn(Peer &parent);
 
   // ---- names and data
-  /// A name nobody has, of the shape's kind (without that shape: a path).
+  /// A name nobody has, of the shape's kind; without that shape of the kind that the system has: a path, on Windows
+  /// namespaced.
   LocalName fresh_name();
   LocalName fresh_name(const std::string &kind);
   /// A path below this run's directory that nobody has.

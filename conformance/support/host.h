@@ -1,5 +1,5 @@
 // host.h - what a case does to the system itself: files at the names of sockets, bare sockets, descriptors seen from
-// outside. Implemented once an operating system (posix/host.cc).
+// outside. Implemented once an operating system (posix/, windows/host.cc).
 //
 // What cannot be done ends the case (Abort) with the reason.
 #ifndef CONFORMANCE_SUPPORT_HOST_H
@@ -43,8 +43,8 @@ class BareListener {
   BareListener &operator=(const BareListener &) = delete;
 
  private:
-  BareListener(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
-  int fd_;
+  BareListener(intptr_t handle, std::string path) : handle_(handle), path_(std::move(path)) {}
+  intptr_t handle_;
   std::string path_;
 };
 
@@ -61,7 +61,7 @@ class BareClient {
   std::string Read(size_t length);
 
  private:
-  int fd_ = -1;
+  intptr_t handle_ = -1;
 };
 
 /// What descriptor `fd` of process `pid` is of, for what it is open, and whether it is nonblocking: the same text in
@@ -98,6 +98,10 @@ class ForeignClient {
 /// unverifiable.
 void GiveAway(const std::string &path);
 void MakeDirectory(const std::string &path);
+/// Makes a directory, mode 0700, unless there is one.
+void EnsureDirectory(const std::string &path);
+/// Why nothing can be written to this directory; empty if it can.
+std::string WhyNotWritable(const std::string &directory);
 void Remove(const std::string &path);
 
 /// Whether descriptor `fd` of process `pid` is close-on-exec.

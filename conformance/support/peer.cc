@@ -1,13 +1,9 @@
 #include "conformance/support/peer.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <set>
+
+#include "conformance/support/host.h"
 
 namespace cts {
 namespace {
@@ -80,15 +76,7 @@ Offer ReadOffer(const Json &hello) {
 
 std::map<std::string, std::string> ScrubbedEnvironment(const Implementation &implementation) {
   std::map<std::string, std::string> environment = implementation.environment;
-  for (const char *name : {"PATH", "HOME", "LANG", "TMPDIR", "USER"}) {
-    const char *value = getenv(name);
-    if (value != nullptr) environment.emplace(name, value);
-  }
-  for (char **entry = environ; *entry != nullptr; entry++) {
-    const std::string variable = *entry;
-    if (variable.compare(0, 4, "CTS_") != 0) continue;
-    environment.emplace(variable.substr(0, variable.find('=')), variable.substr(variable.find('=') + 1));
-  }
+  for (const auto &variable : InheritedEnvironment()) environment.insert(variable);
   return environment;
 }
 
@@ -191,7 +179,7 @@ std::unique_ptr<Peer> Peer::Spawn(Peer &parent, const std::string &role) {
   auto child = std::make_unique<Peer>(role, parent.implementation_, parent.plan_);
   child->parent_ = &parent;
   child->process_handle_ = parent.fresh_handle("p");
-  const Reply reply = parent.call(op::process_spawn().as(child->process_handle_).control(path));
+  const Reply reply = parent.call(op::process_spawn().as(child->process_handle_).control(control->address()));
   if (!reply.ok()) parent.Fail("failed", reply.describe());
   const int64_t pid = static_cast<int64_t>(reply.number("pid"));
   child->Connect(parent, pid, control.get());
@@ -233,9 +221,7 @@ void Peer::EnsureStarted() {
   if (parent_ != nullptr) throw Abort{"failed", "", "the case uses the " + role_ + ", which has ended"};
   if (greet_failures_ >= kGreetFailuresMax) throw Abort{"crashed", role_, "given up, because: " + greet_message_};
   std::string directory = plan_.work_dir + "/" + role_, error;
-  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    throw Abort{"crashed", "", "the runner cannot make " + directory + ": " + strerror(errno)};
-  }
+  host::EnsureDirectory(directory);
   outstanding_.clear();
   replies_.clear();
   handles_ = 0;
@@ -321,7 +307,7 @@ void Peer::expect_stopped() {
   while (!InspectProcess(inspected_pid_).stopped) {
     if (!process_ || process_->exited()) FailDead();
     if (NowMs() >= deadline) Fail("hung", "it should have stopped, but goes on");
-    Yield();
+    LetOthersRun();
   }
 }
 
@@ -461,7 +447,7 @@ void Peer::ExpectBlocked(uint64_t id, const std::string &operation) {
     if (found != replies_.end()) Fail("failed", "it should wait now, but " + found->second.describe());
     if (!process_ || process_->ended() || process_->exited()) FailDead();
     if (NowMs() >= deadline) Fail("hung", operation + " neither answered nor waits in the system: " + DescribeRun(id));
-    Yield();
+    LetOthersRun();
   }
   if (g_observer) g_observer->OnProof(proof);
 }

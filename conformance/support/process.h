@@ -1,4 +1,5 @@
-// process.h - one peer process and its three streams. Implemented once an operating system (posix/process.cc).
+// process.h - one peer process and its three streams. Implemented once an operating system (posix/, windows/process.cc;
+// what threads do: linux/, windows/inspect.cc).
 //
 // A process is killed with everything it started. Nothing here waits longer than it is told to.
 #ifndef CONFORMANCE_SUPPORT_PROCESS_H
@@ -15,17 +16,17 @@ namespace cts {
 /// How a process ended.
 struct Exit {
   bool by_signal = false;
-  int code = 0;       // exit status or signal number
+  int64_t code = 0;   // exit status or signal number
   bool known = true;  // false: only its parent knows
-  /// For people: "exit status 3", "signal 11 (Segmentation fault)".
+  /// For people: "exit status 3", "signal 11 (Segmentation fault)", "exception 0xC0000005 (access violation)".
   std::string describe() const;
 };
 
 /// A child process with pipes to its standard streams, or a process of another's with a socket instead of them.
 class Process {
  public:
-  /// Starts `command` in directory `cwd` with exactly `environment`, in a process group of its own; nothing but the
-  /// three pipes is inherited. nullptr with a sentence in `error` if it cannot be started.
+  /// Starts `command` in directory `cwd` with exactly `environment`, in a process group (Windows: job) of its own;
+  /// nothing but the three pipes is inherited. nullptr with a sentence in `error` if it cannot be started.
   static std::unique_ptr<Process> Start(const std::vector<std::string> &command,
                                         const std::map<std::string, std::string> &environment, const std::string &cwd,
                                         std::string *error);
@@ -55,14 +56,18 @@ class Process {
   virtual void Kill() = 0;
 };
 
-/// A Unix stream socket on which one process that another started opens its channel.
+/// A stream socket on which one process that another started opens its channel (spec/peer_protocol.md, 1.7).
 class ControlSocket {
  public:
-  /// Listens at `path`, which is removed with it; nullptr with a sentence in `error` if that cannot be.
+  /// Listens: on Unix at `path`, which is removed with it, on Windows at a loopback port with a token of its own.
+  /// nullptr with a sentence in `error` if that cannot be.
   static std::unique_ptr<ControlSocket> Open(const std::string &path, std::string *error);
   virtual ~ControlSocket() = default;
-  /// The next connection that is there, if it is of `pid` or of what that started; those of others are closed, and
-  /// counted. Never waits. The process is not a child of this one: killing it leaves it to its parent to reap.
+  /// What the child finds in CTS_CONTROL.
+  virtual const std::string &address() const = 0;
+  /// The next connection that is there, if it is of `pid` or of what that started (Unix: by its credentials, Windows:
+  /// by the token it sends first); those of others are closed, and counted. Never waits. The process is not a child of
+  /// this one: killing it leaves it to its parent to reap.
   virtual std::unique_ptr<Process> Accept(int64_t pid) = 0;
   virtual int strangers() const = 0;
 };
@@ -75,10 +80,15 @@ std::string Beginning(int64_t pid);
 /// there now). Reading all while waiting for one keeps peers from blocking on replies that nobody takes.
 void PumpAll(const std::vector<Process *> &processes, int timeout_ms);
 
-/// Once, before the first process: children of children come to this process when their parent dies.
-void AdoptOrphans();
-/// Kills and reaps children that no Process owns: what peers left behind. Returns how many there were.
+/// Once, before the first process: what peers leave behind when they die can be found, and no peer's death is a signal,
+/// or a dialog, here.
+void PrepareForPeers();
+/// Kills and reaps processes that no Process owns and whose parent has died: what peers left behind. Returns how many
+/// there were.
 int KillOrphans();
+
+/// Variables of this process that peers get (spec/peer_protocol.md, 8.1), in UTF-8.
+std::map<std::string, std::string> InheritedEnvironment();
 
 /// Milliseconds on a clock that never goes back.
 int64_t NowMs();
@@ -111,7 +121,7 @@ bool IsOurs(int64_t target, bool group);
 uint64_t ResidentBytes(int64_t pid);
 
 /// Lets the other processes of this core run, at most a millisecond.
-void Yield();
+void LetOthersRun();
 
 }  // namespace cts
 

@@ -1,6 +1,4 @@
 // The runner: every case against one pairing of implementations. spec/results.md, "Plan", says what it is given.
-#include <signal.h>
-
 #include <cstring>
 #include <iostream>
 
@@ -30,8 +28,7 @@ int main(int argc, char **argv) {
     std::cerr << error << "\n";
     return 2;
   }
-  signal(SIGPIPE, SIG_IGN);  // a peer that has gone is seen by its output
-  cts::AdoptOrphans();
+  cts::PrepareForPeers();
   const int result = RUN_ALL_TESTS();
   cts::EndPeers();
   if (!cts::RecordsWritten()) {

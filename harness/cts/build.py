@@ -7,15 +7,10 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List
+from typing import Callable, Dict, Sequence, Tuple
 
 from cts.common import CannotRun, clip, printable
-
-TARGETS = {
-    "runner": "//conformance/cases:cases",
-    "peer": "//conformance/peer:peer",
-    "reference": "//ref:libipc_ref.so",
-}
+from cts.systems import System
 
 
 @dataclass(frozen=True)
@@ -43,18 +38,35 @@ def _errors(output: str) -> str:
     return "\n".join(printable(clip(line, 400)) for line in (wanted or lines)[-25:])
 
 
-def _bin_dir(program: str, root: Path) -> Path:
-    done = subprocess.run([program, "info", "bazel-bin"], cwd=root, capture_output=True, text=True, errors="replace")
+def _targets(system: System) -> Dict[str, Tuple[str, str]]:
+    """What a run needs: the package, and the file that Bazel makes there."""
+    return {
+        "runner": ("conformance/cases", system.program("cases")),
+        "peer": ("conformance/peer", system.program("peer")),
+        "reference": ("ref", system.library("ipc_ref")),
+    }
+
+
+def _label(package: str, file: str) -> str:
+    """A program's target has no suffix; a library's is named as its file."""
+    return f"//{package}:{file[:-4] if file.endswith('.exe') else file}"
+
+
+def _bin_dir(program: str, root: Path, flags: Sequence[str]) -> Path:
+    argv = [program, "info", *flags, "bazel-bin"]
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         raise CannotRun(f"`bazel info` failed:\n{_errors(done.stderr)}")
     return Path(done.stdout.strip().splitlines()[-1])
 
 
-def build(root: Path, progress: Callable[[str], None]) -> Artifacts:
-    """Build the targets and return where they are; raises CannotRun with the compilers' errors."""
+def build(root: Path, system: System, progress: Callable[[str], None]) -> Artifacts:
+    """Build the targets for a system and return where they are; raises CannotRun with the compilers' errors."""
     program = bazel()
     progress("building the runner and the reference")
-    command: List[str] = [program, "build", "--noshow_progress", "--color=no", *TARGETS.values()]
+    targets = _targets(system)
+    command = [program, "build", "--noshow_progress", "--color=no", *system.bazel_flags]
+    command += [_label(*target) for target in targets.values()]
     try:
         done = subprocess.run(
             command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
@@ -63,11 +75,10 @@ def build(root: Path, progress: Callable[[str], None]) -> Artifacts:
         raise CannotRun(f"{program}: {error.strerror}") from error
     if done.returncode != 0:
         raise CannotRun(f"the build failed:\n{_errors(done.stderr + done.stdout)}")
-    directory = _bin_dir(program, root)
+    directory = _bin_dir(program, root, system.bazel_flags)
     paths = {}
-    for key, target in TARGETS.items():
-        package, _, name = target[2:].partition(":")
-        paths[key] = directory / package / name
+    for key, (package, file) in targets.items():
+        paths[key] = directory / package / file
         if not paths[key].exists():
-            raise CannotRun(f"Bazel built {target}, but {paths[key]} does not exist")
+            raise CannotRun(f"Bazel built {_label(package, file)}, but {paths[key]} does not exist")
     return Artifacts(**paths)

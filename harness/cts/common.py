@@ -58,11 +58,6 @@ def host_system() -> str:
     return names.get(platform.system(), platform.system().lower())
 
 
-def system_labels() -> Tuple[str, ...]:
-    """The labels of systems that a run here may have (`--os`)."""
-    return (host_system(),)
-
-
 def host() -> Dict[str, object]:
     """The machine, for the head of a report."""
     return {

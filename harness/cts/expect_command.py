@@ -200,7 +200,8 @@ def rewrite(project: Project, documents: List[Dict[str, Any]], name: str, path: 
     }
     entries = keep_reasons(from_results(records, name, versions), old, ran)
     offers = _offers(newest, file.offers if file else [])
-    document = {"schema": 1, "implementation": name, "os": system, "expectation": entries, "offer": offers}
+    label = expectations.label_of_file(system)
+    document = {"schema": 1, "implementation": name, "os": label, "expectation": entries, "offer": offers}
     _write(path, {k: v for k, v in document.items() if v != []})
     return len(entries)
 
@@ -237,6 +238,7 @@ def run(project: Project, options: argparse.Namespace, _command: List[str]) -> i
             f"the results are of {', '.join(sorted(systems)) or 'nothing'}: an expectation file is of one system"
         )
     system = systems.pop()
+    label = expectations.label_of_file(system)
     names = _names(documents, options.implementation)
     if not names or (options.output and len(names) > 1):
         told = printable(", ".join(names)) or "the results hold none but ref"
@@ -244,7 +246,7 @@ def run(project: Project, options: argparse.Namespace, _command: List[str]) -> i
     if not options.output:
         _check_bundled(project, names)
     for name in names:
-        path = options.output or project.root / "conformance/expectations" / f"{name}.{system}.toml"
+        path = options.output or project.root / "conformance/expectations" / f"{name}.{label}.toml"
         count = rewrite(project, documents, name, path, system)
         print(f"{path}: {plural(count, 'expectation')}")
     return 0

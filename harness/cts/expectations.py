@@ -81,16 +81,25 @@ def load(path: Path, root: Path) -> File:
     return file
 
 
-def load_for(root: Path, told: Dict[str, Tuple[str, str]], system: str, extra: Optional[Path]) -> List[File]:
-    """The files on `system` of who takes part; `extra` (--expect) replaces the one of its implementation.
+def label_of_file(label: str) -> str:
+    """The label that an expectation file has for a system's: `windows-wine` for `windows-wine-8.0`.
+
+    What depends on a version says so in its `version`, or in its reason; a file of its own for each would be copied.
+    """
+    return re.sub(r"-\d[\d.]*$", "", label)
+
+
+def load_for(root: Path, told: Dict[str, Tuple[str, str]], label: str, extra: Optional[Path]) -> List[File]:
+    """The files of who takes part, for a system's label; `extra` (--expect) replaces the one of its implementation.
 
     `told`: name -> (implementation, version). Raises CannotRun if `extra` speaks of nobody who takes part.
     """
     files: List[File] = []
+    system = label_of_file(label)
     given = load(extra, root) if extra is not None else None
     if given is not None:
-        if given.os != system:
-            raise CannotRun(f"{given.path} is for {given.os}, this run is on {system}")
+        if given.os not in (label, system):
+            raise CannotRun(f"{given.path} is for {given.os}, this run is on {label}")
         if given.implementation not in {*told, *(implementation for implementation, _ in told.values())}:
             raise CannotRun(
                 f"{given.path} is for {printable(given.implementation)}, which takes no part in this run; these do: "

@@ -36,6 +36,24 @@ def peer_environment(extra: Dict[str, str]) -> Dict[str, str]:
     return kept
 
 
+def _arrived(fd: int, timeout_s: float) -> bool:
+    """Wait until a pipe can be read without waiting, or has ended; false if `timeout_s` passed first."""
+    if os.name != "nt":
+        return bool(select.select([fd], [], [], timeout_s)[0])
+    import ctypes
+    import msvcrt  # Windows alone, where pipes cannot be waited for with a deadline
+
+    until = time.monotonic() + timeout_s
+    there = ctypes.c_ulong(0)
+    handle = ctypes.c_void_p(msvcrt.get_osfhandle(fd))  # type: ignore[attr-defined]
+    peek = ctypes.windll.kernel32.PeekNamedPipe  # type: ignore[attr-defined]
+    while peek(handle, None, 0, None, ctypes.byref(there), None) and there.value == 0:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.001)
+    return True
+
+
 def _read_line(fd: int, deadline_s: float, operation: str) -> bytes:
     """The next line from `fd`; raises _Ended at the end of output, PeerError past the deadline or if it is too long.
 
@@ -45,7 +63,7 @@ def _read_line(fd: int, deadline_s: float, operation: str) -> bytes:
     data = b""
     while b"\n" not in data:
         left = until - time.monotonic()
-        if left <= 0 or not select.select([fd], [], [], left)[0]:
+        if left <= 0 or not _arrived(fd, left):
             raise PeerError(f"no answer to {operation} within {deadline_s:g} s")
         part = os.read(fd, LINE_BYTES_MAX)
         if not part:

@@ -18,6 +18,7 @@ from packaging.version import Version
 
 from cts import hello, processes
 from cts.common import CannotRun, cache_dir, clip, printable
+from cts.systems import System
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -235,23 +236,27 @@ def build(peer: Peer, progress: Callable[[str], None], force: bool = False) -> s
     return ""
 
 
-def prepare(peer: Peer, system: str, progress: Callable[[str], None]) -> None:
+def prepare(peer: Peer, system: System, progress: Callable[[str], None]) -> None:
     """Make a peer with a folder ready: checks system and toolchain, builds, asks `hello`; fills `available`, `why`."""
-    if peer.os and system not in peer.os:
+    if peer.os and system.name not in peer.os:
         peer.why = f"{', '.join(peer.os)} only"
+    elif not system.runs_here:
+        peer.why = f"its toolchain builds for this machine, not for {system.name}"
     else:
         peer.why = missing_tool(peer) or build(peer, progress)
     if not peer.why:
-        greet(peer)
+        greet(peer, system)
 
 
-def greet(peer: Peer) -> None:
-    """Ask `hello` and note the answer in the peer."""
+def greet(peer: Peer, system: System) -> None:
+    """Ask `hello` and note the answer in the peer, whose command becomes what programs of the system take."""
+    peer.command = system.command(peer.command)
+    command, environment = system.started(peer.command), {**system.environment(), **peer.env}
     try:
-        peer.offer = hello.probe(peer.command, peer.env)
+        peer.offer = hello.probe(command, environment)
         for mode in peer.offered_modes:
             first = mode == peer.offer["modes"][0]
-            peer.offers[mode] = peer.offer if first else hello.probe(peer.command, peer.env, mode=mode)
+            peer.offers[mode] = peer.offer if first else hello.probe(command, environment, mode=mode)
     except hello.PeerError as error:
         peer.why = str(error)
         return
@@ -279,15 +284,15 @@ def check_library(file: Path) -> None:
         raise CannotRun(f"--library {file}: no such file")
 
 
-def library(file: Path, generic_peer: Path, taken: List[str]) -> Peer:
+def library(file: Path, generic_peer: Path, taken: List[str], system: System) -> Peer:
     """The peer for a shared library that exports the C ABI, named as the library names itself."""
     check_library(file)
     peer = Peer("", command=generic_command(generic_peer, file), title=file.name, language="C ABI")
     peer.arguments = ["--library", str(file.resolve())]
-    greet(peer)
+    greet(peer, system)
     if not peer.available:
         # The generic peer and the dynamic loader both begin with the path, which stands here already.
-        raise CannotRun(f"--library {file}: {peer.why.replace(f'{printable(file.resolve())}: ', '')}")
+        raise CannotRun(f"--library {file}: {peer.why.replace(f'{printable(system.path(file.resolve()))}: ', '')}")
     peer.name = unique(peer.implementation, taken)
     return peer
 
@@ -327,7 +332,7 @@ def _as_text(text: str, command: List[str]) -> str:
     return shlex.join([command[0] if os.sep in typed else typed, *command[1:]])
 
 
-def from_text(text: str, known: List[str], taken: List[str], may_build: bool, system: str, progress: Any) -> Peer:
+def from_text(text: str, known: List[str], taken: List[str], may_build: bool, system: System, progress: Any) -> Peer:
     """The peer for a COMMAND, or for a folder with a peer.toml, which is built only if `may_build`."""
     if (Path(text) / "peer.toml").is_file():
         if not may_build:
@@ -343,7 +348,7 @@ def from_text(text: str, known: List[str], taken: List[str], may_build: bool, sy
         raise unknown(text, known)
     peer = Peer("", command=absolute_command(text), title=text)
     peer.arguments = ["--peer", _as_text(text, peer.command)]
-    greet(peer)
+    greet(peer, system)
     if not peer.available:
         raise CannotRun(f"{printable(text)}: {peer.why}")
     peer.name = unique(peer.implementation, taken)

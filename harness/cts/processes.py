@@ -32,9 +32,16 @@ def _children() -> List[int]:
     return pids
 
 
-def _signal_group(pid: int, signum: int) -> None:
+def _signal_group(process: "subprocess.Popen[bytes]", name: str) -> None:
+    """Send the signal of that name to the group that the process leads; where there are no groups, end the process.
+
+    (A runner's peers end with it there: they are in jobs of its own.)
+    """
     try:
-        os.killpg(pid, signum)
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, getattr(signal, name))
+        else:
+            process.terminate()
     except (ProcessLookupError, PermissionError):
         pass
 
@@ -67,7 +74,7 @@ class Group:
 
     def finished(self, process: "subprocess.Popen[bytes]") -> None:
         """The process has been waited for; what it left of its group is killed."""
-        _signal_group(process.pid, signal.SIGKILL)
+        _signal_group(process, "SIGKILL")
         with self._lock:
             self._running.pop(process.pid, None)
 
@@ -77,12 +84,12 @@ class Group:
             self._ended = True
             running = list(self._running.values())
         for process in running:
-            _signal_group(process.pid, signal.SIGTERM)
+            _signal_group(process, "SIGTERM")
         until = time.monotonic() + grace_s
         for process in running:
             wait(process, max(0.0, until - time.monotonic()))
         for process in running:
-            _signal_group(process.pid, signal.SIGKILL)
+            _signal_group(process, "SIGKILL")
 
     def reap_orphans(self) -> int:
         """Kill and reap what our children left behind; returns how many. Only when nothing of the run is under way."""
@@ -144,7 +151,7 @@ def wait_while_it_moves(
         if now != last:
             last, since = now, time.monotonic()
         elif time.monotonic() - since > idle_s:
-            _signal_group(process.pid, signal.SIGKILL)
+            _signal_group(process, "SIGKILL")
             killed = True
             break
     status = process.wait()

@@ -11,6 +11,7 @@ from cts.build import Artifacts
 from cts.common import CannotRun, repository_root
 from cts.definition import DefinitionError
 from cts.requirements import Requirement
+from cts.systems import System
 
 
 class Project:
@@ -27,9 +28,9 @@ class Project:
         except (spec.SpecError, DefinitionError, OSError) as error:
             raise CannotRun(f"the spec cannot be read: {error}") from error
 
-    def artifacts(self, progress: Callable[[str], None]) -> Artifacts:
-        """What a run needs, built."""
-        return self._artifacts or build.build(self.root, progress)
+    def artifacts(self, system: System, progress: Callable[[str], None]) -> Artifacts:
+        """What a run on that system needs, built."""
+        return self._artifacts or build.build(self.root, system, progress)
 
     def peers(self) -> Dict[str, peers.Peer]:
         """The third parties in conformance/peers."""

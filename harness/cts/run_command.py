@@ -12,18 +12,20 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
-from cts import expectations, pairings, peers, processes, report, results, starts, summary, terminal, workdir
+from cts import expectations, pairings, peers, processes, report, results, starts, summary, systems, terminal, workdir
 from cts.build import Artifacts
-from cts.common import VERSION, CannotRun, Interrupted, cores, host, host_system, plural, printable, system_labels
+from cts.common import VERSION, CannotRun, Interrupted, cores, host, host_system, plural, printable
 from cts.pairings import Pairing
 from cts.peers import REFERENCE, Peer
 from cts.project import Project
 from cts.requirements import Requirement
 from cts.runner import CANARIES, REPEATS_MAX, Outcome, Record, Runner, Task, case_of, is_canary, test_of
+from cts.systems import System
 
 
 def _positive(text: str) -> int:
@@ -48,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--mode", default="", metavar="M", help="only this mode: blocking, nonblocking, async")
     parser.add_argument(
-        "--os", default=host_system(), metavar="LABEL", help="label of the system (default: %(default)s)"
+        "--os", default=host_system(), metavar="LABEL", help="the system; on Linux also `windows`: under Wine"
     )
     parser.add_argument(
         "--jobs", type=_positive, default=len(cores()), metavar="N", help="runners at a time (default: a core each)"
@@ -105,6 +107,7 @@ class Run:
         self.command = command
         self.run_id = secrets.token_hex(16)
         self.progress = terminal.Progress()
+        self.system: System = System(options.os)
         self.requirements: Dict[str, Requirement] = {}
         self.wanted: List[str] = []  # ids that --cases chose; empty: all
         self.peers: Dict[str, Peer] = {}
@@ -122,10 +125,7 @@ class Run:
     def check(self) -> Tuple[List[str], Dict[str, Peer]]:
         """Everything that can be refused without building: returns the cases that are wanted and the known peers."""
         o = self.options
-        if o.os not in system_labels():
-            raise CannotRun(
-                f"--os {printable(o.os)}: no label of this system; valid here: {', '.join(system_labels())}"
-            )
+        self.system = systems.named(o.os)
         self.requirements = self.project.requirements()
         self.wanted = cases = select_cases(o.cases, list(self.requirements)) if o.cases else []
         known = self.project.peers()
@@ -148,13 +148,10 @@ class Run:
 
     # ------------------------------------------------------------------------------------------------ who takes part
 
-    def _system(self) -> str:
-        return str(self.options.os).split("-")[0]
-
     def _reference(self, artifacts: Artifacts) -> Peer:
         command = peers.generic_command(artifacts.peer, artifacts.reference)
         peer = Peer(REFERENCE, command=command, title="the reference", language="C")
-        peers.greet(peer)
+        peers.greet(peer, self.system)
         if not peer.available:
             raise CannotRun(f"the reference does not start: {peer.why}")
         return peer
@@ -168,13 +165,13 @@ class Run:
             peer = known[text]
             peer.arguments = ["--peer", text]
             if peer.name not in self.peers:
-                peers.prepare(peer, self._system(), self.progress.step)
+                peers.prepare(peer, self.system, self.progress.step)
             if not peer.available:
                 raise CannotRun(f"{peer.name} is unavailable: {peer.why}")
         else:
             taken = [*known, *self.peers]
             names = [REFERENCE, *known]
-            peer = peers.from_text(text, names, taken, self.options.build, self._system(), self.progress.step)
+            peer = peers.from_text(text, names, taken, self.options.build, self.system, self.progress.step)
         self.peers[peer.name] = peer
         if text not in self.options.peer:
             peer.arguments[0] = "--with"
@@ -189,7 +186,7 @@ class Run:
             by_text = {text: self._named(text, known) for text in texts}
             subjects = [by_text[text] for text in dict.fromkeys(o.peer)]
             if o.library is not None:
-                peer = peers.library(o.library, artifacts.peer, [*known, *self.peers])
+                peer = peers.library(o.library, artifacts.peer, [*known, *self.peers], self.system)
                 self.peers[peer.name] = peer
                 subjects.append(peer)
             others = [by_text[text] for text in dict.fromkeys(o.others)] or [reference]
@@ -204,7 +201,7 @@ class Run:
         """Make peers ready, several at a time; an interruption ends their builds."""
         with ThreadPoolExecutor(max_workers=self.options.jobs) as pool:
             try:
-                list(pool.map(lambda p: peers.prepare(p, self._system(), self.progress.step), all_of_them))
+                list(pool.map(lambda p: peers.prepare(p, self.system, self.progress.step), all_of_them))
             except BaseException:
                 peers.BUILDS.end()
                 raise
@@ -282,7 +279,7 @@ class Run:
             for name in names:
                 requirement = self.requirements.get(case_of(name))
                 shape = name.partition("/")[2]
-                if requirement and pairings.applies(requirement, shape, pairing, self.peers, self._system()):
+                if requirement and pairings.applies(requirement, shape, pairing, self.peers, self.system.name):
                     running.setdefault(pairing, set()).add(requirement.id)
         count = len(set().union(*running.values()))
         self.progress.step(f"running {plural(count, 'case')} in {plural(len(running), 'pairing')}")
@@ -290,7 +287,7 @@ class Run:
     def execute(self, artifacts: Artifacts, work: Path, cases: List[str], matcher: expectations.Matcher) -> None:
         """Run every pairing, and repeat what failed."""
         o = self.options
-        runner = Runner(artifacts, work, self.run_id, o.os, self.requirements, o.jobs)
+        runner = Runner(artifacts, work, self.run_id, self.system, self.requirements, o.jobs)
         processes.become_subreaper()
         try:
             tests = self._tests(runner, cases)
@@ -306,6 +303,7 @@ class Run:
             self.interrupted = interruption.signum
         finally:
             runner.group.end()
+            self.system.end()
             runner.group.reap_orphans()
 
     # -------------------------------------------------------------------------------------------------------- results
@@ -325,7 +323,7 @@ class Run:
         """A record for each wanted case of each peer that cannot run here, so that what is missing is counted."""
         wanted = [r for r in self.requirements.values() if not self.wanted or r.id in self.wanted]
         return [
-            results.unavailable(requirement, peer, self.options.os)
+            results.unavailable(requirement, peer, self.system.label)
             for peer in self.peers.values()
             if not peer.available
             for requirement in wanted
@@ -370,18 +368,27 @@ class Run:
         """The expectations for who takes part."""
         taking_part = [p for p in self.peers.values() if p.available]
         told = {p.name: (p.implementation, str(p.offer.get("version", ""))) for p in taking_part}
-        files = expectations.load_for(self.project.root, told, self.options.os, self.options.expect)
+        files = expectations.load_for(self.project.root, told, self.system.label, self.options.expect)
         return expectations.Matcher(files, told)
+
+    @contextmanager
+    def _begun(self, work: Path) -> Iterator[None]:
+        """The system with all that its programs need, which ends with the run."""
+        try:
+            self.system.begin(self.project.root, work, self.progress.step)
+            yield
+        finally:
+            self.system.end()
 
     def main(self) -> int:
         """Everything; returns the exit status."""
         started = time.time()
         cases, known = self.check()
-        artifacts = self.project.artifacts(self.progress.step)
+        artifacts = self.project.artifacts(self.system, self.progress.step)
         workdir.sweep()
-        self.gather(artifacts, known)
-        matcher = self.matcher()
-        with workdir.WorkDir(self.run_id) as work:
+        with workdir.WorkDir(self.run_id) as work, self._begun(work):
+            self.gather(artifacts, known)
+            matcher = self.matcher()
             self.execute(artifacts, work, cases, matcher)
             document = self.document(started, matcher)
             self.progress.step("writing the report")

@@ -24,6 +24,7 @@ from cts.build import Artifacts
 from cts.common import CannotRun, cores, printable
 from cts.pairings import Pairing
 from cts.requirements import Requirement
+from cts.systems import System
 
 Record = Dict[str, Any]
 
@@ -160,7 +161,7 @@ class Runner:
         artifacts: Artifacts,
         work: Path,
         run_id: str,
-        system: str,
+        system: System,
         requirements: Dict[str, Requirement],
         jobs: int,
     ) -> None:
@@ -182,7 +183,8 @@ class Runner:
         task = Task(next(self._numbers), pairing, [], False)
         directory = self._directory(task)
         output = directory / "output"
-        process = self.group.start(self._argv(task) + ["--gtest_list_tests"], runner_environment(), directory, output)
+        argv = [*self._argv(task), "--gtest_list_tests"]
+        process = self.group.start(argv, self._environment(), directory, output)
         if process is None:
             return []
         status = processes.wait_while_it_moves(process, output.stat, IDLE_S, self.group)
@@ -219,28 +221,31 @@ class Runner:
             # Runners side by side share the abstract namespace, so each needs names of its own: the run's digits first,
             # then the task's.
             "run_id": f"{self.run_id[:20]}{task.number:012x}",
-            "work_dir": str(directory / "work"),
-            "os": self.system,
+            "work_dir": self.system.path(directory / "work"),
+            "os": self.system.label,
             "server": task.pairing.server.plan(),
             "client": task.pairing.client.plan(),
-            "records": str(directory / "records.jsonl"),
-            "trace": str(directory / "trace.jsonl"),
+            "records": self.system.path(directory / "records.jsonl"),
+            "trace": self.system.path(directory / "trace.jsonl"),
             "deadline_ms": DEADLINE_MS,
             "seed": self.seed,
         }
         file = directory / "plan.json"
         file.write_text(json.dumps(plan), encoding="utf-8")
-        argv = [str(self.artifacts.runner), f"--cts_plan={file}", "--gtest_color=no"]
+        argv = [self.system.path(self.artifacts.runner), f"--cts_plan={self.system.path(file)}", "--gtest_color=no"]
         if task.filtered:
             argv.append("--gtest_filter=" + filter_of(task.tests))
-        return argv
+        return self.system.started(argv)
+
+    def _environment(self) -> Dict[str, str]:
+        return {**runner_environment(), **self.system.environment()}
 
     # ------------------------------------------------------------------------------------------------------- running
 
     def execute(self, task: Task) -> Outcome:
         """Run one task to its end, in the calling thread."""
         directory = self._directory(task)
-        env = runner_environment()
+        env = self._environment()
         if task.shards > 1:
             env.update(GTEST_TOTAL_SHARDS=str(task.shards), GTEST_SHARD_INDEX=str(task.shard))
         output = directory / "output"
@@ -312,13 +317,13 @@ class Runner:
                 record.setdefault(f"{role}_mode", side.mode)
         defaults: Record = {
             "requirement": requirement.level if requirement else "MUST",
-            "os": self.system,
+            "os": self.system.label,
             "proof": "none",
             "blame": "",
             "duration_ms": 0,
             "message": "",
             "operations": 0,
-            "gates": requirement.gates(self.system) if requirement else False,
+            "gates": requirement.gates(self.system.label) if requirement else False,
         }
         for key, value in defaults.items():
             record.setdefault(key, value)

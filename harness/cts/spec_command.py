@@ -1,13 +1,14 @@
-"""`cts spec check` and `cts spec generate`."""
+"""`cts spec check`, `cts spec generate` and `cts spec evidence`."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import List
 
-from cts import generate
+from cts import evidence, generate
 from cts import requirements as spec
-from cts.common import CannotRun
+from cts.common import CannotRun, plural
 from cts.definition import DefinitionError
 from cts.project import Project
 
@@ -17,6 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("check", help="hold requirements, cases and generated files together")
     actions.add_parser("generate", help="write what is made from the spec, where it is stale")
+    proof = actions.add_parser("evidence", help="write what a run of the reference has shown into the requirements")
+    proof.add_argument(
+        "--from", required=True, type=Path, dest="results", metavar="RESULTS", help="report directory or results.json"
+    )
 
 
 def problems(project: Project) -> List[str]:
@@ -30,8 +35,15 @@ def problems(project: Project) -> List[str]:
 
 
 def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
-    """Check (status 1 if something is wrong) or generate."""
+    """Check (status 1 if something is wrong), generate, or write evidence."""
     try:
+        if options.action == "evidence":
+            changed = evidence.write(project.root, project.requirements(), options.results)
+            made = (
+                [f"wrote {path.relative_to(project.root)}" for path in generate.write(project.root)] if changed else []
+            )
+            print("\n".join([*changed, *made, f"{plural(len(changed), 'requirement')} changed"]))
+            return 0
         if options.action == "generate":
             for path in generate.write(project.root):
                 print(f"wrote {path.relative_to(project.root)}")

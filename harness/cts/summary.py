@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from cts import results
-from cts.common import FAILING, OUTCOMES, plural
+from cts.common import FAILING, OUTCOMES, host_system, plural
 
 Record = Dict[str, Any]
 STATES = ("bad", "finding", "good", "none")
@@ -153,6 +153,13 @@ class _Named:
     builds: bool = False
 
 
+def _other_system(command: List[str]) -> List[str]:
+    """The `--os` of a command line, unless it is what holds without."""
+    labels = [value for option, value in zip(command, command[1:]) if option == "--os"]
+    labels += [argument[5:] for argument in command if argument.startswith("--os=")]
+    return ["--os", labels[-1]] if labels and labels[-1] != host_system() else []
+
+
 class Rerun:
     """The commands that run cases of a report again, from the current directory.
 
@@ -162,6 +169,7 @@ class Rerun:
     def __init__(self, root: Path, run: Dict[str, Any]) -> None:
         self._launcher = launcher(root)
         self._expect = ["--expect", _near(str(run["expect"]))] if run.get("expect") else []
+        self._os = _other_system([str(a) for a in run.get("command", [])])
         self._named: Dict[str, _Named] = {}
         for peer in run["peers"]:
             if len(peer.get("arguments", [])) >= 2:
@@ -174,7 +182,7 @@ class Rerun:
     def _command(self, case: str, who: List[_Named], more: List[str]) -> str:
         named = [a for n in who for a in (n.option, n.text)]
         build = ["--build"] if any(n.builds for n in who) else []
-        return shlex.join([self._launcher, "run", "--cases", case, *named, *build, *more, *self._expect])
+        return shlex.join([self._launcher, "run", "--cases", case, *named, *build, *more, *self._os, *self._expect])
 
     def case(self, case: str) -> str:
         """The command for a case with all whom the run's command line named."""

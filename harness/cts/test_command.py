@@ -202,6 +202,19 @@ def cross_compile(project: Project) -> Count:
     return Count(passed, max(failed, 1), output, could_not_run=status == 2)
 
 
+def windows_tests(project: Project) -> Count:
+    """Every test that Bazel can build for Windows, under Wine."""
+    status, output = _call([str(project.root / "ci/wine"), "--prepare"], project.root)
+    if status != 0:
+        return Count(failed=1, detail=output, could_not_run=True)
+    return bazel_tests(project, "--config=windows")
+
+
+def windows_run(project: Project) -> Count:
+    """`cts run` with the reference as a Windows DLL, under Wine."""
+    return gate(project, "--os", "windows")
+
+
 def _sanitizer(config: str) -> Step:
     """Every test that Bazel knows, built with a sanitizer of .bazelrc; its build goes to a directory of its own."""
 
@@ -295,6 +308,8 @@ STEPS: List[Step] = [
     Step("cts run", gate),
     Step("cts run, poll(2)", poll_loop),
     Step("cross compile", cross_compile, thorough=True),
+    Step("bazel test, windows", windows_tests, thorough=True),
+    Step("cts run, windows", windows_run, thorough=True),
     _sanitizer("asan"),
     _sanitizer("ubsan"),
     _sanitizer("tsan"),

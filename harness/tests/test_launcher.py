@@ -65,6 +65,14 @@ class Launcher(unittest.TestCase):
         self.program("pkg-config", "exit 0")
         self.assertNotIn("pkg-config", self.start("test").stderr)
 
+    def test_windows_needs_wine(self) -> None:
+        for argv in (("run", "--os", "windows"), ("run", "--jobs", "1", "--os=windows"), ("test", "--all")):
+            self.assertIn("wine64 wine mingw-w64", self.start(*argv).stderr)
+        for argv in (("run",), ("run", "--os", "linux"), ("run", "--cases", "windows"), ("test",)):
+            self.assertNotIn("wine", self.start(*argv).stderr)
+        self.program("wine", "exit 0")
+        self.assertNotIn("wine64", self.start("run", "--os", "windows").stderr)
+
     def test_installs_nothing_unasked(self) -> None:
         self.debian()
         for argv in (("run",), ("run", "--no-install"), ("test", "--no-install", "--yes")):

@@ -15,7 +15,8 @@ import unittest
 from pathlib import Path
 
 from cts import peers, schemas, summary, workdir
-from cts.common import CannotRun, repository_root
+from cts.common import CannotRun, host_system, repository_root
+from cts.systems import System
 from tests.support import CASES, HERE, Checkout
 
 ALONE = "ref:blocking>ref:blocking"
@@ -271,7 +272,7 @@ class Runs(Checkout):
         library.touch()
         self.artifacts.peer.write_text('#!/bin/sh\necho "peer: $2: $2: file too short" >&2\nexit 2\n')
         with self.assertRaises(CannotRun) as caught:
-            peers.library(library, self.artifacts.peer, [])
+            peers.library(library, self.artifacts.peer, [], System(host_system()))
         self.assertEqual(str(caught.exception).count("libthing.so"), 1)
         self.assertIn("exit status 2", str(caught.exception))
         self.assertIn("file too short", str(caught.exception))

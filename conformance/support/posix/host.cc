@@ -131,27 +131,28 @@ std::unique_ptr<BareListener> BareListener::TryMake(const std::string &path) {
 }
 
 BareListener::~BareListener() {
-  close(fd_);
+  close(static_cast<int>(handle_));
   unlink(path_.c_str());
 }
 
-BareClient::BareClient(const std::string &native, const std::string &type) : fd_(Socket(TypeNamed(type))) {
+BareClient::BareClient(const std::string &native, const std::string &type) : handle_(Socket(TypeNamed(type))) {
+  const int fd = static_cast<int>(handle_);
   sockaddr_un address;
   socklen_t length = Address(native, &address);
   timeval limit{5, 0};  // a listener that never answers must not hold the runner
-  setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  if (connect(fd_, reinterpret_cast<sockaddr *>(&address), length) != 0) {
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  if (connect(fd, reinterpret_cast<sockaddr *>(&address), length) != 0) {
     int error = errno;
-    close(fd_);
+    close(fd);
     throw Abort{"failed", "server", std::string("connect(2) on the listener's address: ") + strerror(error)};
   }
 }
 
-BareClient::~BareClient() { close(fd_); }
+BareClient::~BareClient() { close(static_cast<int>(handle_)); }
 
 void BareClient::Write(const std::string &bytes) {
-  if (send(fd_, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+  if (send(static_cast<int>(handle_), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
     Give("write to the listener's stream");
 }
 
@@ -159,7 +160,7 @@ std::string BareClient::Read(size_t length) {
   std::string bytes(length, '\0');
   size_t have = 0;
   while (have < length) {
-    ssize_t got = recv(fd_, &bytes[have], length - have, 0);
+    ssize_t got = recv(static_cast<int>(handle_), &bytes[have], length - have, 0);
     if (got < 0) Give("read from the listener's stream");
     if (got == 0) break;
     have += static_cast<size_t>(got);
@@ -240,6 +241,14 @@ void GiveAway(const std::string &path) {
 
 void MakeDirectory(const std::string &path) {
   if (mkdir(path.c_str(), 0700) != 0) Give("make the directory " + path);
+}
+
+void EnsureDirectory(const std::string &path) {
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) Give("make the directory " + path);
+}
+
+std::string WhyNotWritable(const std::string &directory) {
+  return access(directory.c_str(), W_OK | X_OK) == 0 ? "" : strerror(errno);
 }
 
 void Remove(const std::string &path) {

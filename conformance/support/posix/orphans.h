@@ -7,6 +7,9 @@
 
 namespace cts {
 
+/// Children of children come to this process when their parent dies, where the system can do that.
+void AdoptOrphans();
+
 /// In a new child: have the kernel kill it when the runner dies, where it can.
 void DieWithParent();
 

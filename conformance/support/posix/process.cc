@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <set>
 
@@ -176,7 +177,7 @@ class PosixProcess : public Process {
     while (!exited()) {
       if (NowMs() >= deadline) return false;
       PumpAll({this}, 1);
-      if (ended()) Yield();
+      if (ended()) LetOthersRun();
     }
     *exit = exit_;
     exit->known = !attached();
@@ -228,7 +229,7 @@ class PosixProcess : public Process {
     while (!exited()) {
       if (getpgid(pid_) == pid_) kill(-pid_, SIGKILL);
       kill(pid_, SIGKILL);
-      Yield();
+      LetOthersRun();
     }
     pid_ = -1;
   }
@@ -320,6 +321,7 @@ class PosixControlSocket : public ControlSocket {
     return nullptr;
   }
 
+  const std::string &address() const override { return path_; }
   int strangers() const override { return strangers_; }
 
  private:
@@ -339,7 +341,7 @@ std::unique_ptr<ControlSocket> ControlSocket::Open(const std::string &path, std:
 std::string Exit::describe() const {
   if (!known) return "what only its parent knows";
   if (!by_signal) return "exit status " + std::to_string(code);
-  return "signal " + std::to_string(code) + " (" + strsignal(code) + ")";
+  return "signal " + std::to_string(code) + " (" + strsignal(static_cast<int>(code)) + ")";
 }
 
 std::unique_ptr<Process> Process::Start(const std::vector<std::string> &command,
@@ -367,6 +369,25 @@ bool IsOurs(int64_t target, bool group) {
   return !group || getpgid(static_cast<pid_t>(target)) == static_cast<pid_t>(target);
 }
 
+void PrepareForPeers() {
+  signal(SIGPIPE, SIG_IGN);  // a peer that has gone is seen by its output
+  AdoptOrphans();
+}
+
+std::map<std::string, std::string> InheritedEnvironment() {
+  std::map<std::string, std::string> kept;
+  for (const char *name : {"PATH", "HOME", "LANG", "TMPDIR", "USER"}) {
+    const char *value = getenv(name);
+    if (value != nullptr) kept.emplace(name, value);
+  }
+  for (char **entry = environ; *entry != nullptr; entry++) {
+    const std::string variable = *entry;
+    if (variable.compare(0, 4, "CTS_") != 0) continue;
+    kept.emplace(variable.substr(0, variable.find('=')), variable.substr(variable.find('=') + 1));
+  }
+  return kept;
+}
+
 int KillOrphans() {
   int killed = 0;
   for (bool found = true; found;) {
@@ -391,7 +412,7 @@ int64_t NowUs() {
 
 int64_t NowMs() { return NowUs() / 1000; }
 
-void Yield() {
+void LetOthersRun() {
   sched_yield();
   poll(nullptr, 0, 1);
 }

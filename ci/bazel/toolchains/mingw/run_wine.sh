@@ -13,6 +13,7 @@ own=${TEST_TMPDIR:?}
 # The locale says how Wine writes names of files: without UTF-8 it has no others than ASCII.
 export WINEDEBUG=-all WINEPREFIX="$own/wine" HOME="$own" LC_ALL=C.UTF-8
 unset DISPLAY
+export TMPDIR="$own"  # where the wineserver makes a directory, which it leaves behind
 mkdir -p "$WINEPREFIX/dosdevices"
 cp "$template"/*.reg "$template/.update-timestamp" "$WINEPREFIX/"
 ln -sfn "$template/drive_c" "$WINEPREFIX/drive_c"

@@ -1,0 +1,298 @@
+// Processes as the runner starts, hears, watches and kills them: the same on every system.
+#include "conformance/support/process.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+namespace cts {
+namespace {
+
+constexpr int kDeadlineMs = 20000;
+
+/// The directory that the test began in.
+const std::filesystem::path &Home() {
+  static const std::filesystem::path home = std::filesystem::current_path();
+  return home;
+}
+
+/// A child that does `what`, in the current directory, with nothing but what a program needs to start.
+std::unique_ptr<Process> Child(std::vector<std::string> what, std::map<std::string, std::string> more = {}) {
+  const char *program = getenv("CTS_TEST_CHILD");
+  what.insert(what.begin(), program == nullptr ? "CTS_TEST_CHILD is not set" : program);
+  std::string error;
+  std::map<std::string, std::string> environment = InheritedEnvironment();
+  environment.insert(more.begin(), more.end());
+  what[0] = (Home() / what[0]).string();
+  std::unique_ptr<Process> process = Process::Start(what, environment, ".", &error);
+  EXPECT_NE(process, nullptr) << error;
+  return process;
+}
+
+/// The next line that the child wrote, without its LF; what there is if it ends or the deadline passes.
+std::string Line(Process *process) {
+  const int64_t deadline = NowMs() + kDeadlineMs;
+  size_t lf;
+  while ((lf = process->output().find('\n')) == std::string::npos && !process->ended() && NowMs() < deadline)
+    PumpAll({process}, 100);
+  const std::string line = process->output().substr(0, lf);
+  process->output().erase(0, lf == std::string::npos ? lf : lf + 1);
+  return line;
+}
+
+Exit ExitOf(Process *process) {
+  Exit exit;
+  EXPECT_TRUE(process->Wait(kDeadlineMs, &exit)) << "it goes on";
+  return exit;
+}
+
+/// Waits until process `pid` has ended; false if it goes on.
+bool Ended(int64_t pid) {
+  const int64_t deadline = NowMs() + kDeadlineMs;
+  while (!Beginning(pid).empty() && NowMs() < deadline) LetOthersRun();
+  return Beginning(pid).empty();
+}
+
+/// The rule of spec/peer_protocol.md, 4.2, for one thread: two passes.
+bool Blocked(int64_t pid, int64_t tid) {
+  const ThreadState first = InspectThread(pid, tid);
+  if (!first.known || !first.sleeping || first.waits_elsewhere) return false;
+  const ThreadState second = InspectThread(pid, tid);
+  return second.sleeping && !second.waits_elsewhere && first.counters == second.counters;
+}
+
+class ProcessTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { PrepareForPeers(); }
+  void TearDown() override { EXPECT_EQ(KillOrphans(), 0) << "left behind"; }
+};
+
+TEST_F(ProcessTest, LinesGoThereAndBack) {
+  auto child = Child({"echo"});
+  for (int i = 0; i < 100; i++) {
+    child->Write(std::to_string(i) + "\n");
+    ASSERT_EQ(Line(child.get()), std::to_string(i));
+  }
+  child->CloseInput();
+  EXPECT_EQ(ExitOf(child.get()).describe(), "exit status 0");
+}
+
+TEST_F(ProcessTest, AMebibyteGoesThereAndBackWithoutWaitingForEither) {
+  auto child = Child({"echo"});
+  const std::string half(500000, 'a');
+  child->Write(half + "\n" + half + "\n");
+  EXPECT_EQ(Line(child.get()), half);
+  EXPECT_EQ(Line(child.get()), half);
+  child->CloseInput();
+  EXPECT_EQ(ExitOf(child.get()).code, 0);
+}
+
+TEST_F(ProcessTest, AFloodIsTakenUpToAMebibyte) {
+  auto child = Child({"flood"});
+  size_t most = 0, all = 0;
+  for (const int64_t deadline = NowMs() + kDeadlineMs; !child->ended() && NowMs() < deadline;) {
+    PumpAll({child.get()}, 100);
+    most = std::max(most, child->output().size());
+    if (child->output().size() >= size_t{1} << 20 || child->exited()) {
+      all += child->output().size();
+      child->output().clear();
+    }
+  }
+  PumpAll({child.get()}, 0);
+  EXPECT_EQ(all + child->output().size(), size_t{64} << 16);
+  EXPECT_LE(most, (size_t{1} << 20) + (size_t{64} << 10));
+  EXPECT_EQ(child->errors(), std::string(65536, 'x'));
+}
+
+TEST_F(ProcessTest, ExitsAreTold) {
+  EXPECT_EQ(ExitOf(Child({"exit", "0"}).get()).describe(), "exit status 0");
+  EXPECT_EQ(ExitOf(Child({"exit", "3"}).get()).describe(), "exit status 3");
+  const Exit crash = ExitOf(Child({"crash"}).get());
+  EXPECT_TRUE(crash.describe() == "signal 11 (Segmentation fault)" ||
+              crash.describe() == "exception 0xC0000005 (access violation)")
+      << crash.describe();
+}
+
+TEST_F(ProcessTest, WaitGivesUpAtItsDeadline) {
+  auto child = Child({"wait"});
+  Exit exit;
+  const int64_t begun = NowMs();
+  EXPECT_FALSE(child->Wait(50, &exit));
+  EXPECT_GE(NowMs() - begun, 50);
+  EXPECT_FALSE(child->exited());
+}
+
+TEST_F(ProcessTest, WhatCannotBeStartedIsSaid) {
+  std::string error;
+  EXPECT_EQ(Process::Start({"/nonexistent/program"}, {}, ".", &error), nullptr);
+  EXPECT_NE(error.find("cannot run /nonexistent/program: "), std::string::npos) << error;
+}
+
+TEST_F(ProcessTest, ArgumentsArriveUnchanged) {
+  const std::vector<std::string> arguments = {
+      "",      "a b",     "\"",      "a\"b",    "\\",         "a\\",     "a\\\"b",
+      "a b\\", "a b\\\\", "\\\\a\\", "tab\tin", "\"quoted\"", "^%PATH%", "*.nothing-is-called-so",
+      "'"};
+  std::vector<std::string> what = {"arguments"};
+  what.insert(what.end(), arguments.begin(), arguments.end());
+  auto child = Child(what);
+  for (const std::string &argument : arguments)
+    EXPECT_EQ(Line(child.get()), std::to_string(argument.size()) + " " + argument);
+}
+
+TEST_F(ProcessTest, TheEnvironmentIsTheGivenOne) {
+  EXPECT_EQ(Line(Child({"variable", "CTS_ONE"}, {{"CTS_ONE", "1 = one"}}).get()), "1 = one");
+  EXPECT_EQ(Line(Child({"variable", "TEST_TMPDIR"}).get()), "none");
+}
+
+TEST_F(ProcessTest, NothingElseIsInherited) {
+  auto other = Child({"echo"});
+  EXPECT_EQ(Line(Child({"handles"}).get()), "three");
+}
+
+TEST_F(ProcessTest, AProcessIsKilledWithItsTree) {
+  auto child = Child({"tree"});
+  const int64_t grandchild = atoll(Line(child.get()).c_str());
+  EXPECT_TRUE(IsDescendant(grandchild, child->pid()));
+  EXPECT_TRUE(IsOurs(grandchild, false));
+  EXPECT_FALSE(IsDescendant(child->pid(), grandchild));
+  const int64_t pid = child->pid();
+  child->Kill();
+  EXPECT_TRUE(Ended(grandchild));
+  EXPECT_TRUE(Ended(pid));
+  EXPECT_FALSE(IsOurs(grandchild, false));
+}
+
+TEST_F(ProcessTest, WhatAPeerThatEndedLeftIsKilledWithIt) {
+  auto child = Child({"orphan"});
+  const int64_t grandchild = atoll(Line(child.get()).c_str());
+  EXPECT_EQ(ExitOf(child.get()).code, 0);
+  EXPECT_FALSE(Beginning(grandchild).empty());
+  child->Kill();
+  EXPECT_TRUE(Ended(grandchild));
+}
+
+TEST_F(ProcessTest, OrphansOfTheLivingAreFound) {
+  auto child = Child({"echo"});
+  auto other = Child({"orphan"});
+  const int64_t grandchild = atoll(Line(other.get()).c_str());
+  EXPECT_EQ(ExitOf(other.get()).code, 0);
+  EXPECT_EQ(KillOrphans(), 1);
+  EXPECT_TRUE(Ended(grandchild));
+  EXPECT_FALSE(child->exited());
+}
+
+TEST_F(ProcessTest, SeveralAreHeardAtOnce) {
+  auto one = Child({"echo"}), two = Child({"echo"});
+  two->Write("second\n");
+  const int64_t deadline = NowMs() + kDeadlineMs;
+  while (two->output().empty() && NowMs() < deadline) PumpAll({one.get(), two.get()}, 1000);
+  EXPECT_EQ(Line(two.get()), "second");
+  EXPECT_TRUE(one->output().empty());
+}
+
+TEST_F(ProcessTest, MemoryIsSeen) {
+  auto child = Child({"echo"});
+  child->Write("started\n");
+  ASSERT_EQ(Line(child.get()), "started");
+  EXPECT_GT(ResidentBytes(child->pid()), uint64_t{100} << 10);
+  EXPECT_LT(ResidentBytes(child->pid()), uint64_t{1} << 30);
+}
+
+TEST_F(ProcessTest, AChildOpensAChannelOfItsOwn) {
+  std::string error;
+  Home();
+  std::filesystem::current_path(getenv("TEST_TMPDIR"));  // which may be longer than a socket's path can be
+  std::unique_ptr<ControlSocket> control = ControlSocket::Open("k", &error);
+  ASSERT_NE(control, nullptr) << error;
+  auto child = Child({"connect", control->address()});
+  std::unique_ptr<Process> channel;
+  const int64_t deadline = NowMs() + kDeadlineMs;
+  while (!(channel = control->Accept(child->pid())) && NowMs() < deadline) PumpAll({child.get()}, 1);
+  ASSERT_NE(channel, nullptr);
+  EXPECT_EQ(Line(channel.get()), std::to_string(child->pid()));
+  EXPECT_EQ(channel->pid(), child->pid());
+  channel->Write("through the socket\n");
+  EXPECT_EQ(Line(channel.get()), "through the socket");
+  EXPECT_EQ(control->Accept(child->pid()), nullptr);
+  channel->CloseInput();
+  EXPECT_EQ(ExitOf(child.get()).code, 0);
+  EXPECT_TRUE(channel->exited());
+  PumpAll({channel.get()}, 0);
+  EXPECT_TRUE(channel->ended());
+  EXPECT_EQ(control->strangers(), 0);
+  control.reset();
+  std::filesystem::current_path(Home());
+}
+
+#ifdef _WIN32
+TEST_F(ProcessTest, WhoDoesNotKnowTheTokenIsAStranger) {
+  std::string error;
+  std::unique_ptr<ControlSocket> control = ControlSocket::Open("", &error);
+  ASSERT_NE(control, nullptr) << error;
+  EXPECT_EQ(control->address().compare(0, 9, "loopback:"), 0);
+  EXPECT_EQ(control->address().size() - control->address().rfind(':'), 33u);
+  auto child = Child({"connect", control->address(), std::string(32, '0')});
+  std::unique_ptr<Process> channel;
+  const int64_t deadline = NowMs() + kDeadlineMs;
+  while (!(channel = control->Accept(child->pid())) && NowMs() < deadline) PumpAll({child.get()}, 1);
+  ASSERT_NE(channel, nullptr);
+  EXPECT_EQ(Line(channel.get()), std::to_string(child->pid()));
+  EXPECT_EQ(control->strangers(), 1);
+}
+#endif
+
+/// A child that works and waits in turns, seen from outside: it must never be called blocked while it works.
+class InspectTest : public ProcessTest {
+ protected:
+  /// Thousands of repeats, or as many as there is time for: under Wine a look takes milliseconds.
+  void ClaimNothingFalse(const char *how) {
+    constexpr int kRepeatsMax = 2000, kBudgetMs = 15000;
+    auto child = Child({how});
+    const int64_t tid = atoll(Line(child.get()).c_str());
+    if (!InspectThread(child->pid(), tid).known) GTEST_SKIP() << "this system shows no run counters of threads";
+    int early = 0;
+    const int64_t end = NowMs() + kBudgetMs;
+    for (int i = 0; i < kRepeatsMax && NowMs() < end; i++) {
+      child->Write(std::to_string(i * 7 % 60) + "\n");
+      ASSERT_EQ(Line(child.get()), "begun");
+      const int64_t deadline = NowMs() + kDeadlineMs;
+      while (!Blocked(child->pid(), tid)) {
+        ASSERT_LT(NowMs(), deadline) << "it waits, and is not seen to";
+        early++;
+      }
+      PumpAll({child.get()}, 0);
+      ASSERT_EQ(child->output(), "done\n") << "after " << i << " repeats it was called blocked while it worked";
+      child->output().clear();
+    }
+    EXPECT_GT(early, 0) << "it was never looked at while it worked";
+  }
+};
+
+TEST_F(InspectTest, WhoWorksIsNeverCalledBlocked) { ClaimNothingFalse("work"); }
+
+TEST_F(InspectTest, WhoHasAnotherThreadWorkIsNeverCalledBlocked) { ClaimNothingFalse("carried"); }
+
+TEST_F(InspectTest, WhoWorksIsNeverCalledBlockedUnderLoad) {
+  std::atomic<bool> over{false};
+  std::vector<std::thread> load;
+  for (int i = 0; i < 3; i++) {
+    load.emplace_back([&] {
+      for (volatile unsigned spin = 0; !over; spin = spin + 1) continue;
+    });
+  }
+  ClaimNothingFalse("work");
+  over = true;
+  for (std::thread &thread : load) thread.join();
+}
+
+TEST_F(InspectTest, AThreadThatIsNotThereIsNotKnown) {
+  auto child = Child({"echo"});
+  EXPECT_FALSE(InspectThread(child->pid(), 3).known);
+}
+
+}  // namespace
+}  // namespace cts

@@ -1,0 +1,269 @@
+// What Windows shows of threads (NtQuerySystemInformation), and what Linux shows of those of Wine.
+//
+// Wine 8.0 answers SystemProcessInformation without states and switches. There a thread of Windows is a thread of
+// Linux, whose name is the description that it was given (SetThreadDescription): peers call theirs `cts-TID`
+// (spec/peer_protocol.md, 4.6), and so it is found in /proc, as \\?\unix\proc shows it.
+#include <windows.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+
+#include "conformance/support/process.h"
+#include "conformance/support/windows/handle.h"
+#include "conformance/support/windows/text.h"
+
+namespace cts {
+namespace {
+
+// ------------------------------------------------------------------------------------------------------------ Windows
+
+/// SYSTEM_THREAD_INFORMATION with the members that winternl.h calls reserved (Microsoft, "SYSTEM_THREAD_INFORMATION").
+struct ThreadInformation {
+  LARGE_INTEGER kernel_time, user_time, create_time;
+  ULONG wait_time;
+  PVOID start_address;
+  HANDLE process, thread;
+  LONG priority, base_priority;
+  ULONG context_switches, thread_state, wait_reason;
+};
+
+/// SYSTEM_PROCESS_INFORMATION; the threads follow it.
+struct ProcessInformation {
+  ULONG next_entry_offset, number_of_threads;
+  char unused[72];
+  HANDLE process;
+  char unused_too[168];
+};
+static_assert(sizeof(void *) != 8 || sizeof(ThreadInformation) == 80, "as the system lays it out");
+static_assert(sizeof(void *) != 8 || (sizeof(ProcessInformation) == 256 && offsetof(ProcessInformation, process) == 80),
+              "as the system lays it out");
+
+enum : ULONG { kSystemProcessInformation = 5 };
+enum : LONG { kInfoLengthMismatch = static_cast<LONG>(0xC0000004) };
+enum : ULONG { kStateWaiting = 5 };
+// KWAIT_REASON (wdm.h): what a thread waits for that waits neither for a device nor for an object. By alert wait those
+// for SRW locks, condition variables and critical sections.
+enum : ULONG {
+  kDelayExecution = 4,
+  kSuspended = 5,
+  kWrDelayExecution = 11,
+  kWrSuspended = 12,
+  kWrAlertByThreadId = 37
+};
+
+template <typename Function>
+Function NtdllFunction(const char *name) {
+  const FARPROC found = GetProcAddress(GetModuleHandleW(L"ntdll.dll"), name);
+  Function function;
+  static_assert(sizeof function == sizeof found, "");
+  memcpy(&function, &found, sizeof function);
+  return function;
+}
+
+/// The answer of NtQuerySystemInformation(SystemProcessInformation); empty if there is none.
+std::vector<char> QueryProcesses() {
+  using Query = LONG(WINAPI *)(ULONG, void *, ULONG, ULONG *);
+  static const Query query = NtdllFunction<Query>("NtQuerySystemInformation");
+  std::vector<char> answer(size_t{256} << 10);
+  for (int attempt = 0; query != nullptr && attempt < 8; attempt++) {
+    ULONG length = 0;
+    const LONG status = query(kSystemProcessInformation, answer.data(), static_cast<ULONG>(answer.size()), &length);
+    if (status >= 0) return answer;
+    if (status != kInfoLengthMismatch) break;
+    answer.resize(answer.size() * 2);
+  }
+  return {};
+}
+
+/// The threads of a process.
+std::vector<ThreadInformation> Threads(int64_t pid) {
+  const std::vector<char> answer = QueryProcesses();
+  std::vector<ThreadInformation> threads;
+  for (size_t at = 0; at + sizeof(ProcessInformation) <= answer.size();) {
+    ProcessInformation process;
+    memcpy(&process, answer.data() + at, sizeof process);
+    if (reinterpret_cast<intptr_t>(process.process) == pid) {
+      threads.resize(process.number_of_threads);
+      memcpy(threads.data(), answer.data() + at + sizeof process, threads.size() * sizeof(ThreadInformation));
+      return threads;
+    }
+    if (process.next_entry_offset == 0) break;
+    at += process.next_entry_offset;
+  }
+  return threads;
+}
+
+ThreadState StateOf(const ThreadInformation &thread) {
+  ThreadState state;
+  const ULONG reason = thread.wait_reason;
+  const bool waiting = thread.thread_state == kStateWaiting;
+  state.known = true;
+  state.stopped = waiting && (reason == kSuspended || reason == kWrSuspended);
+  state.sleeping = waiting && !state.stopped;
+  state.waits_elsewhere = waiting && (reason == kDelayExecution || reason == kWrDelayExecution);
+  state.counters = std::to_string(thread.context_switches) + " ";
+  return state;
+}
+
+// --------------------------------------------------------------------------------------------------------------- Wine
+
+bool OnWine() {
+  static const bool wine = GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") != nullptr;
+  return wine;
+}
+
+const std::string kProc = "\\\\?\\unix\\proc\\";
+
+/// A small file of /proc, whole; empty if it cannot be read.
+std::string ReadProc(const std::string &path) {
+  constexpr DWORD kShare = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+  Handle file(CreateFileW(Wide(kProc + path).c_str(), GENERIC_READ, kShare, nullptr, OPEN_EXISTING, 0, nullptr));
+  char buffer[16384];
+  DWORD got = 0;
+  if (!file || !ReadFile(file.get(), buffer, sizeof buffer, &got, nullptr)) return "";
+  return std::string(buffer, got);
+}
+
+std::vector<std::string> NumbersIn(const std::string &directory) {
+  std::vector<std::string> numbers;
+  WIN32_FIND_DATAW entry;
+  HANDLE search = FindFirstFileW(Wide(kProc + directory + "*").c_str(), &entry);
+  if (search == INVALID_HANDLE_VALUE) return numbers;
+  do {
+    if (entry.cFileName[0] >= L'1' && entry.cFileName[0] <= L'9') numbers.push_back(Narrow(entry.cFileName));
+  } while (FindNextFileW(search, &entry));
+  FindClose(search);
+  return numbers;
+}
+
+/// Whether a process of Linux has the prefix, and so the wineserver and the numbers of threads, that this one has.
+bool HasOurPrefix(const std::string &linux_pid) {
+  static const std::string ours = [] {
+    wchar_t value[4096];
+    const DWORD length = GetEnvironmentVariableW(L"WINEPREFIX", value, 4096);
+    return length > 0 && length < 4096 ? "WINEPREFIX=" + Narrow(std::wstring(value, length)) + '\0' : std::string();
+  }();
+  const std::string environment = '\0' + ReadProc(linux_pid + "\\environ");
+  const size_t at = environment.find(std::string(1, '\0') + "WINEPREFIX=");
+  if (at == std::string::npos || ours.empty()) return at == std::string::npos && ours.empty() && environment.size() > 1;
+  return environment.compare(at + 1, ours.size(), ours) == 0;
+}
+
+std::string NameOf(int64_t tid) { return "cts-" + std::to_string(tid) + "\n"; }
+
+/// The directory in /proc of the Linux thread of thread `tid`; empty if no thread has its name.
+std::string TaskOf(int64_t tid) {
+  static std::map<int64_t, std::string> known;
+  std::string &task = known[tid];
+  if (!task.empty() && ReadProc(task + "comm") == NameOf(tid)) return task;
+  task.clear();
+  for (const std::string &pid : NumbersIn("")) {
+    if (!HasOurPrefix(pid)) continue;
+    const std::string tasks = pid + "\\task\\";
+    for (const std::string &number : NumbersIn(tasks)) {
+      if (ReadProc(tasks + number + "\\comm") == NameOf(tid)) return task = tasks + number + "\\";
+    }
+  }
+  return task;
+}
+
+/// Has the wineserver serve whatever was asked of it before this call. It takes requests one after another, in the
+/// order in which its poll finds them: a question of our own that has its answer may have been found in the same look,
+/// and before; after a second one everything that was there at the first has been served.
+void AwaitWineserver() {
+  for (int i = 0; i < 2; i++) Handle(CreateEventW(nullptr, FALSE, FALSE, nullptr)).reset();
+}
+
+/// Whether a sleeping thread of Wine is in a call that waits for time to pass.
+bool WaitsForTime(const std::string &task) {
+  enum : long { kSelect = 23, kNanosleep = 35, kClockNanosleep = 230, kPselect = 270 };
+  const std::string call = ReadProc(task + "syscall");
+  // A kernel that does not say: nothing can be claimed.
+  const long number = !call.empty() && call[0] >= '0' && call[0] <= '9' ? atol(call.c_str()) : kNanosleep;
+  return number == kSelect || number == kPselect || number == kNanosleep || number == kClockNanosleep;
+}
+
+ThreadState StateOfTask(const std::string &task) {
+  ThreadState state;
+  const std::string stat = ReadProc(task + "stat");
+  const size_t command = stat.rfind(')');
+  const char letter = command != std::string::npos && command + 2 < stat.size() ? stat[command + 2] : '\0';
+  state.counters = ReadProc(task + "schedstat");
+  if (state.counters == "0 0 0\n") state.counters.clear();
+  state.known = letter != '\0' && !state.counters.empty();
+  state.sleeping = letter == 'S';
+  state.stopped = letter == 'T';
+  return state;
+}
+
+/// All threads of the process of Linux that has this one, as one.
+ThreadState StateOfTasks(const std::string &task) {
+  ThreadState all;
+  const std::string tasks = task.substr(0, task.rfind('\\', task.size() - 2) + 1);
+  const std::vector<std::string> numbers = NumbersIn(tasks);
+  all.known = all.sleeping = all.stopped = !numbers.empty();
+  for (const std::string &number : numbers) {
+    const ThreadState one = StateOfTask(tasks + number + "\\");
+    all.known = all.known && one.known;
+    all.sleeping = all.sleeping && one.sleeping;
+    all.stopped = all.stopped && one.stopped;
+    all.counters += one.counters;
+  }
+  return all;
+}
+
+// A thread that sleeps on Wine may wait for the wineserver's answer to a short question. It has that answer, and so has
+// run or can run, before the next look is taken.
+ThreadState InspectOnWine(int64_t tid) {
+  const std::string task = TaskOf(tid);
+  if (task.empty()) return ThreadState();
+  AwaitWineserver();
+  ThreadState state = StateOfTasks(task);
+  state.waits_elsewhere = state.sleeping && WaitsForTime(task);
+  return state;
+}
+
+ThreadState InspectAllOnWine(int64_t pid) {
+  for (const ThreadInformation &thread : Threads(pid)) {
+    const std::string task = TaskOf(reinterpret_cast<intptr_t>(thread.thread));
+    if (task.empty()) continue;
+    AwaitWineserver();
+    return StateOfTasks(task);  // one that has a name tells of which process of Linux they are
+  }
+  return ThreadState();
+}
+
+/// All threads of a process as one.
+ThreadState StateOfAll(const std::vector<ThreadInformation> &threads) {
+  ThreadState all;
+  all.known = all.sleeping = all.stopped = !threads.empty();
+  for (const ThreadInformation &thread : threads) {
+    const ThreadState one = StateOf(thread);
+    all.sleeping = all.sleeping && one.sleeping;
+    all.stopped = all.stopped && one.stopped;
+    all.counters += one.counters;
+  }
+  return all;
+}
+
+}  // namespace
+
+// What the system cannot be asked to give up (a write on a pipe) a library has a thread of its own carry, and waits for
+// that: by a lock, or by an event, as it waits for a device. So a thread waits for the system only while every thread
+// of its process sleeps.
+ThreadState InspectThread(int64_t pid, int64_t tid) {
+  if (OnWine()) return InspectOnWine(tid);
+  const std::vector<ThreadInformation> threads = Threads(pid);
+  for (const ThreadInformation &thread : threads) {
+    if (reinterpret_cast<intptr_t>(thread.thread) != tid) continue;
+    ThreadState state = StateOfAll(threads);
+    state.waits_elsewhere = StateOf(thread).waits_elsewhere;
+    return state;
+  }
+  return ThreadState();
+}
+
+ThreadState InspectProcess(int64_t pid) { return OnWine() ? InspectAllOnWine(pid) : StateOfAll(Threads(pid)); }
+
+}  // namespace cts
