@@ -60,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--expect", type=Path, metavar="FILE", help="expectations in place of, or besides, those of the repository"
     )
     parser.add_argument(
+        "--seed",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="for the bytes that cases send; traces compare only at the same one (default: 1)",
+    )
+    parser.add_argument(
         "--build", action="store_true", help="build a folder with a peer.toml that --peer or --with names"
     )
 
@@ -290,7 +297,7 @@ class Run:
     def execute(self, artifacts: Artifacts, work: Path, cases: List[str], matcher: expectations.Matcher) -> None:
         """Run every pairing, and repeat what failed."""
         o = self.options
-        runner = Runner(artifacts, work, self.run_id, o.os, self.requirements, o.jobs)
+        runner = Runner(artifacts, work, self.run_id, o.os, self.requirements, o.jobs, o.seed)
         processes.become_subreaper()
         try:
             tests = self._tests(runner, cases)
@@ -350,6 +357,7 @@ class Run:
             "started": datetime.datetime.fromtimestamp(started, datetime.timezone.utc).isoformat(timespec="seconds"),
             "wall_ms": int((time.time() - started) * 1000),
             "command": self.command,
+            "seed": self.options.seed,
             **({"expect": str(self.options.expect.resolve())} if self.options.expect is not None else {}),
             "host": host(),
             "outcomes": results.counts(records),

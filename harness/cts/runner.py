@@ -12,7 +12,6 @@ import json
 import os
 import queue
 import re
-import secrets
 import signal
 import threading
 from dataclasses import dataclass, field
@@ -163,6 +162,7 @@ class Runner:
         system: str,
         requirements: Dict[str, Requirement],
         jobs: int,
+        seed: int,
     ) -> None:
         self.artifacts = artifacts
         self.work = work
@@ -170,7 +170,7 @@ class Runner:
         self.system = system
         self.requirements = requirements
         self.jobs = max(1, jobs)
-        self.seed = secrets.randbits(31)
+        self.seed = seed
         self.group = processes.Group()
         self.outcomes: List[Outcome] = []
         self._numbers = itertools.count(1)
