@@ -13,7 +13,7 @@ import json
 import re
 import zlib
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
 
 Event = Dict[str, Any]
 Operation = Dict[str, Any]  # {"op", "arguments", "answer"}
@@ -195,6 +195,7 @@ class _Pairing:
         self.processes = _Processes()
         self._open: Dict[Tuple[Any, Any], Operation] = {}  # (role, pid), id of the request
         self._places: Dict[Any, str] = {}  # id of a request -> its place, for those that name another one
+        self._untold: Set[Tuple[Any, Any]] = set()  # as in _open
         self._left: Dict[Any, List[Operation]] = {}  # (role, pid) -> what was open at its last reset
         self._numbers = _Numbers()
 
@@ -206,7 +207,10 @@ class _Pairing:
         if event.get("kind") == "begin" and isinstance(event.get("request"), dict):
             self._begin(event, who)
         elif event.get("kind") == "end" and isinstance(event.get("reply"), dict):
-            found = self._open.pop((who, event["reply"].get("id")), None)
+            key = (who, event["reply"].get("id"))
+            found = self._open.pop(key, None)
+            if found is None and key not in self._untold:
+                found = self._line(event)
             if found is not None:
                 reply = _walk_numbers(
                     found["op"], event["reply"], lambda kind, n: self._numbers.given(found["process"], kind, n)
@@ -222,6 +226,7 @@ class _Pairing:
         if op == "reset":
             self._left[who] = [operation for key, operation in self._open.items() if key[0] == who]
         if op in _UNTOLD:
+            self._untold.add((who, request.get("id")))
             return
         process = self.processes.name(event)
         place = f"{process}/{request.get('lane', 'control' if op in _CONTROL else 'a')}"
@@ -234,6 +239,13 @@ class _Pairing:
         self._open[who, request.get("id")] = operation
         lane.append(operation)
         self._places[request.get("id")] = f"<{place}#{len(lane)}>"
+
+    def _line(self, event: Event) -> Operation:
+        """What the answer belongs to that no request asked for: a line that was none."""
+        process = self.processes.name(event)
+        operation: Operation = {"op": "line", "arguments": {}, "answer": {}, "process": process}
+        self.lanes.setdefault(f"{process}/lines", []).append(operation)
+        return operation
 
     def forget_what_was_left(self) -> None:
         """What a case leaves under way is ended by the reset behind it, in one way or another: that says nothing."""

@@ -50,6 +50,7 @@ class Comparer:
                 f"their cases sent other bytes ({a.title}: seed {a.seed or 'unknown'}; {b.title}: seed "
                 f"{b.seed or 'unknown'}); run both with the same --seed"
             )
+        self.modes = (a.modes, b.modes)
         self.same = (a.implementation, a.label) == (b.implementation, b.label)
 
     def compare(self, wanted: Callable[[str], bool] = lambda case: True) -> Comparison:
@@ -60,7 +61,7 @@ class Comparer:
             if not wanted(key[0]):
                 continue
             here: List[Difference] = []
-            for mode in sorted({*self.a.modes, *self.b.modes}):
+            for mode in sorted({*self.modes[0], *self.modes[1]}):
                 of_a, of_b = self.a.variant(key, mode), self.b.variant(key, mode)
                 if of_a and of_b:
                     both.add(key[0])
@@ -80,6 +81,8 @@ class Comparer:
             allowed = self._absence(key, mode, self.a if a is None else self.b)
             told = [f"{v.outcome}, {sum(map(len, v.lanes.values()))} operations" if v else "" for v in (a, b)]
             return [Difference(key, [], "case", "", told[0], told[1], allowed)]
+        if (a.outcome, a.lanes) == (b.outcome, b.lanes):
+            return []
         found = list(self._lanes(key, a, b))
         if a.outcome != b.outcome:
             told = [f"{v.outcome}{f': {v.why}' if v.why else ''}" for v in (a, b)]
@@ -103,7 +106,7 @@ class Comparer:
         why = where.absent.get(key, {}).get(mode)
         if why is not None:
             return why
-        if mode not in where.modes:
+        if mode not in self.modes[0 if where is self.a else 1]:
             return f"mode {mode} is not offered"
         return ""
 

@@ -245,13 +245,14 @@ def prepare(peer: Peer, system: str, progress: Callable[[str], None]) -> None:
         greet(peer)
 
 
-def greet(peer: Peer) -> None:
-    """Ask `hello` and note the answer in the peer."""
+def greet(peer: Peer, started: Callable[[List[str]], List[str]] = list) -> None:
+    """Ask `hello` and note the answer in the peer. `started` says how its command is started on another system."""
+    command = started(peer.command)
     try:
-        peer.offer = hello.probe(peer.command, peer.env)
+        peer.offer = hello.probe(command, peer.env)
         for mode in peer.offered_modes:
             first = mode == peer.offer["modes"][0]
-            peer.offers[mode] = peer.offer if first else hello.probe(peer.command, peer.env, mode=mode)
+            peer.offers[mode] = peer.offer if first else hello.probe(command, peer.env, mode=mode)
     except hello.PeerError as error:
         peer.why = str(error)
         return
@@ -279,12 +280,12 @@ def check_library(file: Path) -> None:
         raise CannotRun(f"--library {file}: no such file")
 
 
-def library(file: Path, generic_peer: Path, taken: List[str]) -> Peer:
+def library(file: Path, generic_peer: Path, taken: List[str], started: Callable[[List[str]], List[str]] = list) -> Peer:
     """The peer for a shared library that exports the C ABI, named as the library names itself."""
     check_library(file)
     peer = Peer("", command=generic_command(generic_peer, file), title=file.name, language="C ABI")
     peer.arguments = ["--library", str(file.resolve())]
-    greet(peer)
+    greet(peer, started)
     if not peer.available:
         # The generic peer and the dynamic loader both begin with the path, which stands here already.
         raise CannotRun(f"--library {file}: {peer.why.replace(f'{printable(file.resolve())}: ', '')}")

@@ -13,6 +13,7 @@ from typing import Dict, Iterable, List, Optional, Tuple
 
 from cts import definition as definitions
 from cts.canonical import NO_RULES, Rules
+from cts.common import system_of
 from cts.definition import Definition
 
 LEVELS = ("MUST", "SHOULD", "MAY")
@@ -57,8 +58,8 @@ class Requirement:
         return "peer" in self.needs
 
     def gates(self, system: str) -> bool:
-        """Whether its evidence lets it gate that system."""
-        return self.evidence.get(system, "").startswith("run ")
+        """Whether its evidence lets it gate the system of that label."""
+        return self.evidence.get(system_of(system), "").startswith("run ")
 
 
 def _needs(line: str, where: str, known: Dict[str, str]) -> Tuple[Dict[str, List[str]], List[str]]:

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from cts import expectations, pairings, peers, processes, report, results, starts, summary, terminal, workdir
+from cts import expectations, pairings, peers, processes, report, results, starts, summary, systems, terminal, workdir
 from cts.build import Artifacts
-from cts.common import VERSION, CannotRun, Interrupted, cores, host, host_system, plural, printable, system_labels
+from cts.common import VERSION, CannotRun, Interrupted, cores, host_system, plural, printable
 from cts.pairings import Pairing
 from cts.peers import REFERENCE, Peer
 from cts.project import Project
@@ -112,6 +112,7 @@ class Run:
         self.command = command
         self.run_id = secrets.token_hex(16)
         self.progress = terminal.Progress()
+        self.system = systems.System(host_system())  # until check() knows better
         self.requirements: Dict[str, Requirement] = {}
         self.wanted: List[str] = []  # ids that --cases chose; empty: all
         self.peers: Dict[str, Peer] = {}
@@ -129,9 +130,10 @@ class Run:
     def check(self) -> Tuple[List[str], Dict[str, Peer]]:
         """Everything that can be refused without building: returns the cases that are wanted and the known peers."""
         o = self.options
-        if o.os not in system_labels():
+        self.system = systems.of(o.os)
+        if o.os != host_system() and not (set(o.peer) | set(o.others) <= {REFERENCE}):
             raise CannotRun(
-                f"--os {printable(o.os)}: no label of this system; valid here: {', '.join(system_labels())}"
+                f"--os {o.os} runs the reference and --library; peers with programs of their own it does not"
             )
         self.requirements = self.project.requirements()
         self.wanted = cases = select_cases(o.cases, list(self.requirements)) if o.cases else []
@@ -156,12 +158,12 @@ class Run:
     # ------------------------------------------------------------------------------------------------ who takes part
 
     def _system(self) -> str:
-        return str(self.options.os).split("-")[0]
+        return self.system.name
 
     def _reference(self, artifacts: Artifacts) -> Peer:
         command = peers.generic_command(artifacts.peer, artifacts.reference)
         peer = Peer(REFERENCE, command=command, title="the reference", language="C")
-        peers.greet(peer)
+        peers.greet(peer, self.system.peer)
         if not peer.available:
             raise CannotRun(f"the reference does not start: {peer.why}")
         return peer
@@ -196,10 +198,12 @@ class Run:
             by_text = {text: self._named(text, known) for text in texts}
             subjects = [by_text[text] for text in dict.fromkeys(o.peer)]
             if o.library is not None:
-                peer = peers.library(o.library, artifacts.peer, [*known, *self.peers])
+                peer = peers.library(o.library, artifacts.peer, [*known, *self.peers], self.system.peer)
                 self.peers[peer.name] = peer
                 subjects.append(peer)
             others = [by_text[text] for text in dict.fromkeys(o.others)] or [reference]
+        elif o.os != host_system():
+            others = subjects = [reference]
         else:
             others = [reference]
             self._prepare(list(known.values()))
@@ -297,7 +301,7 @@ class Run:
     def execute(self, artifacts: Artifacts, work: Path, cases: List[str], matcher: expectations.Matcher) -> None:
         """Run every pairing, and repeat what failed."""
         o = self.options
-        runner = Runner(artifacts, work, self.run_id, o.os, self.requirements, o.jobs, o.seed)
+        runner = Runner(artifacts, work, self.run_id, self.system, self.requirements, o.jobs, o.seed)
         processes.become_subreaper()
         try:
             tests = self._tests(runner, cases)
@@ -359,7 +363,7 @@ class Run:
             "command": self.command,
             "seed": self.options.seed,
             **({"expect": str(self.options.expect.resolve())} if self.options.expect is not None else {}),
-            "host": host(),
+            "host": self.system.host(),
             "outcomes": results.counts(records),
             "cases": results.headings_that_ran(records),
             "peers": [p.described() for p in self.peers.values()],
@@ -385,6 +389,7 @@ class Run:
         """Everything; returns the exit status."""
         started = time.time()
         cases, known = self.check()
+        self.system.prepare(self.options, self.progress.step)
         artifacts = self.project.artifacts(self.progress.step)
         workdir.sweep()
         self.gather(artifacts, known)

@@ -23,6 +23,7 @@ from cts.build import Artifacts
 from cts.common import CannotRun, cores, printable
 from cts.pairings import Pairing
 from cts.requirements import Requirement
+from cts.systems import System
 
 Record = Dict[str, Any]
 
@@ -159,7 +160,7 @@ class Runner:
         artifacts: Artifacts,
         work: Path,
         run_id: str,
-        system: str,
+        system: System,
         requirements: Dict[str, Requirement],
         jobs: int,
         seed: int,
@@ -182,7 +183,7 @@ class Runner:
         task = Task(next(self._numbers), pairing, [], False)
         directory = self._directory(task)
         output = directory / "output"
-        process = self.group.start(self._argv(task) + ["--gtest_list_tests"], runner_environment(), directory, output)
+        process = self.group.start(self._argv(task, "--gtest_list_tests"), runner_environment(), directory, output)
         if process is None:
             return []
         status = processes.wait_while_it_moves(process, output.stat, IDLE_S, self.group)
@@ -210,17 +211,18 @@ class Runner:
 
     def _directory(self, task: Task) -> Path:
         directory = self.work / str(task.number)
-        (directory / "work").mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory
 
-    def _argv(self, task: Task) -> List[str]:
+    def _argv(self, task: Task, *more: str) -> List[str]:
         directory = self._directory(task)
+        work_dir = self.system.work_dir(directory, f"cts-{self.run_id[:8]}-{task.number}")
         plan = {
             # Runners side by side share the abstract namespace, so each needs names of its own: the run's digits first,
             # then the task's.
             "run_id": f"{self.run_id[:20]}{task.number:012x}",
-            "work_dir": str(directory / "work"),
-            "os": self.system,
+            "work_dir": str(work_dir),
+            "os": self.system.label,
             "server": task.pairing.server.plan(),
             "client": task.pairing.client.plan(),
             "records": str(directory / "records.jsonl"),
@@ -230,10 +232,10 @@ class Runner:
         }
         file = directory / "plan.json"
         file.write_text(json.dumps(plan), encoding="utf-8")
-        argv = [str(self.artifacts.runner), f"--cts_plan={file}", "--gtest_color=no"]
+        argv = [str(self.artifacts.runner), f"--cts_plan={file}", "--gtest_color=no", *more]
         if task.filtered:
             argv.append("--gtest_filter=" + filter_of(task.tests))
-        return argv
+        return self.system.runner(argv, directory, work_dir)
 
     # ------------------------------------------------------------------------------------------------------- running
 
@@ -312,13 +314,13 @@ class Runner:
                 record.setdefault(f"{role}_mode", side.mode)
         defaults: Record = {
             "requirement": requirement.level if requirement else "MUST",
-            "os": self.system,
+            "os": self.system.label,
             "proof": "none",
             "blame": "",
             "duration_ms": 0,
             "message": "",
             "operations": 0,
-            "gates": requirement.gates(self.system) if requirement else False,
+            "gates": requirement.gates(self.system.label) if requirement else False,
         }
         for key, value in defaults.items():
             record.setdefault(key, value)
