@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from cts import results
-from cts.common import FAILING, OUTCOMES, plural
+from cts.common import FAILING, OUTCOMES, host_system, plural
 
 Record = Dict[str, Any]
 STATES = ("bad", "finding", "good", "none")
@@ -161,6 +161,9 @@ class Rerun:
 
     def __init__(self, root: Path, run: Dict[str, Any]) -> None:
         self._launcher = launcher(root)
+        command = run.get("command", [])
+        at = command.index("--os") if "--os" in command[:-1] else -1
+        self._system = command[at : at + 2] if at >= 0 and command[at + 1] != host_system() else []
         self._expect = ["--expect", _near(str(run["expect"]))] if run.get("expect") else []
         self._named: Dict[str, _Named] = {}
         for peer in run["peers"]:
@@ -174,7 +177,7 @@ class Rerun:
     def _command(self, case: str, who: List[_Named], more: List[str]) -> str:
         named = [a for n in who for a in (n.option, n.text)]
         build = ["--build"] if any(n.builds for n in who) else []
-        return shlex.join([self._launcher, "run", "--cases", case, *named, *build, *more, *self._expect])
+        return shlex.join([self._launcher, "run", "--cases", case, *named, *self._system, *build, *more, *self._expect])
 
     def case(self, case: str) -> str:
         """The command for a case with all whom the run's command line named."""
