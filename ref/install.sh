@@ -112,7 +112,7 @@ done
 # Names that the shared library exports: those of the slots whose gates are on.
 exports() {
   echo ipc_get_table
-  sed -n 's/^IPC_SLOT([0-9]*, \([a-z_]*\), "\([a-z ]*\)")$/\1 \2/p' "$root/ref/common/gates.inc" |
+  sed -n '/^#ifdef _WIN32$/,/^#endif$/d; s/^IPC_SLOT([0-9]*, \([a-z_]*\), "\([a-z ]*\)")$/\1 \2/p' "$root/ref/common/gates.inc" |
     while read -r name needed; do
       for gate in $needed; do
         case " $gates " in

@@ -74,7 +74,8 @@ static bool is_complete(cts_handler handler) {
     return library.decoder_feed != NULL && library.decoder_next != NULL && library.decoder_end != NULL &&
            library.decoder_free != NULL;
   }
-  if (handler == do_local_listen || handler == do_unix_listen || handler == do_listener_adopt) {
+  if (handler == do_local_listen || handler == do_unix_listen || handler == do_listener_adopt ||
+      handler == do_named_pipe_listen) {
     return endpoint_can_free(ENDPOINT_LISTENER) && library.listener_native != NULL;
   }
   if (handler == do_local_connect || handler == do_listener_accept || handler == do_pipe_create ||
@@ -85,8 +86,11 @@ static bool is_complete(cts_handler handler) {
   if (handler == do_socket_open || handler == do_listener_accept_socket || handler == do_socket_adopt) {
     return endpoint_can_free(ENDPOINT_SOCKET);
   }
-  if (handler == do_signal_describe || handler == do_signal_set_handler || handler == do_signal_send ||
-      handler == do_signal_send_group || handler == do_signal_queue) {
+  if (handler == do_listener_accept_named_pipe || handler == do_named_pipe_connect || handler == do_named_pipe_adopt) {
+    return endpoint_can_free(ENDPOINT_NAMED_PIPE);
+  }
+  if (handler == do_signal_describe || handler == do_signal_raise || handler == do_signal_set_handler ||
+      handler == do_signal_send || handler == do_signal_send_group || handler == do_signal_queue) {
     return library.signal_number != NULL;
   }
   if (handler == do_signal_hooked) return library.signal_number != NULL && library.signal_name != NULL;
@@ -118,7 +122,8 @@ static bool can_switch(void) {
 }
 
 static bool can_wait(void) {
-  return (library.listener_accept == NULL || library.listener_raw != NULL) && library.stream_raw != NULL;
+  return platform_asks_again ||
+         ((library.listener_accept == NULL || library.listener_raw != NULL) && library.stream_raw != NULL);
 }
 
 /* offer_features offers the library's known features, and lanes, which are this peer's: handles of the ABI may be used
@@ -158,7 +163,10 @@ static bool library_open(const char *path) {
 /* waits_outside_a_loop tells whether an operation may wait and no loop carries it out: spec/async.md says why. */
 static bool waits_outside_a_loop(cts_handler handler) {
   return handler == do_framed_read || handler == do_framed_write || handler == do_framed_flush ||
-         handler == do_socket_next_length;
+         handler == do_socket_next_length || handler == do_listener_accept_named_pipe ||
+         handler == do_named_pipe_connect || handler == do_named_pipe_wait || handler == do_named_pipe_read ||
+         handler == do_named_pipe_write || handler == do_named_pipe_transact || handler == do_named_pipe_flush ||
+         handler == do_named_pipe_disconnect;
 }
 
 /* withdraw takes what a loop does not carry out from the offer: in async mode nothing waits in a lane. */
@@ -187,6 +195,8 @@ static void choose_modes(const char *out_modes[4]) {
   out_modes[num] = NULL;
 }
 
+static bool repeats(void) { return mode_nonblocking && platform_asks_again; }
+
 static void begin_reset(void) { hooked_begin_reset(); }
 
 static void end_reset(void) {
@@ -194,7 +204,7 @@ static void end_reset(void) {
   hooked_end_reset();
 }
 
-int main(int argc, char **argv) {
+int peer_main(int argc, char **argv) {
   static const char *modes[4];
   if (argc != 3 || strcmp(argv[1], "--library") != 0) {
     fprintf(stderr, "usage: %s --library FILE\n", argc > 0 ? argv[0] : "peer");
@@ -222,6 +232,7 @@ int main(int argc, char **argv) {
       .after_reset = end_reset,
       .argv = argv,
       .tasks = &tasks_hooks,
+      .repeats = repeats,
   };
   return cts_run(&peer);
 }

@@ -220,9 +220,13 @@ static cts_outcome close_object(void *object) { return outcome_of(endpoint_close
 static void release_object(void *object) { endpoint_free(object); }
 
 const cts_kind operations_kinds[] = {
-    {"listener", close_object, release_object}, {"stream", close_object, release_object},
-    {"socket", close_object, release_object},   {"watcher", close_object, release_object},
-    {"framed", close_object, release_object},   {NULL, NULL, NULL},
+    {"listener", close_object, release_object},
+    {"stream", close_object, release_object},
+    {"socket", close_object, release_object},
+    {"watcher", close_object, release_object},
+    {"framed", close_object, release_object},
+    {"named_pipe", close_object, release_object},
+    {NULL, NULL, NULL},
 };
 
 /* ------------------------------------------------------------------------------------------------- plain calls */
@@ -258,12 +262,14 @@ cts_outcome do_stream_set_nonblocking(cts_call *call) { return set_nonblocking(c
 cts_outcome do_socket_set_nonblocking(cts_call *call) { return set_nonblocking(call); }
 cts_outcome do_watcher_set_nonblocking(cts_call *call) { return set_nonblocking(call); }
 cts_outcome do_framed_set_nonblocking(cts_call *call) { return set_nonblocking(call); }
+cts_outcome do_named_pipe_set_nonblocking(cts_call *call) { return set_nonblocking(call); }
 
 cts_outcome do_listener_close(cts_call *call) { return cts_close(call); }
 cts_outcome do_stream_close(cts_call *call) { return cts_close(call); }
 cts_outcome do_socket_close(cts_call *call) { return cts_close(call); }
 cts_outcome do_watcher_close(cts_call *call) { return cts_close(call); }
 cts_outcome do_framed_close(cts_call *call) { return cts_close(call); }
+cts_outcome do_named_pipe_close(cts_call *call) { return cts_close(call); }
 
 cts_outcome do_stream_peer_credentials(cts_call *call) {
   endpoint *e = cts_object(call);

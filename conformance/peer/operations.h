@@ -78,6 +78,26 @@ cts_outcome do_framed_flush(cts_call *call);
 cts_outcome do_framed_set_nonblocking(cts_call *call);
 cts_outcome do_framed_raw(cts_call *call);
 cts_outcome do_framed_close(cts_call *call);
+cts_outcome do_signal_raise(cts_call *call);
+cts_outcome do_listener_accept_named_pipe(cts_call *call);
+cts_outcome do_named_pipe_listen(cts_call *call);
+cts_outcome do_named_pipe_connect(cts_call *call);
+cts_outcome do_named_pipe_wait(cts_call *call);
+cts_outcome do_named_pipe_read(cts_call *call);
+cts_outcome do_named_pipe_write(cts_call *call);
+cts_outcome do_named_pipe_transact(cts_call *call);
+cts_outcome do_named_pipe_peek(cts_call *call);
+cts_outcome do_named_pipe_flush(cts_call *call);
+cts_outcome do_named_pipe_disconnect(cts_call *call);
+cts_outcome do_named_pipe_peer(cts_call *call);
+cts_outcome do_named_pipe_info(cts_call *call);
+cts_outcome do_named_pipe_set_read_mode(cts_call *call);
+cts_outcome do_named_pipe_duplicate(cts_call *call);
+cts_outcome do_named_pipe_set_nonblocking(cts_call *call);
+cts_outcome do_named_pipe_raw(cts_call *call);
+cts_outcome do_named_pipe_release(cts_call *call);
+cts_outcome do_named_pipe_adopt(cts_call *call);
+cts_outcome do_named_pipe_close(cts_call *call);
 
 /* hooked_begin_reset ends calls of signal.hooked that wait, and those that begin until hooked_end_reset. */
 void hooked_begin_reset(void);

@@ -1435,7 +1435,7 @@ struct process_spawn : RequestOf<process_spawn> {
     set("as", value, "");
     return *this;
   }
-  /// path of the socket that the child opens its channel on
+  /// the socket that the child opens its channel on, as CTS_CONTROL names it (spec/peer_protocol.md, 1.7)
   process_spawn &control(const std::string &value) {
     set("control", value, "");
     return *this;
@@ -1450,6 +1450,331 @@ struct process_wait : RequestOf<process_wait> {
 /// process.close: Kills the child if it still runs, with what it started, and forgets it.
 struct process_close : RequestOf<process_close> {
   process_close() : RequestOf("process.close") {}
+};
+
+/// signal.raise: Raises a signal in this process: what it does has been done before the answer.
+struct signal_raise : RequestOf<signal_raise> {
+  signal_raise() : RequestOf("signal.raise") {}
+  /// name: INT, TERM, USR1, ..., or RT0, RT1, ... of the real-time ones
+  signal_raise &signal(const std::string &value) {
+    set("signal", value, "");
+    return *this;
+  }
+};
+
+/// named_pipe.listen: Makes a named pipe and waits for clients.
+struct named_pipe_listen : RequestOf<named_pipe_listen> {
+  named_pipe_listen() : RequestOf("named_pipe.listen") {}
+  /// name for the listener it makes
+  named_pipe_listen &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// of the name
+  named_pipe_listen &kind(const std::string &value) {
+    set("kind", value, "");
+    return *this;
+  }
+  /// the name
+  named_pipe_listen &name(const Bytes &value) {
+    set("name", value, "");
+    return *this;
+  }
+  /// what one write makes; default bytes. messages: feature named_pipe.messages
+  named_pipe_listen &type(const std::string &value) {
+    set("type", value, "");
+    return *this;
+  }
+  /// of the server's end; default the type
+  named_pipe_listen &read_mode(const std::string &value) {
+    set("read_mode", value, "");
+    return *this;
+  }
+  /// seen from the server; default duplex
+  named_pipe_listen &direction(const std::string &value) {
+    set("direction", value, "");
+    return *this;
+  }
+  /// connections at a time, 1 to 254; default no limit
+  named_pipe_listen &instances_max(uint32_t value) {
+    set("instances_max", value, "");
+    return *this;
+  }
+  /// bytes that wait for the server: a hint
+  named_pipe_listen &in_size(uint32_t value) {
+    set("in_size", value, "");
+    return *this;
+  }
+  /// bytes that wait for the client: a hint
+  named_pipe_listen &out_size(uint32_t value) {
+    set("out_size", value, "");
+    return *this;
+  }
+  /// instances that wait for clients: a hint, at least 1
+  named_pipe_listen &backlog(uint32_t value) {
+    set("backlog", value, "");
+    return *this;
+  }
+  /// others may have instances of the name; default false
+  named_pipe_listen &share_name(bool value) {
+    set("share_name", value, "");
+    return *this;
+  }
+  /// processes of this user alone may connect; default false
+  named_pipe_listen &same_user(bool value) {
+    set("same_user", value, "named_pipe.same_user");
+    return *this;
+  }
+};
+
+/// listener.accept_named_pipe: Takes the next connection of a listener of named_pipe.listen.
+struct listener_accept_named_pipe : RequestOf<listener_accept_named_pipe> {
+  listener_accept_named_pipe() : RequestOf("listener.accept_named_pipe") {}
+  /// name for the named_pipe it makes
+  listener_accept_named_pipe &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  listener_accept_named_pipe &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "listener.accept.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  listener_accept_named_pipe &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// named_pipe.connect: Connects to a named pipe.
+struct named_pipe_connect : RequestOf<named_pipe_connect> {
+  named_pipe_connect() : RequestOf("named_pipe.connect") {}
+  /// name for the named_pipe it makes
+  named_pipe_connect &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// of the name
+  named_pipe_connect &kind(const std::string &value) {
+    set("kind", value, "");
+    return *this;
+  }
+  /// the name
+  named_pipe_connect &name(const Bytes &value) {
+    set("name", value, "");
+    return *this;
+  }
+  /// seen from the server; default duplex
+  named_pipe_connect &direction(const std::string &value) {
+    set("direction", value, "");
+    return *this;
+  }
+  /// default bytes
+  named_pipe_connect &read_mode(const std::string &value) {
+    set("read_mode", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  named_pipe_connect &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "named_pipe.connect.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  named_pipe_connect &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// named_pipe.wait: Waits until an instance of a named pipe is free.
+struct named_pipe_wait : RequestOf<named_pipe_wait> {
+  named_pipe_wait() : RequestOf("named_pipe.wait") {}
+  /// of the name
+  named_pipe_wait &kind(const std::string &value) {
+    set("kind", value, "");
+    return *this;
+  }
+  /// the name
+  named_pipe_wait &name(const Bytes &value) {
+    set("name", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  named_pipe_wait &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "named_pipe.connect.timeout");
+    return *this;
+  }
+};
+
+/// named_pipe.read: Reads bytes, or one message: one that does not fit is read in parts, or stays with `whole`.
+struct named_pipe_read : RequestOf<named_pipe_read> {
+  named_pipe_read() : RequestOf("named_pipe.read") {}
+  /// room in bytes
+  named_pipe_read &max(uint64_t value) {
+    set("max", value, "");
+    return *this;
+  }
+  /// take a message only if it fits; default false
+  named_pipe_read &whole(bool value) {
+    set("whole", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  named_pipe_read &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "named_pipe.read.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  named_pipe_read &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// named_pipe.write: Writes bytes, or one message, whole or not at all.
+struct named_pipe_write : RequestOf<named_pipe_write> {
+  named_pipe_write() : RequestOf("named_pipe.write") {}
+  /// what to write
+  named_pipe_write &data(const Data &value) {
+    set("data", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  named_pipe_write &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "named_pipe.write.timeout");
+    return *this;
+  }
+  /// false: one attempt
+  named_pipe_write &wait(bool value) {
+    set("wait", value, "wait");
+    return *this;
+  }
+};
+
+/// named_pipe.transact: Writes a message and reads the one that answers it.
+struct named_pipe_transact : RequestOf<named_pipe_transact> {
+  named_pipe_transact() : RequestOf("named_pipe.transact") {}
+  /// the message
+  named_pipe_transact &data(const Data &value) {
+    set("data", value, "");
+    return *this;
+  }
+  /// room for the answer in bytes
+  named_pipe_transact &max(uint64_t value) {
+    set("max", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  named_pipe_transact &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "named_pipe.read.timeout");
+    return *this;
+  }
+};
+
+/// named_pipe.peek: Copies what waits to be read, which stays.
+struct named_pipe_peek : RequestOf<named_pipe_peek> {
+  named_pipe_peek() : RequestOf("named_pipe.peek") {}
+  /// room in bytes
+  named_pipe_peek &max(uint64_t value) {
+    set("max", value, "");
+    return *this;
+  }
+};
+
+/// named_pipe.flush: Waits until the other end has read everything.
+struct named_pipe_flush : RequestOf<named_pipe_flush> {
+  named_pipe_flush() : RequestOf("named_pipe.flush") {}
+  /// the library's own timeout
+  named_pipe_flush &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "named_pipe.write.timeout");
+    return *this;
+  }
+};
+
+/// named_pipe.disconnect: Ends the connection at the server's end; what the client has not read is lost, unless `flush` waits for that.
+struct named_pipe_disconnect : RequestOf<named_pipe_disconnect> {
+  named_pipe_disconnect() : RequestOf("named_pipe.disconnect") {}
+  /// wait first until the client has read everything; default false
+  named_pipe_disconnect &flush(bool value) {
+    set("flush", value, "");
+    return *this;
+  }
+  /// the library's own timeout
+  named_pipe_disconnect &timeout_ms(uint64_t value) {
+    set("timeout_ms", value, "named_pipe.write.timeout");
+    return *this;
+  }
+};
+
+/// named_pipe.peer: Which process is at the other end, and in which session.
+struct named_pipe_peer : RequestOf<named_pipe_peer> {
+  named_pipe_peer() : RequestOf("named_pipe.peer") {}
+};
+
+/// named_pipe.info: What this end of a named pipe is.
+struct named_pipe_info : RequestOf<named_pipe_info> {
+  named_pipe_info() : RequestOf("named_pipe.info") {}
+};
+
+/// named_pipe.set_read_mode: Says whether this end reads bytes or messages from now on.
+struct named_pipe_set_read_mode : RequestOf<named_pipe_set_read_mode> {
+  named_pipe_set_read_mode() : RequestOf("named_pipe.set_read_mode") {}
+  /// the new one
+  named_pipe_set_read_mode &read_mode(const std::string &value) {
+    set("read_mode", value, "");
+    return *this;
+  }
+};
+
+/// named_pipe.duplicate: Makes another handle of this end in another process.
+struct named_pipe_duplicate : RequestOf<named_pipe_duplicate> {
+  named_pipe_duplicate() : RequestOf("named_pipe.duplicate") {}
+  /// of the process
+  named_pipe_duplicate &pid(uint64_t value) {
+    set("pid", value, "");
+    return *this;
+  }
+};
+
+/// named_pipe.set_nonblocking: From now on reads and writes answer `would_block` instead of waiting, or wait again.
+struct named_pipe_set_nonblocking : RequestOf<named_pipe_set_nonblocking> {
+  named_pipe_set_nonblocking() : RequestOf("named_pipe.set_nonblocking") {}
+  /// the new state
+  named_pipe_set_nonblocking &nonblocking(bool value) {
+    set("nonblocking", value, "");
+    return *this;
+  }
+};
+
+/// named_pipe.raw: The system's handle, borrowed: it stays the pipe's.
+struct named_pipe_raw : RequestOf<named_pipe_raw> {
+  named_pipe_raw() : RequestOf("named_pipe.raw") {}
+};
+
+/// named_pipe.release: Gives the system's handle to the caller; the pipe is closed without touching it.
+struct named_pipe_release : RequestOf<named_pipe_release> {
+  named_pipe_release() : RequestOf("named_pipe.release") {}
+};
+
+/// named_pipe.adopt: Makes a named pipe of a connected handle, which it owns from then on.
+struct named_pipe_adopt : RequestOf<named_pipe_adopt> {
+  named_pipe_adopt() : RequestOf("named_pipe.adopt") {}
+  /// name for the named_pipe it makes
+  named_pipe_adopt &as(const std::string &value) {
+    set("as", value, "");
+    return *this;
+  }
+  /// taken over on `ok` only
+  named_pipe_adopt &raw(const Raw &value) {
+    set("raw", value, "");
+    return *this;
+  }
+};
+
+/// named_pipe.close: Ends operations under way as `cancelled` and closes. What was written stays readable for the other end.
+struct named_pipe_close : RequestOf<named_pipe_close> {
+  named_pipe_close() : RequestOf("named_pipe.close") {}
 };
 
 }  // namespace op

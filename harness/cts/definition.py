@@ -18,6 +18,7 @@ else:  # the same parser under its name from before Python 3.11
 
 FACES = ("abi", "protocol")
 GATES = ("signals", "async", "nonblocking")
+SYSTEMS = ("", "unix", "windows")
 TYPES = {"bool", "u32", "u64", "i64", "text", "bytes", "data", "enum", "raw", "list_u32", "list_u64", "list_text"}
 
 
@@ -66,6 +67,7 @@ class Operation:
     args: tuple = ()
     results: tuple = ()
     gate: Optional[str] = None
+    systems: str = ""
     faces: tuple = FACES
 
     @property
@@ -77,6 +79,12 @@ class Operation:
     def gates(self) -> List[str]:
         """The feature gates of the build, each of which removes the function."""
         return (self.gate or "").split()
+
+    @property
+    def condition(self) -> str:
+        """When the library has the function, as the preprocessor puts it; empty: always."""
+        system = {"": [], "unix": ["!defined(_WIN32)"], "windows": ["defined(_WIN32)"]}[self.systems]
+        return " && ".join(system + [f"!defined(IPC_WITHOUT_{gate.upper()})" for gate in self.gates])
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,7 @@ def load(path: Path) -> Definition:
     operations = []
     for entry in raw["operation"]:
         name = entry["name"]
-        if not re.fullmatch(r"[a-z]+(\.[a-z_]+)?", name):
+        if not re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", name):
             raise DefinitionError(f"operation {name!r}: a name is `word` or `noun.verb` in lower case")
         args = tuple(_field(name, a) for a in entry.pop("args", []))
         results = tuple(_field(name, r) for r in entry.pop("results", []))
@@ -141,6 +149,8 @@ def load(path: Path) -> Definition:
             raise DefinitionError(f"operation {name!r}: `slot` and `c` go together")
         if set(operation.gates) - set(GATES):
             raise DefinitionError(f"operation {name!r}: gates are {', '.join(GATES)}")
+        if operation.systems not in SYSTEMS:
+            raise DefinitionError(f"operation {name!r}: systems are unix, windows, or absent for all")
         for arg in args:
             if arg.feature is not None and arg.feature not in features:
                 raise DefinitionError(f"operation {name!r}: argument {arg.name!r} names no known feature")

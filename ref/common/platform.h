@@ -9,7 +9,8 @@
  * with the semantics said there;
  * 2. the constants and functions below, and those of ref/common/deadline.h and ref/common/monitor.h.
  *
- * What a platform does not have it does not leave out: it answers IPC_UNSUPPORTED, and does not list the feature.
+ * A function that spec/operations.toml gives to other systems alone (`systems`) is absent, and its slot NULL. What else a
+ * platform does not have it does not leave out: it answers IPC_UNSUPPORTED, and does not list the feature.
  */
 #ifndef REF_COMMON_PLATFORM_H
 #define REF_COMMON_PLATFORM_H

@@ -250,6 +250,15 @@ static ipc_status send_signal(pid_t target, int32_t signal) {
   return status;
 }
 
+ipc_status ipc_signal_raise(int32_t signal) {
+  if (signal == 0 || !may_be_sent(signal)) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  int kept = errno;
+  int error = pthread_kill(pthread_self(), signal);
+  errno = kept;
+  if (error == EAGAIN) return (ipc_status){IPC_OUT_OF_RESOURCES, EAGAIN};
+  return error == 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)error);
+}
+
 ipc_status ipc_signal_send(int32_t signal, uint64_t pid) {
   if (!may_be_sent(signal) || pid == 0 || pid > INT_MAX) return ipc_status_of(IPC_INVALID_ARGUMENT);
   return send_signal((pid_t)pid, signal);

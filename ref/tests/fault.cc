@@ -41,7 +41,7 @@ namespace {
   F(listen) \
   F(malloc) F(mkfifoat) \
   F(open) F(openat) \
-  F(pipe2) F(poll) F(preadv2) F(pthread_cond_init) F(pthread_condattr_init) F(pthread_create) F(pthread_mutex_init) \
+  F(pipe2) F(poll) F(preadv2) F(pthread_cond_init) F(pthread_condattr_init) F(pthread_create) F(pthread_kill) F(pthread_mutex_init) \
   F(pwritev2) \
   F(read) F(readlinkat) F(readv) F(realloc) F(recv) F(recvfrom) F(recvmsg) \
   F(send) F(sendmsg) F(sendto) F(setsockopt) F(shutdown) F(sigaction) F(sigqueue) F(sigwait) F(socket) F(socketpair) \
@@ -132,6 +132,7 @@ std::map<std::string, std::vector<Fault>> all_functions() {
       {"preadv2", with(reads, {lacks(EOPNOTSUPP)})},
       {"pthread_cond_init", memory},
       {"pthread_create", {fails(EAGAIN), fails(ENOMEM)}},
+      {"pthread_kill", {fails(EAGAIN)}},
       {"pthread_mutex_init", memory},
       {"pwritev2", with(writes, {lacks(EOPNOTSUPP)})},
       {"read", reads},
@@ -341,6 +342,7 @@ IN_FRONT(int, unlinkat, (int directory, const char *path, int flags), -1, direct
 
 IN_FRONT_OF_PTHREAD(pthread_cond_init, (pthread_cond_t * out, const pthread_condattr_t *attributes), out, attributes)
 IN_FRONT_OF_PTHREAD(pthread_condattr_init, (pthread_condattr_t * out), out)
+IN_FRONT_OF_PTHREAD(pthread_kill, (pthread_t thread, int signal), thread, signal)
 IN_FRONT_OF_PTHREAD(pthread_create,
                     (pthread_t * out, const pthread_attr_t *attributes, void *(*body)(void *), void *argument), out,
                     attributes, body, argument)

@@ -71,6 +71,7 @@ const std::set<std::string> kNeverFail = {
     "pthread_mutex_trylock",
     "pthread_mutex_unlock",
     "pthread_once",
+    "pthread_self",
     "pthread_setcancelstate",
     "pthread_setcanceltype",
     "pthread_sigmask",
@@ -625,6 +626,7 @@ void handlers(Run &run) {
   const int32_t number = SIGRTMIN + 1;
   if (OK(handle, ipc_signal_set_handler(number, IPC_SIGNAL_HOOK, IPC_SIGNAL_RESTART, hook, nullptr)))
     OK(send, ipc_signal_send(number, static_cast<uint64_t>(getpid())));
+  OK(Statuses({IPC_OK, IPC_OUT_OF_RESOURCES}), ipc_signal_raise(number));
   OK(handle, ipc_signal_set_handler(number, IPC_SIGNAL_IGNORE, 0, nullptr, nullptr));
   OK(handle, ipc_signal_set_handler(number, IPC_SIGNAL_DEFAULT, 0, nullptr, nullptr));
 }

@@ -39,6 +39,7 @@ FAULT_FUNCTIONS = [
     "pthread_cond_init",
     "pthread_condattr_init",
     "pthread_create",
+    "pthread_kill",
     "pthread_mutex_init",
     "pwritev2",
     "read",

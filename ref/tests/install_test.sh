@@ -29,7 +29,7 @@ exported() { nm --dynamic --defined-only --format=posix "$1" | cut -d ' ' -f 1 |
 functions() {
   {
     echo ipc_get_table
-    sed -n 's/^IPC_SLOT([0-9]*, \([a-z_]*\), "\([a-z ]*\)")$/ipc_\1 \2/p' "$root/ref/common/gates.inc" |
+    sed -n '/^#ifdef _WIN32$/,/^#endif$/d; s/^IPC_SLOT([0-9]*, \([a-z_]*\), "\([a-z ]*\)")$/ipc_\1 \2/p' "$root/ref/common/gates.inc" |
       awk -v on=" $* " '{ for (i = 2; i <= NF; i++) if (index(on, " " $i " ") == 0) next; print $1 }'
   } | LC_ALL=C sort
 }

@@ -180,6 +180,18 @@ TEST_F(SignalTest, AHookRunsBeforeSendReturnsAndKeepsErrno) {
   EXPECT_EQ(SI_USER, seen_.code);
 }
 
+TEST_F(SignalTest, AHookRunsBeforeRaiseReturnsInTheSameThread) {
+  const uint64_t self = static_cast<uint64_t>(getpid());
+  ASSERT_EQ(IPC_OK, ipc_signal_set_handler(SIGUSR1, IPC_SIGNAL_HOOK, 0, record, &seen_).code);
+  for (int i = 1; i <= 3; i++) {
+    ASSERT_EQ(IPC_OK, ipc_signal_raise(SIGUSR1).code);
+    EXPECT_EQ(i, seen_.runs);
+  }
+  EXPECT_EQ(SIGUSR1, seen_.signal);
+  EXPECT_EQ(self, seen_.pid);
+  for (const int32_t none : {0, -1, 65536}) EXPECT_EQ(IPC_INVALID_ARGUMENT, ipc_signal_raise(none).code) << none;
+}
+
 TEST_F(SignalTest, AHookOfATimerHasNoSender) {
   ASSERT_STATUS(IPC_OK, hook(SIGALRM));
   const itimerval often = {{0, 1000}, {0, 1000}}, never = {};

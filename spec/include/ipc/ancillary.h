@@ -34,6 +34,8 @@ typedef struct ipc_ancillary {
   ipc_credentials credentials; /* sent: its `fields` says which are given, the others are the process's own */
 } ipc_ancillary;
 
+#ifndef _WIN32
+
 /* ipc_ancillary_encode writes |ancillary| as the control buffer that sendmsg(2) takes, each kind one control message,
  * descriptors first, and its exact length to |*out_len|; nothing to send is length 0. A pure function: the descriptors
  * need not be open, and credentials that are not given are this process's: its id, its effective user and group.
@@ -89,6 +91,8 @@ ipc_status ipc_stream_read_ancillary(ipc_stream *stream, void *out_data, size_t 
  * credentials that tell no process.
  * IPC_OK, IPC_CLOSED, IPC_UNSUPPORTED, IPC_INVALID_ARGUMENT, IPC_FAILED. */
 ipc_status ipc_stream_set_pass_credentials(ipc_stream *stream, bool pass);
+
+#endif /* _WIN32 */
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -20,6 +20,8 @@ enum {
   IPC_FIFO_NO_WAIT = 1, /* do not wait for the other side */
 };
 
+#ifndef _WIN32
+
 /* ipc_fifo_create makes a FIFO file at |path| with exactly the permission bits |mode| (at most 0777), whatever the
  * umask; until they are set it has fewer, never more. What exists already is left as it is.
  *
@@ -71,6 +73,8 @@ ipc_status ipc_fifo_open(const void *path, size_t path_len, uint32_t direction, 
  *   IPC_FAILED
  */
 ipc_status ipc_fifo_remove(const void *path, size_t path_len);
+
+#endif /* _WIN32 */
 
 #ifdef __cplusplus
 } /* extern "C" */

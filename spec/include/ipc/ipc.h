@@ -14,6 +14,7 @@
 #include "ipc/local.h"
 #include "ipc/loop.h"
 #include "ipc/name.h"
+#include "ipc/named_pipe.h"
 #include "ipc/pipe.h"
 #include "ipc/signal.h"
 #include "ipc/socket.h"

@@ -3,8 +3,8 @@
  * Signals are numbers of the system; ipc_signal_number and ipc_signal_name translate. Names are those of POSIX without
  * SIG: INT, TERM, CHLD, ...; real-time signals are RT0, RT1, ... from the lowest. spec/signal.md holds the
  * requirements. This is the one part of the library with state of the whole process, because dispositions are. A
- * library whose hooks or watchers are set must stay loaded. Absent without `signals`. A system that has only the
- * signals of C answers IPC_UNSUPPORTED where it cannot do more.
+ * library whose hooks or watchers are set must stay loaded. Absent without `signals`. Windows, which has only the
+ * signals of C, cannot send them to another process or watch them.
  *
  * Sources: POSIX.1-2017 XSH 2.4, sigaction(), kill(), sigqueue(); signal(7); ISO C11 7.14.
  */
@@ -51,7 +51,7 @@ typedef struct ipc_signal_event {
 } ipc_signal_event;
 
 /* A hook runs in a signal handler: it may call only what POSIX.1-2017 XSH 2.4.3 lists as async-signal-safe, and of this
- * library nothing but ipc_signal_send, ipc_signal_queue and ipc_loop_wake. errno is kept for it. */
+ * library nothing but ipc_signal_raise, ipc_signal_send, ipc_signal_queue and ipc_loop_wake. errno is kept for it. */
 typedef void (*ipc_signal_hook)(const ipc_signal_event *event, void *context);
 
 /* A set of signals that can be waited for. */
@@ -84,6 +84,13 @@ ipc_status ipc_signal_describe(int32_t signal, uint32_t *out_traits);
  *   IPC_INVALID_ARGUMENT   no signal, an unknown action or flag, no hook
  */
 ipc_status ipc_signal_set_handler(int32_t signal, uint32_t action, uint32_t flags, ipc_signal_hook hook, void *context);
+
+/* ipc_signal_raise raises |signal| in the calling thread: unless that thread blocks it, what it does has been done when
+ * the call returns, if it returns. IPC_OK, IPC_INVALID_ARGUMENT (no signal), IPC_OUT_OF_RESOURCES, IPC_FAILED. Source:
+ * ISO C11 7.14.2.1. */
+ipc_status ipc_signal_raise(int32_t signal);
+
+#ifndef _WIN32
 
 /* ipc_signal_send sends |signal| to the process |pid|; 0 sends nothing and asks whether it exists.
  * A signal to the calling process that no thread blocks is delivered before it returns, if the process has one thread.
@@ -141,6 +148,8 @@ ipc_status ipc_watcher_close(ipc_watcher *watcher);
 /* ipc_watcher_free closes the watcher if that has not been done, and releases its memory. No other call on it may be
  * under way. NULL is allowed. Always IPC_OK. */
 ipc_status ipc_watcher_free(ipc_watcher *watcher);
+
+#endif /* _WIN32 */
 
 #endif /* IPC_WITHOUT_SIGNALS */
 

@@ -1,7 +1,7 @@
 /* socket.h - sockets that move whole messages: Unix domain datagrams and seqpacket connections.
  *
  * One send is one message, and one receive takes one. spec/datagram.md and spec/seqpacket.md hold the requirements.
- * Systems without them answer IPC_UNSUPPORTED.
+ * Windows has none of them; other systems that lack one answer IPC_UNSUPPORTED.
  *
  * Sources: unix(7), recv(2); POSIX.1-2017 XSH 2.10.
  */
@@ -17,6 +17,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#ifndef _WIN32
 
 /* ipc_socket_open makes a socket of |type|, IPC_UNIX_DATAGRAM or IPC_UNIX_SEQPACKET, that has no name and no peer.
  * IPC_OK, IPC_UNSUPPORTED (no such type here), IPC_OUT_OF_RESOURCES, IPC_INVALID_ARGUMENT, IPC_FAILED. */
@@ -72,6 +74,8 @@ ipc_status ipc_socket_native(ipc_socket *socket, void *out_native, size_t native
 ipc_status ipc_socket_send(ipc_socket *socket, const ipc_const_buffer *buffers, size_t num_buffers, const ipc_name *to,
                            const ipc_ancillary *ancillary, int64_t timeout_ms);
 
+#endif /* _WIN32 */
+
 /* Flags of ipc_socket_receive. */
 enum {
   IPC_RECEIVE_WHOLE = 1, /* a message that does not fit stays, and comes again */
@@ -89,6 +93,8 @@ typedef struct ipc_received {
   size_t from_len;                    /* bytes of `from`; 0: the sender has no name */
   unsigned char from[IPC_NATIVE_MAX]; /* the sender's native name */
 } ipc_received;
+
+#ifndef _WIN32
 
 /* ipc_socket_receive takes the next message into |num_buffers| (at most 64) buffers, each filled before the next, and
  * what travels beside it to |ancillary| (NULL: closed and forgotten). An empty message is IPC_OK with length 0.
@@ -149,6 +155,8 @@ ipc_status ipc_socket_close(ipc_socket *socket);
 /* ipc_socket_free closes the socket if that has not been done, and releases its memory. No other call on it may be
  * under way. NULL is allowed. Always IPC_OK. */
 ipc_status ipc_socket_free(ipc_socket *socket);
+
+#endif /* _WIN32 */
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -10,6 +10,7 @@
 #include "ipc/local.h"
 #include "ipc/loop.h"
 #include "ipc/name.h"
+#include "ipc/named_pipe.h"
 #include "ipc/pipe.h"
 #include "ipc/signal.h"
 #include "ipc/socket.h"
@@ -21,7 +22,7 @@ extern "C" {
 #endif
 
 #define IPC_ABI_MAJOR 1u
-#define IPC_ABI_MINOR 4u
+#define IPC_ABI_MINOR 5u
 
 /* Slots are only ever appended. A slot beyond `size`, or NULL, is not offered (spec/abi.md). */
 typedef struct ipc_table {
@@ -114,72 +115,72 @@ typedef struct ipc_table {
   ipc_status (*decoder_free)(ipc_decoder *decoder);
   /* 33: pipe.create. Makes an unnamed pipe: two streams of one direction each. */
   ipc_status (*pipe_create)(const ipc_pipe_options *options, ipc_stream **out_reader, ipc_stream **out_writer);
-  /* 34: fifo.create. Makes a FIFO file with exactly these permission bits. */
+  /* 34: fifo.create. Makes a FIFO file with exactly these permission bits. Unix only. */
   ipc_status (*fifo_create)(const void *path, size_t path_len, uint32_t mode);
   /* 35: fifo.open. Opens one end of a FIFO file when the other end is open too; `wait: false` opens a reading end at
-   * once. */
+   * once. Unix only. */
   ipc_status (*fifo_open)(const void *path, size_t path_len, uint32_t direction, uint32_t flags, int64_t timeout_ms, ipc_stream **out_stream);
-  /* 36: fifo.remove. Removes a FIFO file; never anything else, and never through a link. */
+  /* 36: fifo.remove. Removes a FIFO file; never anything else, and never through a link. Unix only. */
   ipc_status (*fifo_remove)(const void *path, size_t path_len);
   /* 37: stream.shutdown. Ends one direction or both, for every handle of the connection: the other end reads what
-   * was written, then the end. */
+   * was written, then the end. Unix only. */
   ipc_status (*stream_shutdown)(ipc_stream *stream, uint32_t directions);
-  /* 38: stream.write_ancillary. Writes bytes, and beside the first of them descriptors or credentials. */
+  /* 38: stream.write_ancillary. Writes bytes, and beside the first of them descriptors or credentials. Unix only. */
   ipc_status (*stream_write_ancillary)(ipc_stream *stream, const void *data, size_t data_len, const ipc_ancillary *ancillary, int64_t timeout_ms, size_t *out_len);
-  /* 39: stream.read_ancillary. Reads bytes, at least one, and what travels beside them. */
+  /* 39: stream.read_ancillary. Reads bytes, at least one, and what travels beside them. Unix only. */
   ipc_status (*stream_read_ancillary)(ipc_stream *stream, void *out_data, size_t data_max, ipc_ancillary *ancillary, int64_t timeout_ms, size_t *out_len);
   /* 40: stream.set_pass_credentials. From now on credentials come beside the bytes, the sender asked or not; or no
-   * more. */
+   * more. Unix only. */
   ipc_status (*stream_set_pass_credentials)(ipc_stream *stream, bool pass);
-  /* 41: unix.listen. Binds a Unix domain socket of a type and listens on it. */
+  /* 41: unix.listen. Binds a Unix domain socket of a type and listens on it. Unix only. */
   ipc_status (*unix_listen)(const ipc_name *name, uint32_t type, const ipc_local_listen_options *options, ipc_listener **out_listener);
-  /* 42: listener.accept_socket. Takes the next connection of a listener of type seqpacket. */
+  /* 42: listener.accept_socket. Takes the next connection of a listener of type seqpacket. Unix only. */
   ipc_status (*listener_accept_socket)(ipc_listener *listener, int64_t timeout_ms, ipc_socket **out_socket);
-  /* 43: socket.open. Makes a socket that moves whole messages, with no name and no peer. */
+  /* 43: socket.open. Makes a socket that moves whole messages, with no name and no peer. Unix only. */
   ipc_status (*socket_open)(uint32_t type, ipc_socket **out_socket);
-  /* 44: socket.bind. Makes a datagram socket with a name, which receives what is sent there. */
+  /* 44: socket.bind. Makes a datagram socket with a name, which receives what is sent there. Unix only. */
   ipc_status (*socket_bind)(const ipc_name *name, const ipc_local_listen_options *options, ipc_socket **out_socket);
   /* 45: socket.connect. Datagram: sets where sends go and whose messages come, again if need be. Seqpacket:
-   * connects. */
+   * connects. Unix only. */
   ipc_status (*socket_connect)(ipc_socket *socket, const ipc_name *name, int64_t timeout_ms);
-  /* 46: socket.native. The address that the socket is bound to; length 0 if it has none. */
+  /* 46: socket.native. The address that the socket is bound to; length 0 if it has none. Unix only. */
   ipc_status (*socket_native)(ipc_socket *socket, void *out_native, size_t native_max, size_t *out_len);
-  /* 47: socket.send. Sends one message, whole or not at all. */
+  /* 47: socket.send. Sends one message, whole or not at all. Unix only. */
   ipc_status (*socket_send)(ipc_socket *socket, const ipc_const_buffer *buffers, size_t num_buffers, const ipc_name *to, const ipc_ancillary *ancillary, int64_t timeout_ms);
   /* 48: socket.receive. Takes one message. One that does not fit is cut, and the rest of it lost:
-   * `message_truncated`; or it stays, with `whole`. */
+   * `message_truncated`; or it stays, with `whole`. Unix only. */
   ipc_status (*socket_receive)(ipc_socket *socket, uint32_t flags, const ipc_buffer *buffers, size_t num_buffers, ipc_received *out_received, ipc_ancillary *ancillary, int64_t timeout_ms);
-  /* 49: socket.next_length. How long the next message is, which stays. */
+  /* 49: socket.next_length. How long the next message is, which stays. Unix only. */
   ipc_status (*socket_next_length)(ipc_socket *socket, int64_t timeout_ms, size_t *out_len);
-  /* 50: socket.shutdown. Ends one direction or both. */
+  /* 50: socket.shutdown. Ends one direction or both. Unix only. */
   ipc_status (*socket_shutdown)(ipc_socket *socket, uint32_t directions);
-  /* 51: socket.peer_credentials. Who is at the other end of a seqpacket connection. */
+  /* 51: socket.peer_credentials. Who is at the other end of a seqpacket connection. Unix only. */
   ipc_status (*socket_peer_credentials)(ipc_socket *socket, ipc_credentials *out_credentials);
   /* 52: socket.set_pass_credentials. From now on credentials come beside each message, the sender asked or not; or
-   * no more. */
+   * no more. Unix only. */
   ipc_status (*socket_set_pass_credentials)(ipc_socket *socket, bool pass);
   /* 53: socket.set_nonblocking. From now on sends and receives answer `would_block` instead of waiting, or wait
-   * again. Feature gate: nonblocking. */
+   * again. Unix only. Feature gate: nonblocking. */
   ipc_status (*socket_set_nonblocking)(ipc_socket *socket, bool nonblocking);
-  /* 54: socket.raw. The system's handle, borrowed: it stays the socket's. */
+  /* 54: socket.raw. The system's handle, borrowed: it stays the socket's. Unix only. */
   ipc_status (*socket_raw)(ipc_socket *socket, ipc_raw *out_raw);
   /* 55: socket.release. Gives the system's handle to the caller; the socket is closed without touching it or its
-   * name. */
+   * name. Unix only. */
   ipc_status (*socket_release)(ipc_socket *socket, ipc_raw *out_raw);
   /* 56: socket.adopt. Makes a socket of a datagram or seqpacket handle of the local family, which it owns from then
-   * on; its name is never removed. */
+   * on; its name is never removed. Unix only. */
   ipc_status (*socket_adopt)(const ipc_raw *raw, ipc_socket **out_socket);
   /* 57: socket.close. Ends operations under way as `cancelled`, closes, and removes the file it made if it is still
-   * that file. */
+   * that file. Unix only. */
   ipc_status (*socket_close)(ipc_socket *socket);
   /* 58: socket.free. Releases the memory of a socket, closing it first if need be. No other call may use it any
-   * more. */
+   * more. Unix only. */
   ipc_status (*socket_free)(ipc_socket *socket);
   /* 59: ancillary.encode. Makes a control buffer as sendmsg(2) takes it, of exactly the size needed: a pure
-   * function. */
+   * function. Unix only. */
   ipc_status (*ancillary_encode)(const ipc_ancillary *ancillary, void *out_control, size_t control_max, size_t *out_len);
   /* 60: ancillary.decode. Takes a control buffer apart as recvmsg(2) fills it: a pure function that opens and closes
-   * nothing. */
+   * nothing. Unix only. */
   ipc_status (*ancillary_decode)(const void *control, size_t control_len, ipc_ancillary *ancillary);
   /* 61: signal.number. The number of a signal on this system. Feature gate: signals. */
   ipc_status (*signal_number)(const void *name, size_t name_len, int32_t *out_signal);
@@ -189,28 +190,29 @@ typedef struct ipc_table {
   ipc_status (*signal_describe)(int32_t signal, uint32_t *out_traits);
   /* 64: signal.set_handler. Says what a signal does to this process from now on. Feature gate: signals. */
   ipc_status (*signal_set_handler)(int32_t signal, uint32_t action, uint32_t flags, ipc_signal_hook hook, void *context);
-  /* 65: signal.send. Sends a signal to a process, or asks whether it exists. Feature gate: signals. */
+  /* 65: signal.send. Sends a signal to a process, or asks whether it exists. Unix only. Feature gate: signals. */
   ipc_status (*signal_send)(int32_t signal, uint64_t pid);
-  /* 66: signal.send_group. Sends a signal to every process of a group. Feature gate: signals. */
+  /* 66: signal.send_group. Sends a signal to every process of a group. Unix only. Feature gate: signals. */
   ipc_status (*signal_send_group)(int32_t signal, uint64_t group);
-  /* 67: signal.queue. Sends a real-time signal with a value, queued behind those before it. Feature gate: signals. */
+  /* 67: signal.queue. Sends a real-time signal with a value, queued behind those before it. Unix only. Feature gate:
+   * signals. */
   ipc_status (*signal_queue)(int32_t signal, uint64_t pid, int32_t value);
-  /* 68: signal.watch. Routes signals to a handle on which they can be waited for, instead of to a handler. Feature
-   * gate: signals. */
+  /* 68: signal.watch. Routes signals to a handle on which they can be waited for, instead of to a handler. Unix
+   * only. Feature gate: signals. */
   ipc_status (*signal_watch)(const int32_t *signals, size_t num_signals, ipc_watcher **out_watcher);
-  /* 69: watcher.next. Waits for the next of the signals watched. Feature gate: signals. */
+  /* 69: watcher.next. Waits for the next of the signals watched. Unix only. Feature gate: signals. */
   ipc_status (*watcher_next)(ipc_watcher *watcher, int64_t timeout_ms, ipc_signal_event *out_event);
   /* 70: watcher.set_nonblocking. From now on watcher.next answers `would_block` instead of waiting, or waits again.
-   * Feature gates: signals, nonblocking. */
+   * Unix only. Feature gates: signals, nonblocking. */
   ipc_status (*watcher_set_nonblocking)(ipc_watcher *watcher, bool nonblocking);
-  /* 71: watcher.raw. A handle that is readable while a signal waits, borrowed: it stays the watcher's. Feature gate:
-   * signals. */
+  /* 71: watcher.raw. A handle that is readable while a signal waits, borrowed: it stays the watcher's. Unix only.
+   * Feature gate: signals. */
   ipc_status (*watcher_raw)(ipc_watcher *watcher, ipc_raw *out_raw);
-  /* 72: watcher.close. Ends waits under way as `cancelled` and gives the signals back what they did before. Feature
-   * gate: signals. */
+  /* 72: watcher.close. Ends waits under way as `cancelled` and gives the signals back what they did before. Unix
+   * only. Feature gate: signals. */
   ipc_status (*watcher_close)(ipc_watcher *watcher);
   /* 73: watcher.free. Releases the memory of a watcher, closing it first if need be. No other call may use it any
-   * more. Feature gate: signals. */
+   * more. Unix only. Feature gate: signals. */
   ipc_status (*watcher_free)(ipc_watcher *watcher);
   /* 74: framed.open. Makes a framed stream of a stream, which it owns from then on. */
   ipc_status (*framed_open)(ipc_stream *stream, const ipc_framing *framing, ipc_framed **out_framed);
@@ -250,6 +252,55 @@ typedef struct ipc_table {
   /* 89: loop.free. Releases a loop, closing it first if need be. No other call may use it any more. Feature gate:
    * async. */
   ipc_status (*loop_free)(ipc_loop *loop);
+  /* 90: signal.raise. Raises a signal in this process: what it does has been done before the answer. Feature gate:
+   * signals. */
+  ipc_status (*signal_raise)(int32_t signal);
+  /* 91: named_pipe.listen. Makes a named pipe and waits for clients. Windows only. */
+  ipc_status (*named_pipe_listen)(const ipc_name *name, const ipc_named_pipe_options *options, ipc_listener **out_listener);
+  /* 92: listener.accept_named_pipe. Takes the next connection of a listener of named_pipe.listen. Windows only. */
+  ipc_status (*listener_accept_named_pipe)(ipc_listener *listener, int64_t timeout_ms, ipc_named_pipe **out_pipe);
+  /* 93: named_pipe.connect. Connects to a named pipe. Windows only. */
+  ipc_status (*named_pipe_connect)(const ipc_name *name, const ipc_named_pipe_access *access, int64_t timeout_ms, ipc_named_pipe **out_pipe);
+  /* 94: named_pipe.wait. Waits until an instance of a named pipe is free. Windows only. */
+  ipc_status (*named_pipe_wait)(const ipc_name *name, int64_t timeout_ms);
+  /* 95: named_pipe.read. Reads bytes, or one message: one that does not fit is read in parts, or stays with `whole`.
+   * Windows only. */
+  ipc_status (*named_pipe_read)(ipc_named_pipe *pipe, uint32_t flags, void *out_data, size_t data_max, int64_t timeout_ms, size_t *out_len, size_t *out_left);
+  /* 96: named_pipe.write. Writes bytes, or one message, whole or not at all. Windows only. */
+  ipc_status (*named_pipe_write)(ipc_named_pipe *pipe, const void *data, size_t data_len, int64_t timeout_ms, size_t *out_len);
+  /* 97: named_pipe.transact. Writes a message and reads the one that answers it. Windows only. */
+  ipc_status (*named_pipe_transact)(ipc_named_pipe *pipe, const void *data, size_t data_len, void *out_answer, size_t answer_max, int64_t timeout_ms, size_t *out_len, size_t *out_left);
+  /* 98: named_pipe.peek. Copies what waits to be read, which stays. Windows only. */
+  ipc_status (*named_pipe_peek)(ipc_named_pipe *pipe, void *out_data, size_t data_max, size_t *out_len, size_t *out_available, size_t *out_message_left);
+  /* 99: named_pipe.flush. Waits until the other end has read everything. Windows only. */
+  ipc_status (*named_pipe_flush)(ipc_named_pipe *pipe, int64_t timeout_ms);
+  /* 100: named_pipe.disconnect. Ends the connection at the server's end; what the client has not read is lost,
+   * unless `flush` waits for that. Windows only. */
+  ipc_status (*named_pipe_disconnect)(ipc_named_pipe *pipe, uint32_t flags, int64_t timeout_ms);
+  /* 101: named_pipe.peer. Which process is at the other end, and in which session. Windows only. */
+  ipc_status (*named_pipe_peer)(ipc_named_pipe *pipe, ipc_named_pipe_process *out_process);
+  /* 102: named_pipe.info. What this end of a named pipe is. Windows only. */
+  ipc_status (*named_pipe_info)(ipc_named_pipe *pipe, ipc_named_pipe_information *out_information);
+  /* 103: named_pipe.set_read_mode. Says whether this end reads bytes or messages from now on. Windows only. */
+  ipc_status (*named_pipe_set_read_mode)(ipc_named_pipe *pipe, uint32_t read_mode);
+  /* 104: named_pipe.duplicate. Makes another handle of this end in another process. Windows only. */
+  ipc_status (*named_pipe_duplicate)(ipc_named_pipe *pipe, uint64_t pid, ipc_raw *out_raw);
+  /* 105: named_pipe.set_nonblocking. From now on reads and writes answer `would_block` instead of waiting, or wait
+   * again. Windows only. Feature gate: nonblocking. */
+  ipc_status (*named_pipe_set_nonblocking)(ipc_named_pipe *pipe, bool nonblocking);
+  /* 106: named_pipe.raw. The system's handle, borrowed: it stays the pipe's. Windows only. */
+  ipc_status (*named_pipe_raw)(ipc_named_pipe *pipe, ipc_raw *out_raw);
+  /* 107: named_pipe.release. Gives the system's handle to the caller; the pipe is closed without touching it.
+   * Windows only. */
+  ipc_status (*named_pipe_release)(ipc_named_pipe *pipe, ipc_raw *out_raw);
+  /* 108: named_pipe.adopt. Makes a named pipe of a connected handle, which it owns from then on. Windows only. */
+  ipc_status (*named_pipe_adopt)(const ipc_raw *raw, ipc_named_pipe **out_pipe);
+  /* 109: named_pipe.close. Ends operations under way as `cancelled` and closes. What was written stays readable for
+   * the other end. Windows only. */
+  ipc_status (*named_pipe_close)(ipc_named_pipe *pipe);
+  /* 110: named_pipe.free. Releases the memory of a named pipe, closing it first if need be. No other call may use it
+   * any more. Windows only. */
+  ipc_status (*named_pipe_free)(ipc_named_pipe *pipe);
 } ipc_table;
 
 #if defined(_WIN32)

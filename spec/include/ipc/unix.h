@@ -3,7 +3,8 @@
  *
  * A Unix domain stream is the stream of a local socket (ipc/local.h), and ipc_local_connect connects to it. Names with
  * a NUL in them, which only the abstract namespace of Linux knows, are given as IPC_NAME_NATIVE. spec/unix_stream.md,
- * spec/seqpacket.md and spec/abstract.md hold the requirements. Systems without them answer IPC_UNSUPPORTED.
+ * spec/seqpacket.md and spec/abstract.md hold the requirements. Windows has none of them; other systems that lack one
+ * answer IPC_UNSUPPORTED.
  *
  * Sources: unix(7); POSIX.1-2017 XSH 2.10.
  */
@@ -23,6 +24,8 @@ enum {
   IPC_UNIX_DATAGRAM = 2,  /* messages, without a connection */
   IPC_UNIX_SEQPACKET = 3, /* messages over a connection */
 };
+
+#ifndef _WIN32
 
 /* ipc_unix_listen is ipc_local_listen with a type, IPC_UNIX_STREAM or IPC_UNIX_SEQPACKET. A |name| of NULL lets the
  * system choose one that is free (Linux: an abstract one of five hexadecimal digits); ipc_listener_native tells it.
@@ -49,6 +52,8 @@ ipc_status ipc_listener_accept_socket(ipc_listener *listener, int64_t timeout_ms
  *   IPC_CLOSED, IPC_INVALID_ARGUMENT, IPC_FAILED
  */
 ipc_status ipc_stream_shutdown(ipc_stream *stream, uint32_t directions);
+
+#endif /* _WIN32 */
 
 #ifdef __cplusplus
 } /* extern "C" */
