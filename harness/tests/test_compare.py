@@ -383,6 +383,18 @@ class Command(Checkout):
         self.assertEqual(status, 2, err)
         self.assertEqual(self.cts("compare", str(one), str(one), "--case", "No.*")[0], 2)
 
+    def test_explain_shows_both_traces(self) -> None:
+        one = self.record("one")
+        self.cts("trace", str(one), "--record")
+        file = self.root / "conformance/traces/linux/Alpha.trace"
+        file.write_text(file.read_text().replace("status=ok", "status=refused", 1))
+        status, out, err = self.cts("explain", "Alpha.One", "--os", "linux", "--os", str(one))
+        self.assertEqual(status, 0, err)
+        marks = [line[:6] for line in out.splitlines() if " -> status=" in line]
+        self.assertIn("    A ", marks)
+        self.assertIn("    B ", marks)
+        self.assertEqual(self.cts("explain", "Alpha.One", "--os", "nowhere")[0], 2)
+
     def test_partial_or_failed_runs_are_not_recorded(self) -> None:
         one = self.record("one", "--cases", "Alpha.One")
         self.assertEqual(self.cts("trace", str(one), "--record")[0], 2)
