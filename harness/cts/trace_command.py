@@ -45,6 +45,8 @@ def _record(project: Project, options: argparse.Namespace) -> int:
     files = recorded.write(side, directory)
     size = sum(f.stat().st_size for f in files)
     print(f"{plural(len({case for case, _ in side.cases}), 'case')}, {size // 1024} KiB: {directory}")
+    unlike = sorted({case for (case, _), variants in side.cases.items() if len(variants) > 1})
+    print(f"went another way in another mode: {', '.join(unlike) or 'none'}")
     return 0
 
 
