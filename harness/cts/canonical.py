@@ -28,8 +28,9 @@ _HANDLE_KEYS = ("on", "as", "read_as", "write_as")
 _PID_KEYS = ("pid", "group")
 _USER_KEYS = ("uid", "gid")
 _PIDS = range(2, 1 << 22 | 1)  # what a system may give; other numbers are a case's own choice
-# A name of the run: what begins with `cts-` and digits of the run id, and the directories before it.
-_RUN_NAME = re.compile(rb"(?:/[^\0]*?/|/)?cts-[0-9a-f]{8,32}[^\0]*")
+# A name of the run: what begins with `cts-` and digits of the run id, and the directories before it, which in an abstract
+# name may lack their slash.
+_RUN_NAME = re.compile(rb"(?:(?:(?<=\0)|\A)[^\0@]*/|/(?:[^\0]*/)?)?cts-[0-9a-f]{8,32}[^\0]*")
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,13 @@ def _size(value: Any) -> int:
 
 
 @dataclass(frozen=True)
+class _Target:
+    """The operation that another one means, by its serial number in the case."""
+
+    serial: int
+
+
+@dataclass(frozen=True)
 class _Number:
     """A descriptor or handle number as one reply gave it: a number that is given again is another one."""
 
@@ -194,7 +202,7 @@ class _Pairing:
         self.lanes: Lanes = {}
         self.processes = _Processes()
         self._open: Dict[Tuple[Any, Any], Operation] = {}  # (role, pid), id of the request
-        self._places: Dict[Any, str] = {}  # id of a request -> its place, for those that name another one
+        self._serials: Dict[Any, int] = {}  # id of a request -> number of its operation
         self._untold: Set[Tuple[Any, Any]] = set()  # as in _open
         self._left: Dict[Any, List[Operation]] = {}  # (role, pid) -> what was open at its last reset
         self._numbers = _Numbers()
@@ -234,11 +242,12 @@ class _Pairing:
         told = _walk_numbers(op, request, lambda kind, n: self._numbers.used(process, kind, n))
         arguments = {k: v for k, v in told.items() if k not in _REQUEST_DROPPED}
         if "target" in arguments:
-            arguments["target"] = self._places.get(arguments["target"], "<nothing>")
-        operation = {"op": op, "arguments": arguments, "answer": {}, "process": process}
+            arguments["target"] = _Target(self._serials.get(arguments["target"], 0))
+        serial = len(self._serials) + 1
+        operation = {"op": op, "arguments": arguments, "answer": {}, "process": process, "serial": serial}
         self._open[who, request.get("id")] = operation
         lane.append(operation)
-        self._places[request.get("id")] = f"<{place}#{len(lane)}>"
+        self._serials[request.get("id")] = serial
 
     def _line(self, event: Event) -> Operation:
         """What the answer belongs to that no request asked for: a line that was none."""
@@ -309,11 +318,14 @@ def _reads(operations: List[Operation], names: Iterable[str]) -> List[Operation]
     return folded
 
 
+_TOLD = ("op", "arguments", "answer", "process")
+
+
 def _repeated(operations: List[Operation], names: Iterable[str]) -> List[Operation]:
     """What a case repeats for as long as something else takes, as one."""
     folded: List[Operation] = []
     for operation in operations:
-        if operation["op"] in names and folded and folded[-1] == operation:
+        if operation["op"] in names and folded and all(folded[-1][k] == operation[k] for k in _TOLD):
             continue
         folded.append(operation)
     return folded
@@ -564,6 +576,7 @@ class Labels:
     def __init__(self, pids: Iterable[Any] = (), names: Iterable[bytes] = ()) -> None:
         self._labels: Dict[Tuple[str, Any], str] = {}
         self._counts: Dict[str, int] = {}
+        self.places: Dict[int, str] = {}  # serial number of an operation -> where it stands
         self._pids = set(pids)
         self._names = set(names)
 
@@ -581,6 +594,8 @@ class Labels:
         """The value with names replaced: a text, `{"b64": …}`, or anything that holds such."""
         if isinstance(value, _Number):
             return self.label(value.kind or "raw", value.issue)
+        if isinstance(value, _Target):
+            return self.places.get(value.serial, "<nothing>")
         if isinstance(value, _Room):
             value.label = value.label or self.label("room", id(value))
             return value.label
@@ -646,6 +661,13 @@ def canonical(events: Iterable[Event], rules: Rules = NO_RULES) -> Lanes:
     """
     ordered, pids = _ordered(events)
     labels = Labels(pids, _chosen_names(ordered))
+    folded = races(fold(ordered, rules), rules)
+    labels.places = {
+        operation["serial"]: f"<{place}#{number}>"
+        for place, operations in folded.items()
+        for number, operation in enumerate(operations, 1)
+        if "serial" in operation
+    }
     return {
         place: [
             {
@@ -655,6 +677,6 @@ def canonical(events: Iterable[Event], rules: Rules = NO_RULES) -> Lanes:
             }
             for operation in operations
         ]
-        for place, operations in races(fold(ordered, rules), rules).items()
+        for place, operations in folded.items()
         if operations
     }
