@@ -28,8 +28,8 @@ _HANDLE_KEYS = ("on", "as", "read_as", "write_as")
 _PID_KEYS = ("pid", "group")
 _USER_KEYS = ("uid", "gid")
 _PIDS = range(2, 1 << 22 | 1)  # what a system may give; other numbers are a case's own choice
-# A name of the run: what begins with `cts-` and digits of the run id, and the directories before it, which in an abstract
-# name may lack their slash.
+# A name of the run: what begins with `cts-` and digits of the run id, and the directories before it, which in an
+# abstract name may lack their slash.
 _RUN_NAME = re.compile(rb"(?:(?:(?<=\0)|\A)[^\0@]*/|/(?:[^\0]*/)?)?cts-[0-9a-f]{8,32}[^\0]*")
 
 
