@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import re
 from dataclasses import dataclass, field
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
+from cts import expectations
 from cts.common import CannotRun
 from cts.recorded import Key, Side, Variant, elided
 from cts.requirements import Requirement
 
+Known = Dict[str, Any]  # a `[[difference]]` of an expectation file
 _STATUS = re.compile(r"(?<= -> )status=(\S+)")
 
 
@@ -33,6 +37,7 @@ class Comparison:
 
     differences: List[Difference] = field(default_factory=list)
     common: int = 0
+    unmatched: List[Known] = field(default_factory=list)
 
     @property
     def refused(self) -> List[Difference]:
@@ -43,8 +48,10 @@ class Comparison:
 class Comparer:
     """Lays side `b` over side `a`."""
 
-    def __init__(self, a: Side, b: Side, requirements: Dict[str, Requirement]) -> None:
+    def __init__(self, a: Side, b: Side, requirements: Dict[str, Requirement], known: Iterable[Known] = ()) -> None:
         self.a, self.b, self.requirements = a, b, requirements
+        self.known = list(known)
+        self.matched: Set[int] = set()  # places in `known`
         if a.seed != b.seed:
             raise CannotRun(
                 f"their cases sent other bytes ({a.title}: seed {a.seed or 'unknown'}; {b.title}: seed "
@@ -68,6 +75,9 @@ class Comparer:
                 _merge(here, self._mode(key, mode, of_a, of_b), mode)
             found.differences += here
         found.common = len(both)
+        found.unmatched = [
+            k for n, k in enumerate(self.known) if n not in self.matched and self.a.label != self.b.label
+        ]
         if not both:
             raise CannotRun("the two have no case in common, so nothing was compared")
         return found
@@ -124,13 +134,24 @@ class Comparer:
                     continue
                 pairs = min(i_end - i, j_end - j)
                 for n in range(pairs):
-                    allowed = self._table(key, one[i + n], two[j + n])
+                    allowed = self._table(key, one[i + n], two[j + n]) or self._expected(key, one[i + n], two[j + n])
                     where = f"{place}, operation {i + n + 1}"
                     yield Difference(key, [], "answer", where, one[i + n], two[j + n], allowed)
                 for n in range(i + pairs, i_end):
                     yield Difference(key, [], "missing", f"{place}, operation {n + 1}", one[n], "")
                 for n in range(j + pairs, j_end):
                     yield Difference(key, [], "extra", f"{place}, operation {n + 1}", "", two[n])
+
+    def _expected(self, key: Key, a: str, b: str) -> str:
+        """The reason of the record that foresees two answers which differ in some keys alone."""
+        for number, known in enumerate(self.known):
+            keys = re.compile(r" (?:%s)=\S+" % "|".join(known["keys"]))
+            told = [text.partition(" -> ") for text in (a, b)]
+            same = (told[0][0], keys.sub("", told[0][2])) == (told[1][0], keys.sub("", told[1][2]))
+            if same and fnmatch.fnmatchcase(key[0], known["case"]):
+                self.matched.add(number)
+                return f"expected: {known['reason']}"
+        return ""
 
     def _table(self, key: Key, a: str, b: str) -> str:
         """The row of the requirement's table that allows two operations which differ in status alone."""
@@ -143,6 +164,16 @@ class Comparer:
             if status_a.group(1) in in_a and status_b.group(1) in in_b:
                 return f"table: {name}"
         return ""
+
+
+def known_differences(root: Path, *sides: Side) -> List[Known]:
+    """The `[[difference]]` records of the sides' expectation files."""
+    found: List[Known] = []
+    for side in sides:
+        file = root / "conformance/expectations" / f"{side.name}.{side.label}.toml"
+        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+ ()-]*", side.name) and file.is_file():
+            found += [known for known in expectations.load(file, root).differences if known not in found]
+    return found
 
 
 def _merge(into: List[Difference], found: List[Difference], mode: str) -> None:

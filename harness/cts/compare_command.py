@@ -81,7 +81,8 @@ def run(project: Project, options: argparse.Namespace, _command: List[str]) -> i
     requirements = project.requirements()
     peers = [*options.peer, *options.peer, "", ""][:2] if len(options.peer) < 2 else options.peer
     a, b = (recorded.load(w, project.root, requirements, p) for w, p in zip((options.a, options.b), peers))
-    found = compare.Comparer(a, b, requirements).compare(
+    known = compare.known_differences(project.root, a, b)
+    found = compare.Comparer(a, b, requirements, known).compare(
         lambda case: not options.case or any(fnmatch.fnmatchcase(case, g) for g in options.case)
     )
     for name, side in (("A", a), ("B", b)):
@@ -90,8 +91,11 @@ def run(project: Project, options: argparse.Namespace, _command: List[str]) -> i
     shown = found.differences if options.all else found.refused
     if shown:
         print("\n".join([*show(shown), ""]))
+    unmatched = [] if options.case else found.unmatched
+    for known in unmatched:
+        print(printable(f"no trace differs as this record says: {known['case']}: {known['reason']}"))
     print("\n".join(summary(found)))
-    return 1 if found.refused else 0
+    return 1 if found.refused or unmatched else 0
 
 
 def recorded_directory(root: Path, label: str) -> Path:

@@ -158,7 +158,8 @@ def run(project: Project, options: argparse.Namespace, _command: List[str]) -> i
     if len(options.os) > 2:
         raise CannotRun("--os is given at most twice")
     sides = [recorded.load(where, project.root, requirements) for where in options.os]
-    comparer = compare.Comparer(sides[0], sides[1], requirements) if len(sides) == 2 else None
+    known = compare.known_differences(project.root, *sides)
+    comparer = compare.Comparer(sides[0], sides[1], requirements, known) if len(sides) == 2 else None
     rerun = summary.Rerun(project.root, document["run"] if document else {"peers": []})
     launcher = summary.launcher(project.root)
     for number, requirement in enumerate(wanted):

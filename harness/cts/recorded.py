@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from cts import canonical, report, trace
 from cts.common import CannotRun, printable
+from cts.peers import REFERENCE
 from cts.requirements import Requirement
 
 FORMAT = 1
@@ -87,6 +88,7 @@ class Side:
     label: str
     system: str
     seed: int
+    name: str = REFERENCE  # recordings are of the reference alone
     kernel: str = ""
     recorded: bool = False
     cases: Dict[Key, List[Variant]] = field(default_factory=dict)
@@ -176,6 +178,7 @@ def of_report(directory: Path, requirements: Dict[str, Requirement], peer: str =
         label=label,
         system=subject["os"],
         seed=run.get("seed", 0),
+        name=name,
         kernel=str(run["host"].get("kernel", "")),
     )
     raw = _raw(directory / "trace.jsonl", name)

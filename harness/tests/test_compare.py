@@ -319,6 +319,17 @@ class Allowed(unittest.TestCase):
         b.cases[self.case, ""][0].outcome = "failed"
         self.assertEqual(len(self.comparison(a, b).refused), 2)
 
+    def test_known_differences_in_keys_of_answers(self) -> None:
+        a, b = self.side("linux", "ok pid=<pid-1>"), self.side("gvisor", "ok pid=<pid-2>")
+        known = {"case": self.case.partition(".")[0] + ".*", "keys": ["pid"], "reason": "the thread's"}
+        self.assertEqual(len(self.comparison(a, b).refused), 1)
+        found = compare.Comparer(a, b, self.requirements, [known]).compare()
+        self.assertEqual(([d.allowed for d in found.differences], found.unmatched), (["expected: the thread's"], []))
+        other = self.side("gvisor", "end pid=<pid-2>")
+        self.assertEqual(len(compare.Comparer(a, other, self.requirements, [known]).compare().refused), 1)
+        alike = compare.Comparer(a, self.side("gvisor", "ok pid=<pid-1>"), self.requirements, [known]).compare()
+        self.assertEqual(alike.unmatched, [known])
+
     def test_nothing_in_common(self) -> None:
         empty = self.side("linux", "ok")
         empty.cases = {("Other.Case", ""): empty.cases[self.case, ""]}
