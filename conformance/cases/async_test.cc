@@ -235,30 +235,32 @@ CTS_CASE(Async, CancelledSendIsNoMessage) {
   };
   int filled = 0;
   for (;; filled++) {
-    const Reply reply = sender.call(send(std::to_string(filled)).wait(false));
+    const Reply reply = sender.call(send(Long(std::to_string(filled))).wait(false));
     if (reply.status() == "would_block") break;
     require_ok(reply);
     ASSERT_LT(filled, kFarBeyondTheQueue);
   }
-  Pending sending = Started(sender, send("never"));
+  Pending sending = Started(sender, send(Long("never")));
   EXPECT_THAT(Cancel(client(), sending), IsOk());
   EXPECT_THAT(sending.wait(), StatusIs("cancelled"));
-  Pending after = Started(sender, send("after"));
-  for (int i = 0; i < filled; i++) EXPECT_THAT(receiver.receive(64), Reads(std::to_string(i)));
+  Pending after = Started(sender, send(Long("after")));
+  for (int i = 0; i < filled; i++) EXPECT_THAT(receiver.receive(1000), Reads(Long(std::to_string(i))));
   EXPECT_THAT(after.wait(), IsOk());
-  EXPECT_THAT(receiver.receive(64), Reads("after"));
+  EXPECT_THAT(receiver.receive(1000), Reads(Long("after")));
 }
 
 CTS_CASE(Async, CancelledSendLetsTheNextGo) {
   Socket full = BindSocket(server(), fresh_name()), free = BindSocket(server(), fresh_name());
   Socket sender = OpenSocket(client(), "datagram");
   for (int filled = 0;; filled++) {
-    const Reply reply = sender.call(op::socket_send().data("filling").to_kind("native").to(full.native()).wait(false));
+    const Reply reply =
+        sender.call(op::socket_send().data(Long("filling")).to_kind("native").to(full.native()).wait(false));
     if (reply.status() == "would_block") break;
     require_ok(reply);
     ASSERT_LT(filled, kFarBeyondTheQueue);
   }
-  Pending sending = Started(sender, op::socket_send().data("never").to_kind("native").to(full.native()).in("full"));
+  Pending sending =
+      Started(sender, op::socket_send().data(Long("never")).to_kind("native").to(full.native()).in("full"));
   Pending behind = sender.start(op::socket_send().data("goes on").to_kind("native").to(free.native()).in("free"));
   EXPECT_THAT(Cancel(client(), sending), StatusIs("ok"));
   EXPECT_THAT(sending.wait(), StatusIs("cancelled"));

@@ -23,7 +23,7 @@ struct Route {
   /// Sends without waiting until the receiver has no room; how many it took.
   int fill() const {
     for (int sent = 0; sent < kFarBeyondTheQueue; sent++) {
-      Reply reply = sender.call(request("message " + std::to_string(sent)).wait(false));
+      Reply reply = sender.call(request(Long(std::to_string(sent))).wait(false));
       if (reply.status() == "would_block") return sent;
       Required(reply);
     }
@@ -307,17 +307,17 @@ CTS_CASE(Datagram, FullReceiverMakesTheSenderWait) {
   Route route = ROUTE;
   const int filled = route.fill();
   ASSERT_GT(filled, 0);
-  Pending sending = route.sender.start(route.request("the last").watch());
+  Pending sending = route.sender.start(route.request(Long("the last")).watch());
   sending.expect_blocked();
-  for (int i = 0; i < filled; i++) EXPECT_THAT(route.receiver.receive(64), Reads("message " + std::to_string(i)));
+  for (int i = 0; i < filled; i++) EXPECT_THAT(route.receiver.receive(1000), Reads(Long(std::to_string(i))));
   EXPECT_THAT(sending.wait(), IsOk());
-  EXPECT_THAT(route.receiver.receive(64), Reads("the last"));
+  EXPECT_THAT(route.receiver.receive(1000), Reads(Long("the last")));
 }
 
 CTS_CASE(Datagram, WaitingSendNoticesThatTheReceiverIsGone) {
   Route route = ROUTE;
   route.fill();
-  Pending sending = route.sender.start(route.request("too late").watch());
+  Pending sending = route.sender.start(route.request(Long("too late")).watch());
   sending.expect_blocked();
   require_ok(route.receiver.close());
   EXPECT_THAT(sending.wait(), StatusIsOneOf({"refused", "not_found"}));
@@ -331,10 +331,10 @@ CTS_CASE(Datagram, TimeoutsPass) {
   const int filled = route.fill();
   for (uint64_t timeout_ms : {kTimeoutMs, uint64_t{0}}) {
     const Stopwatch watch;
-    EXPECT_THAT(route.sender.call(route.request("x").timeout_ms(timeout_ms)), StatusIs("timed_out"));
+    EXPECT_THAT(route.sender.call(route.request(Long("x")).timeout_ms(timeout_ms)), StatusIs("timed_out"));
     EXPECT_GE(watch.ms(), timeout_ms);
   }
-  for (int i = 0; i < filled; i++) EXPECT_THAT(route.receiver.receive(64), Reads("message " + std::to_string(i)));
+  for (int i = 0; i < filled; i++) EXPECT_THAT(route.receiver.receive(1000), Reads(Long(std::to_string(i))));
   EXPECT_THAT(route.receiver.call(Receive(64).wait(false)), StatusIs("would_block"));
 }
 
@@ -349,11 +349,11 @@ CTS_CASE(Datagram, CloseEndsAWaitingReceive) {
 CTS_CASE(Datagram, CloseEndsAWaitingSend) {
   Route route = ROUTE;
   const int filled = route.fill();
-  Pending sending = route.sender.start(route.request("never").in("s").watch());
+  Pending sending = route.sender.start(route.request(Long("never")).in("s").watch());
   sending.expect_blocked();
   require_ok(route.sender.call(op::socket_close().in("c")));
   EXPECT_THAT(sending.wait(), StatusIs("cancelled"));
-  for (int i = 0; i < filled; i++) EXPECT_THAT(route.receiver.receive(64), Reads("message " + std::to_string(i)));
+  for (int i = 0; i < filled; i++) EXPECT_THAT(route.receiver.receive(1000), Reads(Long(std::to_string(i))));
   EXPECT_THAT(route.receiver.call(Receive(64).wait(false)), StatusIs("would_block"));
 }
 

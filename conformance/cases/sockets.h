@@ -43,6 +43,10 @@ class Socket {
   std::string handle_, native_;
 };
 
+/// A message as long as any other that this makes. Some systems count the bytes of a queue, so behind those that fill
+/// it a shorter one may still have room.
+inline std::string Long(const std::string &text) { return text + std::string(1000 - text.size(), '.'); }
+
 inline Socket OpenSocket(Peer &peer, const std::string &type) {
   const std::string handle = peer.fresh_handle("d");
   Required(peer.call(op::socket_open().type(type).as(handle)));

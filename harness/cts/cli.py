@@ -16,6 +16,7 @@ COMMANDS = {
     "spec": "check the spec, or generate what is made from it",
     "peers": "list or build the implementations that come with the suite",
     "trace": "the canonical trace of a report",
+    "compare": "the semantic differences between two traces",
     "expect": "rewrite an expectation file from results",
     "test": "everything that must hold before a change goes in",
 }

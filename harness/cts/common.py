@@ -58,6 +58,11 @@ def host_system() -> str:
     return names.get(platform.system(), platform.system().lower())
 
 
+def system_of(label: str) -> str:
+    """The system whose requirements hold for a label: `windows-wine-8.0` is windows, gVisor has Linux's interface."""
+    return "linux" if label == "gvisor" else label.partition("-")[0]
+
+
 def host() -> Dict[str, object]:
     """The machine, for the head of a report."""
     return {

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Set
 
 from cts import report
-from cts.common import CannotRun, printable
+from cts.common import CannotRun, printable, system_of
 from cts.peers import REFERENCE
 from cts.requirements import Requirement
-from cts.systems import system_of
 
 Record = Dict[str, Any]
 

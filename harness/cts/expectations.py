@@ -55,6 +55,7 @@ class File:
     os: str
     expectations: List[Expectation] = field(default_factory=list)
     offers: List[Dict[str, Any]] = field(default_factory=list)
+    differences: List[Dict[str, Any]] = field(default_factory=list)
 
 
 def load(path: Path, root: Path) -> File:
@@ -69,7 +70,9 @@ def load(path: Path, root: Path) -> File:
     wrong = schemas.problems(root, "expectations", raw)
     if wrong:
         raise CannotRun(f"{path}: {wrong[0]}")
-    file = File(path, raw["implementation"], raw["os"], offers=raw.get("offer", []))
+    file = File(
+        path, raw["implementation"], raw["os"], offers=raw.get("offer", []), differences=raw.get("difference", [])
+    )
     for entry in [*raw.get("expectation", []), *file.offers]:
         try:
             SpecifierSet(entry.get("version", ""))

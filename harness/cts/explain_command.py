@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import fnmatch
 import textwrap
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from cts import report, results, summary
+from cts import compare, compare_command, recorded, report, results, summary
 from cts import requirements as spec
 from cts.common import CannotRun, clip, printable
 from cts.project import Project
+from cts.recorded import Key, Side, Variant, elided
 from cts.requirements import Requirement
 
 _COMMANDS_MAX = 5
@@ -20,6 +22,13 @@ _COMMANDS_MAX = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cts explain`."""
     parser.add_argument("case", metavar="CASE", help="id of the case, Family.Rule; a glob explains each that matches")
+    parser.add_argument(
+        "--os",
+        action="append",
+        default=[],
+        metavar="LABEL|DIR",
+        help="show its trace on that system (as for `cts compare`); twice: the two beside each other",
+    )
     parser.add_argument(
         "--report", type=Path, default=Path("report"), metavar="DIR", help="report to look in (default: ./report)"
     )
@@ -79,6 +88,56 @@ def rerun_lines(case: str, document: Optional[Dict[str, Any]], rerun: summary.Re
     return lines
 
 
+def trace_lines(case: str, sides: List[Side], comparer: Optional[compare.Comparer]) -> List[str]:
+    """The case's trace on each side: a line stands once with ` ` before it if both have it, else with A or B."""
+    lines: List[str] = [f"  {name}: {printable(side.title)}" for name, side in zip("AB", sides)]
+    keys = sorted({key for side in sides for key in (*side.cases, *side.absent) if key[0] == case})
+    if not keys:
+        return [*lines, "  It is in neither." if len(sides) > 1 else "  It is not there."]
+    for key in keys:
+        for modes, variants in _variants(key, sides):
+            lines.append(f"\n  {key[1] or 'no shape'}, {', '.join(modes)}")
+            for name, side, variant in zip("AB", sides, variants):
+                why = "" if variant else side.absent.get(key, {}).get(modes[0], "not there")
+                if why or (variant and variant.outcome != "passed"):
+                    lines.append(
+                        f"    {name}: " + printable(why or f"{variant.outcome}: {variant.why}" if variant else why)
+                    )
+            for place in sorted({p for v in variants if v for p in v.lanes}):
+                lines.append(f"    {place}")
+                lanes = [elided(v.lanes.get(place, [])) if v else [] for v in variants]
+                lines += [f"    {mark} {printable(text)}" for mark, text in _beside(lanes)]
+    if comparer is not None:
+        found = comparer.compare(lambda name: name == case)
+        lines += ["", *(f"  {text}" for text in compare_command.summary(found))]
+    return lines
+
+
+def _variants(key: Key, sides: List[Side]) -> List[Tuple[List[str], List[Optional[Variant]]]]:
+    """The modes that went the same way on each side, and how."""
+    told: List[Tuple[List[str], List[Optional[Variant]]]] = []
+    for mode in sorted({m for side in sides for m in side.modes}):
+        variants = [side.variant(key, mode) for side in sides]
+        same = next((modes for modes, others in told if all(a is b for a, b in zip(others, variants))), None)
+        if same is not None:
+            same.append(mode)
+        elif any(variants):
+            told.append(([mode], variants))
+    return told
+
+
+def _beside(lanes: List[List[str]]) -> List[Tuple[str, str]]:
+    if len(lanes) == 1:
+        return [(" ", text) for text in lanes[0]]
+    told: List[Tuple[str, str]] = []
+    matcher = difflib.SequenceMatcher(None, lanes[0], lanes[1], autojunk=False)
+    for tag, i, i_end, j, j_end in matcher.get_opcodes():
+        told += [(" " if tag == "equal" else "A", text) for text in lanes[0][i:i_end]]
+        if tag != "equal":
+            told += [("B", text) for text in lanes[1][j:j_end]]
+    return told
+
+
 def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
     """Print each case that matches; raises CannotRun if none does."""
     requirements = project.requirements()
@@ -96,6 +155,11 @@ def run(project: Project, options: argparse.Namespace, _command: List[str]) -> i
         document = report.load(options.report)
     except CannotRun:
         document = None
+    if len(options.os) > 2:
+        raise CannotRun("--os is given at most twice")
+    sides = [recorded.load(where, project.root, requirements) for where in options.os]
+    known = compare.known_differences(project.root, *sides)
+    comparer = compare.Comparer(sides[0], sides[1], requirements, known) if len(sides) == 2 else None
     rerun = summary.Rerun(project.root, document["run"] if document else {"peers": []})
     launcher = summary.launcher(project.root)
     for number, requirement in enumerate(wanted):
@@ -106,4 +170,7 @@ def run(project: Project, options: argparse.Namespace, _command: List[str]) -> i
         print("\n".join(result_lines(requirement.id, options.report, document, launcher)))
         print()
         print("\n".join(rerun_lines(requirement.id, document, rerun)))
+        if sides:
+            print()
+            print("\n".join(trace_lines(requirement.id, sides, comparer)))
     return 0

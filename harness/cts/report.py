@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterable, List, Tuple
 
 import jinja2
 
-from cts import junit, results, summary, trace
+from cts import canonical, junit, results, summary, trace
 from cts.common import CannotRun, plural, printable
 from cts.requirements import Requirement
 
@@ -143,7 +143,7 @@ class _Traces:
         events = self._raw.get((record.get("pairing", ""), record["case"], record["shape"]))
         if not events:
             return 0
-        told = trace.lines(trace.canonical(events))
+        told = trace.lines(canonical.canonical(events))
         remarks = trace.notes(events) if record["outcome"] in _INLINE_TRACE else []
         if remarks:
             told.append(("runner", remarks))

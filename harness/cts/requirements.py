@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Tuple
 
 from cts import definition as definitions
+from cts.canonical import NO_RULES, Rules
+from cts.common import system_of
 from cts.definition import Definition
-from cts.systems import system_of
 
 LEVELS = ("MUST", "SHOULD", "MAY")
 SYSTEMS = ("linux", "macos", "freebsd", "windows")
@@ -46,6 +47,7 @@ class Requirement:
     needs: Dict[str, List[str]] = field(default_factory=dict)
     fresh: List[str] = field(default_factory=list)
     outcomes: Dict[str, Dict[str, List[str]]] = field(default_factory=dict)
+    rules: Rules = NO_RULES
     text: str = ""
     source: str = ""
     known_to_break: str = ""
@@ -96,6 +98,29 @@ def _shapes(line: str, where: str) -> Dict[str, List[str]]:
             raise SpecError(f"{where}: a shape is `axis = value | value`, separated by `;`")
         shapes[name.strip()] = [v.strip() for v in values.split("|")]
     return shapes
+
+
+def _rules(line: str, rules: Rules, where: str, known: Dict[str, str], statuses: Iterable[str]) -> Rules:
+    """The rules with those of a line `Repeats: op op`, `Races: op op` or `Races: op = status | status; …` added."""
+    name, _, rest = line.partition(": ")
+    races: Dict[str, Tuple[str, ...]] = dict(rules.races)
+    repeats: Tuple[str, ...] = rules.repeats
+    if name == "Repeats":
+        ops = repeats = tuple(rest.split())
+    elif "=" in rest:
+        parts = [part.partition("=") for part in rest.split(";")]
+        races.update({op.strip(): tuple(s.strip() for s in told.split("|")) for op, _, told in parts})
+        ops = tuple(op.strip() for op, _, _ in parts)
+    else:
+        ops = tuple(rest.split())
+        races.update({op: () for op in ops})
+    for op in ops:
+        if known.get(op) != "operation" and op != "cancel":
+            raise SpecError(f"{where}: {op!r} is no operation of operations.toml")
+    for status in (s for told in races.values() for s in told):
+        if status not in statuses:
+            raise SpecError(f"{where}: {status!r} is no status")
+    return Rules(repeats, races)
 
 
 def _outcome_row(
@@ -166,6 +191,8 @@ class _Reader:
                 requirement.shapes = _shapes(line[8:], where)
             elif re.match(r"(Server|Client|Writer|Reader|Peer):( |$)", line) and not text:
                 requirement.needs, requirement.fresh = _needs(line, where, self.known)
+            elif re.match(r"(Repeats|Races): ", line) and not text:
+                requirement.rules = _rules(line, requirement.rules, where, self.known, self.statuses)
             elif line.startswith("Source: "):
                 requirement.source = line[8:]
             elif line.startswith("Known to break: "):

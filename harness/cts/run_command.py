@@ -19,7 +19,7 @@ from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from cts import expectations, pairings, peers, processes, report, results, starts, summary, systems, terminal, workdir
 from cts.build import Artifacts
-from cts.common import VERSION, CannotRun, Interrupted, cores, host, host_system, plural, printable
+from cts.common import VERSION, CannotRun, Interrupted, cores, host_system, plural, printable
 from cts.pairings import Pairing
 from cts.peers import REFERENCE, Peer
 from cts.project import Project
@@ -60,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--expect", type=Path, metavar="FILE", help="expectations in place of, or besides, those of the repository"
+    )
+    parser.add_argument(
+        "--seed",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="for the bytes that cases send; traces compare only at the same one (default: 1)",
     )
     parser.add_argument(
         "--build", action="store_true", help="build a folder with a peer.toml that --peer or --with names"
@@ -126,6 +133,10 @@ class Run:
         """Everything that can be refused without building: returns the cases that are wanted and the known peers."""
         o = self.options
         self.system = systems.named(o.os)
+        if self.system.only_the_reference and not (set(o.peer) | set(o.others) <= {REFERENCE}):
+            raise CannotRun(
+                f"--os {o.os} runs the reference and --library; peers with programs of their own it does not"
+            )
         self.requirements = self.project.requirements()
         self.wanted = cases = select_cases(o.cases, list(self.requirements)) if o.cases else []
         known = self.project.peers()
@@ -190,6 +201,8 @@ class Run:
                 self.peers[peer.name] = peer
                 subjects.append(peer)
             others = [by_text[text] for text in dict.fromkeys(o.others)] or [reference]
+        elif self.system.only_the_reference:
+            others = subjects = [reference]
         else:
             others = [reference]
             self._prepare(list(known.values()))
@@ -287,7 +300,7 @@ class Run:
     def execute(self, artifacts: Artifacts, work: Path, cases: List[str], matcher: expectations.Matcher) -> None:
         """Run every pairing, and repeat what failed."""
         o = self.options
-        runner = Runner(artifacts, work, self.run_id, self.system, self.requirements, o.jobs)
+        runner = Runner(artifacts, work, self.run_id, self.system, self.requirements, o.jobs, o.seed)
         processes.become_subreaper()
         try:
             tests = self._tests(runner, cases)
@@ -348,8 +361,9 @@ class Run:
             "started": datetime.datetime.fromtimestamp(started, datetime.timezone.utc).isoformat(timespec="seconds"),
             "wall_ms": int((time.time() - started) * 1000),
             "command": self.command,
+            "seed": self.options.seed,
             **({"expect": str(self.options.expect.resolve())} if self.options.expect is not None else {}),
-            "host": host(),
+            "host": self.system.host(),
             "outcomes": results.counts(records),
             "cases": results.headings_that_ran(records),
             "peers": [p.described() for p in self.peers.values()],
@@ -384,6 +398,7 @@ class Run:
         """Everything; returns the exit status."""
         started = time.time()
         cases, known = self.check()
+        self.system.prepare(self.options, self.progress.step)
         artifacts = self.project.artifacts(self.system, self.progress.step)
         workdir.sweep()
         with workdir.WorkDir(self.run_id) as work, self._begun(work):

@@ -12,7 +12,6 @@ import json
 import os
 import queue
 import re
-import secrets
 import signal
 import threading
 from dataclasses import dataclass, field
@@ -164,6 +163,7 @@ class Runner:
         system: System,
         requirements: Dict[str, Requirement],
         jobs: int,
+        seed: int,
     ) -> None:
         self.artifacts = artifacts
         self.work = work
@@ -171,7 +171,7 @@ class Runner:
         self.system = system
         self.requirements = requirements
         self.jobs = max(1, jobs)
-        self.seed = secrets.randbits(31)
+        self.seed = seed
         self.group = processes.Group()
         self.outcomes: List[Outcome] = []
         self._numbers = itertools.count(1)
@@ -183,7 +183,7 @@ class Runner:
         task = Task(next(self._numbers), pairing, [], False)
         directory = self._directory(task)
         output = directory / "output"
-        argv = [*self._argv(task), "--gtest_list_tests"]
+        argv = self._argv(task, "--gtest_list_tests")
         process = self.group.start(argv, self._environment(), directory, output)
         if process is None:
             return []
@@ -212,16 +212,17 @@ class Runner:
 
     def _directory(self, task: Task) -> Path:
         directory = self.work / str(task.number)
-        (directory / "work").mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory
 
-    def _argv(self, task: Task) -> List[str]:
+    def _argv(self, task: Task, *more: str) -> List[str]:
         directory = self._directory(task)
+        work_dir = self.system.work_dir(directory, f"cts-{self.run_id[:8]}-{task.number}")
         plan = {
             # Runners side by side share the abstract namespace, so each needs names of its own: the run's digits first,
             # then the task's.
             "run_id": f"{self.run_id[:20]}{task.number:012x}",
-            "work_dir": self.system.path(directory / "work"),
+            "work_dir": self.system.path(work_dir),
             "os": self.system.label,
             "server": task.pairing.server.plan(),
             "client": task.pairing.client.plan(),
@@ -232,10 +233,11 @@ class Runner:
         }
         file = directory / "plan.json"
         file.write_text(json.dumps(plan), encoding="utf-8")
-        argv = [self.system.path(self.artifacts.runner), f"--cts_plan={self.system.path(file)}", "--gtest_color=no"]
+        program = self.system.path(self.artifacts.runner)
+        argv = [program, f"--cts_plan={self.system.path(file)}", "--gtest_color=no", *more]
         if task.filtered:
             argv.append("--gtest_filter=" + filter_of(task.tests))
-        return self.system.started(argv)
+        return self.system.runner(argv, directory, work_dir)
 
     def _environment(self) -> Dict[str, str]:
         return {**runner_environment(), **self.system.environment()}

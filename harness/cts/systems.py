@@ -1,25 +1,34 @@
-"""Where cases run: on this machine as it is, or as programs of Windows under Wine on Linux.
+"""Where cases run: on this machine as it is, as programs of Windows under Wine, or on gVisor, another kernel.
 
 A system says how its programs are built, how they are started from here, and how they call the files that lie here. A
-run asks it for these and holds no branch of its own.
+run asks it for these and holds no branch of its own. What it needs and is not there it fetches at the first use, if
+that may be (`--yes`, `CI`, or a terminal's answer).
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from cts.common import CannotRun, cache_dir, host_system, printable
+from packaging.version import Version
+
+from cts.common import CannotRun, cache_dir, clip, host, host_system, printable, say, system_of
 
 _WINE = "windows"  # what --os says for it on Linux
 # Wine asks nobody at a screen and writes nothing that programs did not say.
 # Its narrow strings are UTF-8 where the locale is.
 _WINE_ENVIRONMENT = {"WINEDEBUG": "-all", "LC_ALL": "C.UTF-8"}
+# The kernel that expectations and traces of `gvisor` speak of. A change here asks for both to be made anew.
+GVISOR_MODULE = "gvisor.dev/gvisor/runsc"
+GVISOR_VERSION = "v0.0.0-20260905035102-160fafc42237"
+_GO_MINIMUM = "1.26.3"  # of that version's go.mod
 _START_S = 20.0
 _END_S = 20.0
 
@@ -28,6 +37,7 @@ class System:
     """The machine as it is."""
 
     bazel_flags: Tuple[str, ...] = ()
+    only_the_reference = False  # and --library: it takes no peers with programs of their own
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -65,6 +75,23 @@ class System:
     def environment(self) -> Dict[str, str]:
         """Variables that `started` needs."""
         return {}
+
+    def prepare(self, options: object, progress: Callable[[str], None]) -> None:
+        """See to what running there needs; raises CannotRun with what is missing."""
+
+    def work_dir(self, directory: Path, name: str) -> Path:
+        """Where a runner has its files: in `directory`, unless the system has a better place for `name`."""
+        made = directory / "work"
+        made.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return made
+
+    def runner(self, argv: List[str], directory: Path, work_dir: Path) -> List[str]:
+        """How a runner is started there. It writes to `directory`, and its cases to `work_dir`."""
+        return self.started(argv)
+
+    def host(self) -> Dict[str, object]:
+        """The machine, for the head of a report."""
+        return host()
 
     def begin(self, root: Path, work: Path, progress: Callable[[str], None]) -> None:
         """Have ready, with its files below `work`, what programs need while they run; `root` is the checkout."""
@@ -182,18 +209,94 @@ def _make_prefix(template: Path, prefix: Path) -> None:
     (prefix / "dosdevices/z:").symlink_to("/")
 
 
-def system_of(label: str) -> str:
-    """The system whose column applies to a label: `windows-wine-8.0` is `windows`, `gvisor` is `linux`."""
-    return {"gvisor": "linux"}.get(label, label.split("-")[0])
+def _may_install(options: object, what: str) -> bool:
+    """The launcher's rule for what a run fetches."""
+    if getattr(options, "no_install", False):
+        return False
+    if getattr(options, "yes", False) or os.environ.get("CI"):
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    say(f"cts: {what}")
+    print("Do it now? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+class Gvisor(System):
+    """Linux's interface by gVisor, whose `runsc do` runs a program in a sandbox.
+
+    The sandbox sees this machine's files. What cases make lies in a memory file system of its own, which ends with it;
+    only records and traces are written through.
+    """
+
+    only_the_reference = True
+    runs_here = False
+    _FLAGS = ("--rootless", "--network=none", "--platform=systrap", "--ignore-cgroups")
+
+    def __init__(self) -> None:
+        super().__init__("gvisor")
+        self._program = cache_dir() / "gvisor" / GVISOR_VERSION / "runsc"
+
+    def prepare(self, options: object, progress: Callable[[str], None]) -> None:
+        if host_system() != "linux":
+            raise CannotRun("--os gvisor: gVisor runs on Linux alone")
+        if self._program.exists():
+            return
+        go = shutil.which("go")
+        if go is None:
+            raise CannotRun(f"--os gvisor: gVisor is built by Go {_GO_MINIMUM} or newer, which is not installed")
+        said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, errors="replace").stdout
+        version = re.search(r"\d+(\.\d+)+", said)
+        if version is None or Version(version.group()) < Version(_GO_MINIMUM):
+            raise CannotRun(f"--os gvisor: needs Go {_GO_MINIMUM} or newer, found {printable(said.strip()) or 'none'}")
+        command = [go, "install", "-p", "1", f"{GVISOR_MODULE}@{GVISOR_VERSION}"]
+        if not _may_install(options, f"gVisor {GVISOR_VERSION} is fetched and built (minutes): {shlex.join(command)}"):
+            raise CannotRun(f"--os gvisor: gVisor {GVISOR_VERSION} is not built yet; run again with --yes to have it")
+        progress("building gVisor")
+        self._build(command)
+
+    def _build(self, command: List[str]) -> None:
+        aside = self._program.parent.with_name(f".{GVISOR_VERSION}-{os.getpid()}")
+        aside.mkdir(parents=True, exist_ok=True)
+        try:
+            # With cgo every sandbox ends before its program starts.
+            environment = {**os.environ, "CGO_ENABLED": "0", "GOBIN": str(aside), "GOFLAGS": "-mod=mod"}
+            done = subprocess.run(command, env=environment, cwd=aside, capture_output=True, text=True, errors="replace")
+            if done.returncode != 0 or not (aside / "runsc").exists():
+                raise CannotRun(f"gVisor cannot be built:\n{printable(clip(done.stderr[-2000:], 2000), lines=True)}")
+            self._program.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(aside / "runsc", self._program)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _do(self, *options: str) -> List[str]:
+        return [str(self._program), *self._FLAGS, *options, "do", "-quiet"]
+
+    def started(self, argv: Sequence[str]) -> List[str]:
+        return [*self._do(), *argv]
+
+    def work_dir(self, directory: Path, name: str) -> Path:
+        return Path("/dev/shm") / name
+
+    def runner(self, argv: List[str], directory: Path, work_dir: Path) -> List[str]:
+        # The shell stays: a runner that is process 1 would be what every orphan falls to, and what signals spare.
+        script = 'mkdir -m 700 "$0" && "$@"; exit $?'
+        state = directory / "runsc"
+        return [*self._do(f"--root={state}"), "-force-overlay=false", "sh", "-c", script, str(work_dir), *argv]
+
+    def host(self) -> Dict[str, object]:
+        return {**host(), "kernel": f"gVisor {GVISOR_VERSION}"}
 
 
 def labels() -> Tuple[str, ...]:
     """What `--os` may say here."""
-    return (host_system(), _WINE) if host_system() == "linux" else (host_system(),)
+    return (host_system(), _WINE, "gvisor") if host_system() == "linux" else (host_system(),)
 
 
 def named(label: str) -> System:
     """The system for what `--os` says; raises CannotRun if it cannot be had here."""
     if label not in labels():
         raise CannotRun(f"--os {printable(label)}: no label of this system; valid here: {', '.join(labels())}")
+    if label == "gvisor":
+        return Gvisor()
     return Wine() if label == _WINE and host_system() == "linux" else System(label)

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import unquote, urlparse
 
-from cts import build, generate, report, results, schemas, spec_command, trace
-from cts.common import CannotRun, cache_dir, printable
+from cts import build, compare, compare_command, generate, recorded, report, results, schemas, spec_command, trace
+from cts.common import CannotRun, cache_dir, host_system, printable
+from cts.peers import REFERENCE
 from cts.project import Project
 
 _C_SUFFIXES = {".c", ".cc", ".h"}
@@ -30,13 +31,14 @@ _NOT_OURS = {"target", "node_modules", ".git", "__pycache__", "report"}
 
 @dataclass
 class Count:
-    """What a step found. `detail` is shown if it failed; `skipped` says why it did not run at all."""
+    """What a step found. `detail` is shown if it failed, `note` always; `skipped` says why it did not run at all."""
 
     passed: int = 0
     failed: int = 0
     detail: str = ""
     skipped: str = ""
     could_not_run: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,19 @@ def bazel_tests(project: Project, *flags: str) -> Count:
     return Count(passed, failed, f"failed: {', '.join(bad)}\n{output}" if bad else "")
 
 
+def big_endian(project: Project) -> Count:
+    """Framing, naming and the C kit hold on a big-endian machine."""
+    for program in ("s390x-linux-gnu-g++", "qemu-s390x-static"):
+        if shutil.which(program) is None:
+            return Count(skipped=f"{program} is not installed")
+    status, output = _call([str(project.root / "ci/big_endian")], project.root)
+    said = re.search(r"^(\d+) passed, (\d+) failed$", output, re.MULTILINE)
+    passed, failed = (int(said.group(1)), int(said.group(2))) if said else (0, 0)
+    if status == 0 and passed:
+        return Count(passed, failed)
+    return Count(passed, max(failed, 1), output, could_not_run=status == 2)
+
+
 def cross_compile(project: Project) -> Count:
     """The reference builds and links for macOS and FreeBSD; nothing of it is run."""
     status, output = _call([str(project.root / "ci/cross_compile")], project.root)
@@ -243,6 +258,42 @@ def poll_loop(project: Project) -> Count:
     return gate(project, "--peer", "ref", "--mode", "async", env={"CTS_LOOP": "poll"})
 
 
+def gvisor(project: Project) -> Count:
+    """`cts run --os gvisor` with the reference; then what differs between Linux and gVisor is what is known to."""
+    if shutil.which("go") is None:
+        return Count(skipped="go is not installed, and gVisor is built by it")
+    count = gate(project, "--peer", REFERENCE, "--os", "gvisor", "--yes")
+    if not count.failed:
+        _compare(project, count, "linux", "gvisor")
+    return count
+
+
+def _compare(project: Project, count: Count, a: str, b: str) -> None:
+    """Add a comparison of two traces to what a step found."""
+    requirements = project.requirements()
+    try:
+        one, two = (recorded.load(where, project.root, requirements, REFERENCE) for where in (a, b))
+        known = compare.known_differences(project.root, one, two)
+        found = compare.Comparer(one, two, requirements, known).compare()
+    except CannotRun as error:
+        count.failed, count.detail = count.failed + 1, f"{count.detail}\n{error}"
+        return
+    if not found.refused and not found.unmatched:
+        count.passed += 1
+        return
+    count.failed += 1
+    told = [*compare_command.show(found.refused[:20]), *compare_command.summary(found)]
+    count.detail += "\n".join([f"\nA: {one.title}", f"B: {two.title}", *told])
+
+
+def _compare_with_recorded(project: Project, count: Count, report_directory: Path, label: str) -> None:
+    """Hold a fresh trace of the reference against the recorded one of that system; it is said where there is none."""
+    if compare_command.recorded_directory(project.root, label).is_dir():
+        _compare(project, count, label, str(report_directory))
+    else:
+        count.note = f"no trace of {label} is recorded: nothing to compare with"
+
+
 def gate(project: Project, *options: str, env: Optional[Dict[str, str]] = None) -> Count:
     """`cts run`: with no options the reference and every third party that can run here; nothing may be unexpected."""
     with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
@@ -254,13 +305,20 @@ def gate(project: Project, *options: str, env: Optional[Dict[str, str]] = None) 
         document = report.load(target)
         wrong = schemas.problems(project.root, "results", document)
         wrong += schemas.ProtocolChecker(project.root).problems(trace.events(target / "trace.jsonl"))
+        compared = Count()
+        if not options or "gvisor" in options:
+            label = "gvisor" if "gvisor" in options else host_system()
+            _compare_with_recorded(project, compared, target, label)
     passed, failed = results.case_counts(document["results"])
     run = document["run"]
     failed += len(wrong)
     output += "".join(f"\nagainst the schema: {w}" for w in wrong)
     failed += len(run["unmatched_expectations"]) + len(run["offers_shrunk"]) + len(run["errors"])
     failed = max(failed, 1) if status != 0 else failed
-    return Count(passed, failed, output if failed else "", could_not_run=status == 2)
+    detail = (output if failed else "") + compared.detail
+    return Count(
+        passed + compared.passed, failed + compared.failed, detail, could_not_run=status == 2, note=compared.note
+    )
 
 
 def _kit(language: str, program: str, marker: str, argv: List[str], counted: str) -> Step:
@@ -310,6 +368,8 @@ STEPS: List[Step] = [
     Step("cross compile", cross_compile, thorough=True),
     Step("bazel test, windows", windows_tests, thorough=True),
     Step("cts run, windows", windows_run, thorough=True),
+    Step("big endian", big_endian, thorough=True),
+    Step("cts run, gVisor", gvisor, thorough=True),
     _sanitizer("asan"),
     _sanitizer("ubsan"),
     _sanitizer("tsan"),
@@ -332,6 +392,8 @@ def _perform(step: Step, project: Project) -> Count:
         print(f"skipped: {count.skipped}")
         return count
     print(f"{count.passed} passed, {count.failed} failed ({time.monotonic() - started:.1f} s)", flush=True)
+    if count.note:
+        print(f"    {count.note}")
     if count.failed:
         print("\n".join("    " + printable(line) for line in count.detail.strip().splitlines()[-80:]), flush=True)
     return count
