@@ -178,6 +178,24 @@ CTS_CASE(Signal, HooksAreSeparate) {
   EXPECT_EQ(DO(server(), Hooked("TERM", 0)).number("count"), 3u);
 }
 
+CTS_CASE(Signal, HookIsNotInherited) {
+  DO(server(), Hook("TERM"));
+  Peer &child = spawn(server());
+  const uint64_t number = DO(client(), Number("TERM")).number("number");
+  DO(client(), Send("TERM", child));
+  ExpectEndsBy(child, number);
+  DO(server(), Set("TERM", "default"));
+}
+
+CTS_CASE(Signal, IgnoringIsInherited) {
+  DO(server(), Set("TERM", "ignore"));
+  Peer &child = spawn(server());
+  for (int i = 0; i < 3; i++) {
+    DO(client(), Send("TERM", child));
+    DO(child, Set("USR2", "ignore"));  // it still answers
+  }
+}
+
 CTS_CASE(Signal, LastSettingHolds) {
   DO(server(), Hook("HUP"));  // what comes after TERM
   uint32_t barrier = 0;
@@ -338,6 +356,35 @@ CTS_CASE(Signal, SignalsLoseNoBytes) {
     }
     EXPECT_THAT(writing.wait(), Accepts(data));
   }
+}
+
+CTS_CASE(Signal, RestartLetsAnAcceptGoOn) {
+  DO(server(), Hook("TERM").restart(true));
+  Listener listener = listen(server(), fresh_name("path"));
+  Pending accepting = listener.start_accept("late", "main");
+  for (uint32_t i = 1; i <= 3; i++) {
+    accepting.expect_blocked();
+    DO(client(), Send("TERM", server()));
+    EXPECT_EQ(DO(server(), Hooked("TERM", i)).number("count"), i);
+  }
+  accepting.expect_blocked();
+  connect(client(), listener);
+  EXPECT_THAT(accepting.wait(), IsOk());
+}
+
+CTS_CASE(Signal, RestartLetsAFifoOpenGoOn) {
+  const std::string path = fresh_path();
+  DO(server(), Hook("TERM").restart(true));
+  DO(server(), op::fifo_create().path(path).mode(0600));
+  Pending opening = server().start(op::fifo_open().path(path).direction("read").as("r").in("main").watch());
+  for (uint32_t i = 1; i <= 3; i++) {
+    opening.expect_blocked();
+    DO(client(), Send("TERM", server()));
+    EXPECT_EQ(DO(server(), Hooked("TERM", i)).number("count"), i);
+  }
+  opening.expect_blocked();
+  DO(server(), op::fifo_open().path(path).direction("write").as("w"));
+  EXPECT_THAT(opening.wait(), IsOk());
 }
 
 // -------------------------------------------------------------------------------------- what cannot be handled
@@ -637,6 +684,18 @@ CTS_CASE(Signal, ClosingOneWatcherLeavesTheOther) {
   require_ok(third.call(op::watcher_close()));
   DO(client(), Send("TERM", server()));
   EXPECT_EQ(NameIn(second.next()), "TERM");
+}
+
+CTS_CASE(Signal, NewWatcherGetsNoOldSignal) {
+  WATCH(old, server(), Watch({"TERM"}));
+  WATCH(witness, server(), Watch({"TERM"}));
+  DO(client(), Send("TERM", server()));
+  EXPECT_EQ(NameIn(witness.next()), "TERM");  // by now the other has it, too
+  require_ok(old.call(op::watcher_close()));
+  WATCH(fresh, server(), Watch({"TERM"}));
+  EXPECT_THAT(fresh.call(op::watcher_next().wait(false)), StatusIs("would_block"));
+  DO(client(), Send("TERM", server()));
+  EXPECT_EQ(NameIn(fresh.next()), "TERM");
 }
 
 CTS_CASE(Signal, WatcherStandsBeforeTheHook) {
