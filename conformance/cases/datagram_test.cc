@@ -343,15 +343,15 @@ CTS_CASE(Datagram, WaitingSendNoticesThatTheReceiverIsGone) {
 
 CTS_CASE(Datagram, SendersCloseIsNoEnd) {
   Socket receiver = BindSocket(server(), fresh_name());
+  const bool named = shape("receiver") == "named";
   for (const char *text : {"first", "second"}) {
     Socket sender = OpenSocket(client(), "datagram");
-    if (shape("receiver") == "connected") {
-      require_ok(sender.connect_to(receiver.native()));
-      require_ok(sender.send(text));
-    } else {
-      require_ok(sender.send_to(receiver.native(), text));
-    }
+    // Where the receiver is named, another socket is connected to it; its close is no end either.
+    Socket connected = named ? OpenSocket(client(), "datagram") : sender;
+    require_ok(connected.connect_to(receiver.native()));
+    require_ok(named ? sender.send_to(receiver.native(), text) : sender.send(text));
     require_ok(sender.close());
+    if (named) require_ok(connected.close());
     EXPECT_THAT(receiver.receive(64), Reads(text));
     EXPECT_THAT(receiver.call(op::socket_receive().max(64).wait(false)), StatusIs("would_block"));
   }
