@@ -105,12 +105,6 @@ void ipc_control_put(ipc_control *control, const ipc_ancillary *ancillary, struc
   message->msg_controllen = len;
 }
 
-ipc_status ipc_control_status(int error) {
-  /* Descriptors under way count against the sender's limit until they are received. */
-  if (error == ETOOMANYREFS) return (ipc_status){IPC_OUT_OF_RESOURCES, (uint32_t)error};
-  return ipc_platform_status((uint32_t)error);
-}
-
 /* ----------------------------------------------------------------------------------------- taking apart */
 
 /* What is left to take apart, and the control message at the front of it. */

@@ -1,7 +1,7 @@
 /* control.h - control buffers of sendmsg(2) and recvmsg(2): what streams and sockets share of ipc/ancillary.h.
  *
  * A call that sends: ipc_control_check_sent before it enters the gate, ipc_control_put once, then its attempts, each
- * with the same message, and ipc_control_status for what they failed with. A call that receives:
+ * with the same message. A call that receives:
  * ipc_control_check_room, then attempts with ipc_control_receive. The buffer lies on the caller's stack; nothing is
  * allocated.
  */
@@ -43,9 +43,6 @@ void ipc_control_clear(ipc_ancillary *ancillary);
 /* ipc_control_put makes |message| carry |ancillary|, which has been checked, by way of |control|, which must live as
  * long as the message is sent. Nothing to send is no control buffer. */
 void ipc_control_put(ipc_control *control, const ipc_ancillary *ancillary, struct msghdr *message);
-
-/* ipc_control_status is ipc_platform_status for an |error| of a send with ancillary data. */
-ipc_status ipc_control_status(int error);
 
 /* ipc_control_receive is one recvmsg(2) of |message|, whose buffers and name the caller has set, with |flags|, and
  * takes what came beside the bytes to |ancillary|, which has been checked: descriptors that are closed on exec,

@@ -759,17 +759,17 @@ static size_t take_completions(ipc_loop *loop, ipc_completion *out, size_t max) 
 }
 
 /* A wake is answered by a wait that has had a turn since: what could be completed at that moment has been. */
-static int32_t wait_for_completions(ipc_loop *loop, ipc_deadline *deadline) {
+static ipc_status wait_for_completions(ipc_loop *loop, ipc_deadline *deadline) {
   bool looked = false;
   for (;;) {
     bool woken = atomic_load(&loop->woken);
     bool has_some = !link_is_empty(&loop->completed);
-    if (has_some && (looked || (!woken && loop->num_unseen < UNSEEN_MAX))) return IPC_OK;
-    if (!has_some && atomic_load(&loop->closed)) return IPC_CLOSED;
-    if (!has_some && looked && woken) return IPC_INTERRUPTED;
-    if (!has_some && looked && ipc_deadline_left(deadline) == 0) return IPC_TIMED_OUT;
+    if (has_some && (looked || (!woken && loop->num_unseen < UNSEEN_MAX))) return ipc_status_of(IPC_OK);
+    if (!has_some && atomic_load(&loop->closed)) return ipc_status_of(IPC_CLOSED);
+    if (!has_some && looked && woken) return ipc_status_of(IPC_INTERRUPTED);
+    if (!has_some && looked && ipc_deadline_left(deadline) == 0) return ipc_status_of(IPC_TIMED_OUT);
     int error = turn(loop, deadline);
-    if (error != 0) return error == ENOMEM ? IPC_OUT_OF_RESOURCES : IPC_FAILED;
+    if (error != 0) return (ipc_status){error == ENOMEM ? IPC_OUT_OF_RESOURCES : IPC_FAILED, (uint32_t)error};
     looked = woken == atomic_load(&loop->woken); /* a wake during the turn wants one of its own */
   }
 }
@@ -788,12 +788,12 @@ ipc_status ipc_loop_wait(ipc_loop *loop, int64_t timeout_ms, ipc_completion *out
     return ipc_status_of(IPC_BUSY);
   }
   loop->waiting = true;
-  int32_t code = wait_for_completions(loop, &deadline);
-  if (code == IPC_OK) *out_num = take_completions(loop, out_completions, completions_max);
+  ipc_status status = wait_for_completions(loop, &deadline);
+  if (status.code == IPC_OK) *out_num = take_completions(loop, out_completions, completions_max);
   loop->waiting = false;
   atomic_store(&loop->woken, false);
   pthread_mutex_unlock(&loop->lock);
-  return ipc_status_of(code);
+  return status;
 }
 
 #endif /* IPC_WITHOUT_ASYNC */

@@ -346,7 +346,7 @@ static ipc_status attempt_send(const ipc_socket *socket, sending *s) {
   do {
     n = send_once(socket, s);
   } while (n < 0 && errno == EINTR);
-  return n >= 0 ? ipc_status_of(IPC_OK) : ipc_control_status(errno);
+  return n >= 0 ? ipc_status_of(IPC_OK) : ipc_platform_status((uint32_t)errno);
 }
 
 static bool is_writable(int fd) {

@@ -253,7 +253,7 @@ const ipc_transport ipc_transport_socket = {
 /* Decides, after an attempt failed with |error|, whether another one makes sense: IPC_OK, perhaps after a wait. */
 static ipc_status before_retry(transfer *t, int error, short events) {
   if (error == EINTR) return ipc_status_of(IPC_OK);
-  if (error != EAGAIN && error != EWOULDBLOCK) return ipc_control_status(error);
+  if (error != EAGAIN && error != EWOULDBLOCK) return ipc_platform_status((uint32_t)error);
   if (t->nonblocking) return ipc_platform_status((uint32_t)error);
   return ipc_status_of(ipc_gate_wait(&t->stream->gate, t->stream->channel->fd, events, &t->deadline));
 }

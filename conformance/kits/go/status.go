@@ -89,6 +89,7 @@ var errnoNumbers = map[string]syscall.Errno{
 	"EOPNOTSUPP": syscall.EOPNOTSUPP, "ENOTSUP": syscall.ENOTSUP, "EAFNOSUPPORT": syscall.EAFNOSUPPORT,
 	"EPROTONOSUPPORT": syscall.EPROTONOSUPPORT, "EMFILE": syscall.EMFILE, "ENFILE": syscall.ENFILE,
 	"ENOMEM": syscall.ENOMEM, "ENOBUFS": syscall.ENOBUFS, "ENOSPC": syscall.ENOSPC,
+	"ETOOMANYREFS": syscall.ETOOMANYREFS,
 }
 
 // cutWhy keeps a text valid UTF-8 and within its limit.
