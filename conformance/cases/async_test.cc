@@ -286,13 +286,14 @@ CTS_CASE(Async, ManyStreamsInBothDirections) {
   };
   Listener listener = listen(server(), fresh_name());
   std::vector<Moving> moving;
-  for (const std::string stream : {"1", "2", "3"}) {
+  const std::vector<std::string> lanes = {"a", "b", "c", "r", "w", "s"};  // two for each stream
+  for (size_t i = 0; i < lanes.size(); i += 2) {
     Pair pair = connected_pair(listener, client());
     for (const bool down : {true, false}) {
       const Stream &from = down ? pair.server : pair.client, &to = down ? pair.client : pair.server;
       Data data = pattern(kEach);
-      Pending reading = to.start(ReadExact(kEach).in("r" + stream));
-      moving.push_back({data, from.start(op::stream_write().data(data).in("w" + stream)), reading});
+      Pending reading = to.start(ReadExact(kEach).in(lanes[i]));
+      moving.push_back({data, from.start(op::stream_write().data(data).in(lanes[i + 1])), reading});
     }
   }
   for (const Moving &one : moving) {
@@ -363,7 +364,7 @@ CTS_CASE(Async, TimedOutAcceptLeavesAnother) {
 }
 
 CTS_CASE(Async, ConnectsAtOnceAreServedOnce) {
-  const std::vector<std::string> lanes = {"a", "b", "c", "d"};
+  const std::vector<std::string> lanes = {"a", "b", "c", "r"};
   Listener listener = listen(server(), fresh_name());
   std::vector<Pending> accepting, connecting;
   for (const std::string &lane : lanes) {

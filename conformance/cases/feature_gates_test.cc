@@ -6,9 +6,6 @@
 namespace cts {
 namespace {
 
-/// Operations that run in lane `control` and nowhere else (peer_protocol.md, 2).
-const std::set<std::string> kControl = {"hello", "configure", "reset", "pending", "cancel"};
-
 /// Sends a bare line, as requests for what is not offered have to be, and waits for the answer.
 Reply Ask(Peer &peer, Json request, uint64_t number) {
   const uint64_t id = (1u << 30) + number;
@@ -32,8 +29,7 @@ CTS_CASE(FeatureGates, WhatIsNotOfferedIsUnsupported) {
   uint64_t number = 0, asked = 0;
   for (const Defined &operation : Definition()) {
     if (peer().offers(operation.name)) continue;
-    Json request = {{"op", operation.name}, {"on", "nobody"}};
-    if (kControl.count(operation.name) != 0) request["lane"] = "control";
+    const Json request = {{"op", operation.name}, {"on", "nobody"}};
     EXPECT_THAT(Ask(peer(), request, ++number), StatusIs("unsupported")) << operation.name;
     asked++;
   }

@@ -504,11 +504,6 @@ CTS_CASE(Naming, PathWithANulIsRefused) {
   }
 }
 
-CTS_CASE(Naming, EmptyPathIsRefused) {
-  EXPECT_THAT(server().call(ListenAt("").as("l1")), Fails());
-  EXPECT_THAT(client().call(ConnectTo("").as("s1")), Fails());
-}
-
 CTS_CASE(Naming, PathWithATrailingSlashIsRefused) {
   const std::string path = fresh_path();
   EXPECT_THAT(server().call(ListenAt(path + "/").as("l1")), Fails());
