@@ -597,6 +597,15 @@ CTS_CASE(Ancillary, OwnCredentialsMayBeNamed) {
   EXPECT_THAT(pair.reader().call(TakingBytes(64)), IsFrom(pair.writer().peer()));
 }
 
+CTS_CASE(Ancillary, CredentialsNeedAByte) {
+  Pair pair = connected_pair();
+  require_ok(pair.reader().call(op::stream_set_pass_credentials().pass(true)));
+  EXPECT_THAT(pair.writer().call(op::stream_write_ancillary().data("").credentials(true)),
+              StatusIs("invalid_argument"));
+  require_ok(pair.writer().call(op::stream_write_ancillary().data("with a byte").credentials(true)));
+  EXPECT_THAT(pair.reader().call(op::stream_read_ancillary().max(64)), Reads("with a byte"));
+}
+
 CTS_CASE(Ancillary, ForeignProcessNeedsPrivilege) {
   Pair pair = connected_pair();
   require_ok(pair.reader().call(Pass(true)));

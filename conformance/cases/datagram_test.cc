@@ -167,6 +167,13 @@ CTS_CASE(Datagram, ConnectCanBeRepeated) {
   }
 }
 
+CTS_CASE(Datagram, SocketCanBeConnectedToItself) {
+  Socket socket = BindSocket(peer(), fresh_name());
+  require_ok(socket.connect_to(socket.native()));
+  require_ok(socket.send("to myself"));
+  EXPECT_THAT(socket.receive(64), Reads("to myself"));
+}
+
 CTS_CASE(Datagram, NamedReceiverComesFirst) {
   Socket connected = BindSocket(server(), fresh_name()), named = BindSocket(server(), fresh_name());
   Socket sender = OpenSocket(client(), "datagram");
@@ -303,6 +310,17 @@ CTS_CASE(Datagram, ReceiveWaitsForAMessage) {
   EXPECT_THAT(receiving.wait(), Reads("here"));
 }
 
+CTS_CASE(Datagram, SetNonblockingTakesEffectAtOnce) {
+  Socket receiver = BindSocket(server(), fresh_name()), sender = OpenSocket(client(), "datagram");
+  require_ok(receiver.call(op::socket_set_nonblocking().nonblocking(true)));
+  EXPECT_THAT(receiver.receive(64), StatusIs("would_block"));
+  require_ok(receiver.call(op::socket_set_nonblocking().nonblocking(false)));
+  Pending receiving = receiver.start(op::socket_receive().max(64).watch());
+  receiving.expect_blocked();
+  require_ok(sender.send_to(receiver.native(), "waited for"));
+  EXPECT_THAT(receiving.wait(), Reads("waited for"));
+}
+
 CTS_CASE(Datagram, FullReceiverMakesTheSenderWait) {
   Route route = ROUTE;
   const int filled = route.fill();
@@ -321,6 +339,22 @@ CTS_CASE(Datagram, WaitingSendNoticesThatTheReceiverIsGone) {
   sending.expect_blocked();
   require_ok(route.receiver.close());
   EXPECT_THAT(sending.wait(), StatusIsOneOf({"refused", "not_found"}));
+}
+
+CTS_CASE(Datagram, SendersCloseIsNoEnd) {
+  Socket receiver = BindSocket(server(), fresh_name());
+  const bool named = shape("receiver") == "named";
+  for (const char *text : {"first", "second"}) {
+    Socket sender = OpenSocket(client(), "datagram");
+    // Where the receiver is named, another socket is connected to it; its close is no end either.
+    Socket connected = named ? OpenSocket(client(), "datagram") : sender;
+    require_ok(connected.connect_to(receiver.native()));
+    require_ok(named ? sender.send_to(receiver.native(), text) : sender.send(text));
+    require_ok(sender.close());
+    if (named) require_ok(connected.close());
+    EXPECT_THAT(receiver.receive(64), Reads(text));
+    EXPECT_THAT(receiver.call(op::socket_receive().max(64).wait(false)), StatusIs("would_block"));
+  }
 }
 
 CTS_CASE(Datagram, TimeoutsPass) {

@@ -330,4 +330,12 @@ CTS_CASE(Fifo, ChildHoldsNoEnd) {
   EXPECT_NE(Beginning(child.offer().pid), "") << "the child has ended: it proves nothing";
 }
 
+CTS_CASE(Fifo, OpenOfASocketFileFails) {
+  const LocalName name = fresh_name("path");
+  Listener listener = listen(server(), name);
+  EXPECT_THAT(client().call(Open(name.name, shape("direction")).as("none")), Fails());
+  connect(client(), listener);
+  listener.accept();
+}
+
 }  // namespace cts

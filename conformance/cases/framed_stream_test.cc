@@ -1,5 +1,6 @@
 // Streams of frames: spec/framed_stream.md.
 #include "conformance/cases/common.h"
+#include "conformance/support/host.h"
 
 namespace cts {
 namespace {
@@ -485,6 +486,13 @@ CTS_CASE(FramedStream, HalvesOfASplit) {
   EXPECT_THAT(writer.read(), Reads("", "unsupported"));
   ExpectTaken(other.write_one("wrong way"), 0, "unsupported");
   EXPECT_THAT(reader.read(), Reads("there"));
+}
+
+CTS_CASE(FramedStream, DescriptorIsNotInherited) {
+  Pair pair = connected_pair();
+  const Reply raw = Open(pair.writer()).call(op::framed_raw());
+  require_ok(raw);
+  EXPECT_TRUE(host::IsCloseOnExec(pair.writer().peer().offer().pid, raw.raw().value));
 }
 
 CTS_CASE(FramedStream, EndsOfAPipe) {

@@ -253,6 +253,13 @@ CTS_CASE(LocalSocket, ManyConnectionsInTurn) {
   }
 }
 
+CTS_CASE(LocalSocket, BacklogHoldsWhatWasAskedFor) {
+  constexpr int kBacklog = 8;
+  Listener listener = listen(server(), listen_request(fresh_name()).backlog(kBacklog));
+  for (int i = 0; i < kBacklog; i++) require_ok(connect(client(), listener).write(std::to_string(i)));
+  for (int i = 0; i < kBacklog; i++) EXPECT_THAT(listener.accept().read_exact(1), Reads(std::to_string(i)));
+}
+
 CTS_CASE(LocalSocket, ClientsThatLeftAreAcceptedAll) {
   Listener listener = listen(server(), fresh_name());
   for (int round = 0; round < 8; round++) {
@@ -600,6 +607,8 @@ CTS_CASE(LocalSocket, ReadTimesOut) {
 
 CTS_CASE(LocalSocket, WriteTimesOut) {
   Pair pair = connected_pair();
+  EXPECT_THAT(pair.writer().call(op::stream_write().data("fits").timeout_ms(kTimeoutMs)), Accepts("fits"));
+  EXPECT_THAT(pair.reader().read(16), Reads("fits"));
   Data data = pattern(kFarBeyondTheBuffer);
   Stopwatch watch;
   Reply reply = pair.writer().call(op::stream_write().data(data).timeout_ms(kTimeoutMs));
@@ -626,6 +635,28 @@ CTS_CASE(LocalSocket, ConnectTimesOutWhenTheBacklogIsFull) {
   EXPECT_LT(waited, kTimeoutMs + kLateMs);
   listener.accept();
   EXPECT_THAT(client().call(connect_request(listener).as("late").timeout_ms(10000)), IsOk());
+}
+
+CTS_CASE(LocalSocket, ConnectWaitsForRoomInTheBacklog) {
+  Listener listener = listen(server(), listen_request(fresh_name()).backlog(1));
+  std::vector<std::string> waiting;
+  for (;;) {  // how many fit into a backlog of 1 is the system's business
+    const std::string handle = client().fresh_handle("s");
+    const Reply reply = client().call(connect_request(listener).as(handle).timeout_ms(kTimeoutMs));
+    if (!reply.ok()) {
+      EXPECT_THAT(reply, StatusIs("timed_out"));
+      break;
+    }
+    waiting.push_back(handle);
+    ASSERT_LT(waiting.size(), 64u);
+  }
+  const Stream late(&client(), client().fresh_handle("s"));
+  Pending connecting = client().start(connect_request(listener).as(late.handle()).watch());
+  connecting.expect_blocked();
+  for (size_t i = 0; i < waiting.size(); i++) listener.accept();
+  require_ok(connecting.wait());
+  require_ok(late.write("waited"));
+  EXPECT_THAT(listener.accept().read_exact(6), Reads("waited"));
 }
 
 // ------------------------------------------------------------------------------------- halves, handles, credentials
@@ -745,6 +776,18 @@ CTS_CASE(LocalSocket, ClientSeesWhoListens) {
   Reply reply = connected_pair().client.call(op::stream_peer_credentials());
   ASSERT_THAT(reply, IsOk());
   EXPECT_EQ(reply.number("pid"), static_cast<uint64_t>(server().offer().pid));
+}
+
+CTS_CASE(LocalSocket, HalvesTellWhoIsThere) {
+  Pair pair = connected_pair();
+  require_ok(pair.server.call(op::stream_split().read_as("reading").write_as("writing")));
+  const Stream reading(&server(), "reading"), writing(&server(), "writing");
+  for (const Stream &half : {reading, writing}) {
+    const Reply reply = half.call(op::stream_peer_credentials());
+    ASSERT_THAT(reply, IsOk());
+    EXPECT_EQ(reply.number("pid"), static_cast<uint64_t>(client().offer().pid));
+    require_ok(half.close());
+  }
 }
 
 CTS_CASE(LocalSocket, CredentialsSurviveThePeersEnd) {

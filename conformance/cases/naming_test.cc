@@ -305,6 +305,27 @@ CTS_CASE(Naming, NativeNameIsUnchanged) {
   }
 }
 
+CTS_CASE(Naming, WithoutASystemItIsTheOwn) {
+  const std::string own = peer().offer().os;
+  int accepted = 0;
+  for (const char *kind : {"path", "namespaced"}) {
+    for (const std::string &name : kTricky) {
+      const Reply named = peer().call(Native(own, kind, name));
+      const Reply unnamed = peer().call(op::name_native().kind(kind).name(name));
+      ASSERT_THAT(unnamed, StatusIs(named.status())) << kind << " " << Printable(name);
+      if (!named.ok()) continue;
+      EXPECT_EQ(unnamed.bytes("native"), named.bytes("native"));
+      accepted++;
+    }
+    const Reply named = peer().call(op::name_limit().os(own).kind(kind));
+    const Reply unnamed = peer().call(op::name_limit().kind(kind));
+    ASSERT_THAT(unnamed, StatusIs(named.status())) << kind;
+    if (!named.ok()) continue;
+    EXPECT_EQ(unnamed.number("max"), named.number("max"));
+  }
+  EXPECT_GT(accepted, 10) << own << " accepts hardly any name";
+}
+
 namespace {
 
 /// Fills `path` up to `length` bytes.
@@ -385,6 +406,108 @@ CTS_CASE(Naming, PathNamesAreBytes) {
   Stream client_end = connect(client(), op::local_connect().kind("path").name(path));
   require_ok(client_end.write("bytes"));
   EXPECT_THAT(listener.accept().read_exact(5), Reads("bytes"));
+}
+
+namespace {
+
+/// Sends through a connection that the client makes, and sees it arrive at the listener.
+void ExpectReaches(const Stream &near, const Listener &listener, const std::string &text) {
+  Reply written = near.write(text);
+  if (!written.ok()) throw Abort{"failed", written.role(), "the " + written.role() + ": " + written.describe()};
+  EXPECT_THAT(listener.accept().read_exact(text.size()), Reads(text));
+}
+
+op::local_listen ListenAt(const std::string &path) { return op::local_listen().kind("path").name(path); }
+op::local_connect ConnectTo(const std::string &path) { return op::local_connect().kind("path").name(path); }
+
+/// The last component of a path.
+std::string Base(const std::string &path) { return path.substr(path.rfind('/') + 1); }
+
+}  // namespace
+
+CTS_CASE(Naming, NamespacedNamesAreBytes) {
+  const std::string stem = fresh_name("namespaced").name;
+  for (const char *end : {"/", "/..", "//", ".", " ", "\\", "\xff\x80", "\n", "/a/b", "@"}) {
+    Listener listener = listen(server(), op::local_listen().kind("namespaced").name(stem + end));
+    host::BareClient bare(Nul(stem + end));
+    bare.Write(end);
+    EXPECT_THAT(listener.accept().read_exact(std::string(end).size()), Reads(end)) << Printable(end);
+  }
+}
+
+CTS_CASE(Naming, ListensWhereNativeSays) {
+  const LocalName name = fresh_name();
+  const Reply native = server().call(op::name_native().kind(name.kind).name(name.name));
+  ASSERT_THAT(native, IsOk());
+  EXPECT_EQ(listen(server(), name).native(), native.bytes("native"));
+}
+
+CTS_CASE(Naming, PublishedLimitIsReal) {
+  const Reply limit = server().call(op::name_limit().kind("path"));
+  ASSERT_THAT(limit, IsOk());
+  const std::string path = Padded(fresh_path(), limit.number("max"));
+  Listener listener = listen(server(), ListenAt(path));
+  EXPECT_EQ(host::List(directory()), std::vector<std::string>{Base(path)});
+  ExpectReaches(connect(client(), ConnectTo(path)), listener, "longest");
+  EXPECT_THAT(server().call(ListenAt(path + "p").as("longer")), Fails());
+  EXPECT_THAT(client().call(ConnectTo(path + "p").as("longer")), Fails());
+  EXPECT_EQ(host::List(directory()), std::vector<std::string>{Base(path)});
+}
+
+CTS_CASE(Naming, RelativePathIsOfTheWorkingDirectory) {
+  const std::string name = "relative-" + Base(directory());
+  Listener listener = listen(server(), ListenAt(name));
+  const std::string whole = host::WorkingDirectory(server().offer().pid) + "/" + name;
+  EXPECT_EQ(host::TypeOf(whole), "socket");
+  ASSERT_NE(host::WorkingDirectory(client().offer().pid), host::WorkingDirectory(server().offer().pid));
+  EXPECT_THAT(client().call(ConnectTo(name).as("elsewhere")), Fails());
+  ExpectReaches(connect(client(), ConnectTo(whole)), listener, "relative");
+  host::Remove(whole);
+}
+
+CTS_CASE(Naming, NothingInAPathIsExpanded) {
+  for (const char *name : {"a b", " ",     "~",  "$HOME", "*",  "?",     "%41", "%00", "a\nb", "\"q\"",
+                           "'",   "a\\tb", "\\", "-l",    "@x", "[a-z]", "{x}", "a:b", "#",    "&"}) {
+    const std::string path = directory() + "/" + name;
+    Listener listener = listen(server(), ListenAt(path));
+    EXPECT_EQ(host::List(directory()), std::vector<std::string>{name});
+    ExpectReaches(connect(client(), ConnectTo(path)), listener, "literally");
+    host::Remove(path);
+  }
+}
+
+CTS_CASE(Naming, OtherSpellingsLeadToTheListener) {
+  const std::string path = fresh_path(), base = Base(path), link = fresh_path();
+  host::MakeLink(link, directory());
+  Listener listener = listen(server(), ListenAt(path));
+  for (const std::string &spelling : {directory() + "/./" + base, directory() + "//" + base,
+                                      directory() + "/../" + Base(directory()) + "/" + base, link + "/" + base}) {
+    ExpectReaches(connect(client(), ConnectTo(spelling)), listener, "the same");
+  }
+}
+
+CTS_CASE(Naming, CaseMattersInPaths) {
+  const std::string path = fresh_path();
+  Listener small = listen(server(), ListenAt(path + "a")), capital = listen(server(), ListenAt(path + "A"));
+  ExpectReaches(connect(client(), ConnectTo(path + "a")), small, "small");
+  ExpectReaches(connect(client(), ConnectTo(path + "A")), capital, "capital");
+}
+
+CTS_CASE(Naming, PathWithANulIsRefused) {
+  for (const std::string &end : {std::string("\0", 1), std::string("\0x", 2), std::string("\0\0", 2)}) {
+    const std::string path = fresh_path();
+    EXPECT_THAT(server().call(ListenAt(path + end).as(server().fresh_handle("l"))), Fails()) << Printable(end);
+    EXPECT_EQ(host::TypeOf(path), "none");
+    const std::unique_ptr<host::BareListener> front = host::BareListener::TryMake(path);
+    ASSERT_NE(front, nullptr);
+    EXPECT_THAT(client().call(ConnectTo(path + end).as(client().fresh_handle("s"))), Fails()) << Printable(end);
+  }
+}
+
+CTS_CASE(Naming, PathWithATrailingSlashIsRefused) {
+  const std::string path = fresh_path();
+  EXPECT_THAT(server().call(ListenAt(path + "/").as("l1")), Fails());
+  EXPECT_EQ(host::List(directory()), std::vector<std::string>());
 }
 
 }  // namespace cts

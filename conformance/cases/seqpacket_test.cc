@@ -92,6 +92,13 @@ CTS_CASE(Seqpacket, CutMessageIsReported) {
   EXPECT_THAT(c.reader().receive(4), Reads("next"));
 }
 
+CTS_CASE(Seqpacket, NoRoomAtAllTakesTheMessage) {
+  Connection c = CONNECTION;
+  for (const char *message : {"lost", "kept"}) require_ok(c.writer().send(message));
+  EXPECT_THAT(c.reader().receive(0), StatusIs("message_truncated"));
+  EXPECT_THAT(c.reader().receive(64), Reads("kept"));
+}
+
 CTS_CASE(Seqpacket, WholeLeavesWhatDoesNotFit) {
   Connection c = CONNECTION;
   require_ok(c.writer().send("0123456789"));
@@ -244,6 +251,20 @@ CTS_CASE(Seqpacket, ConnectWaitsForTheBacklog) {
   require_ok(listener.call(op::listener_accept_socket().as("first")));
   EXPECT_THAT(connecting.wait(), IsOk());
   EXPECT_THAT(late.send("in at last"), IsOk());
+}
+
+CTS_CASE(Seqpacket, AdoptedListenerKeepsItsType) {
+  Listener first = UnixListen(server(), "seqpacket", fresh_name("path"));
+  const Reply released = first.call(op::listener_release());
+  require_ok(released);
+  require_ok(server().call(op::listener_adopt().raw(released.raw()).as("adopted")));
+  const Listener adopted(&server(), "adopted", first.native());
+  Socket near = OpenSocket(client(), "seqpacket");
+  require_ok(near.connect_to(adopted.native()));
+  EXPECT_THAT(adopted.call(op::listener_accept().as("wrong")), StatusIs("unsupported"));
+  require_ok(adopted.call(op::listener_accept_socket().as("right")));
+  require_ok(near.send("a message"));
+  EXPECT_THAT(Socket(&server(), "right").receive(64), Reads("a message"));
 }
 
 }  // namespace cts

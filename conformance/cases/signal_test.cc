@@ -21,6 +21,8 @@ const std::vector<std::string> kNames = {"HUP",  "INT",  "QUIT", "ILL",  "TRAP",
                                          "TSTP", "TTIN", "TTOU", "URG",  "XCPU", "XFSZ", "SYS",  "VTALRM", "PROF"};
 const std::set<std::string> kFaults = {"SEGV", "BUS", "FPE", "ILL"};
 const std::set<std::string> kNotCatchable = {"KILL", "STOP"};
+/// The signals of ISO C, which every system has.
+const std::vector<std::string> kOfC = {"ABRT", "FPE", "ILL", "INT", "SEGV", "TERM"};
 
 /// The number that the system knows the process of a peer by.
 uint64_t PidOf(const Peer &peer) { return static_cast<uint64_t>(peer.offer().pid); }
@@ -42,6 +44,15 @@ op::signal_hooked Hooked(const std::string &signal, uint32_t at_least) {
   return op::signal_hooked().signal(signal).at_least(at_least);
 }
 op::signal_number Number(const std::string &signal) { return op::signal_number().signal(signal); }
+
+/// In the main lane: some runtimes let signals in there alone.
+op::signal_raise Raise(const std::string &signal) { return op::signal_raise().signal(signal).in("main"); }
+/// How often the hook has run by now.
+uint64_t Count(Peer &peer, const std::string &signal) {
+  const Reply reply = peer.call(Hooked(signal, 0));
+  if (!reply.ok()) throw Abort{"failed", reply.role(), "the " + reply.role() + ": " + reply.describe()};
+  return reply.number("count");
+}
 
 op::signal_watch Watch(const std::vector<std::string> &signals) { return op::signal_watch().signals(signals); }
 
@@ -69,7 +80,7 @@ std::string NameIn(const Reply &reply) {
 /// Ends the case unless the process ends, and by the signal of that number.
 void ExpectEndsBy(Peer &peer, uint64_t number) {
   const std::unique_ptr<Exit> exit = peer.AwaitExit();
-  if (exit != nullptr && exit->by_signal && static_cast<uint64_t>(exit->code) == number) return;
+  if (exit != nullptr && host::IsEndBySignal(*exit, number)) return;
   throw Abort{"failed", peer.role(),
               "the " + peer.role() + " should have ended by signal " + std::to_string(number) + ", but " +
                   (exit == nullptr ? "goes on" : "ended with " + exit->describe())};
@@ -178,6 +189,24 @@ CTS_CASE(Signal, HooksAreSeparate) {
   EXPECT_EQ(DO(server(), Hooked("TERM", 0)).number("count"), 3u);
 }
 
+CTS_CASE(Signal, HookIsNotInherited) {
+  DO(server(), Hook("TERM"));
+  Peer &child = spawn(server());
+  DO(client(), Send("TERM", child));
+  EXPECT_EQ(DO(server(), op::process_wait().on(child.process_handle())).text("signal"), "TERM");
+  DO(client(), Send("TERM", server()));
+  EXPECT_EQ(DO(server(), Hooked("TERM", 1)).number("count"), 1u);
+}
+
+CTS_CASE(Signal, IgnoringIsInherited) {
+  DO(server(), Set("TERM", "ignore"));
+  Peer &child = spawn(server());
+  for (int i = 0; i < 3; i++) {
+    DO(client(), Send("TERM", child));
+    DO(child, Set("USR2", "ignore"));  // it still answers
+  }
+}
+
 CTS_CASE(Signal, LastSettingHolds) {
   DO(server(), Hook("HUP"));  // what comes after TERM
   uint32_t barrier = 0;
@@ -196,6 +225,22 @@ CTS_CASE(Signal, LastSettingHolds) {
   }
   DO(server(), Set("TERM", "ignore"));
   EXPECT_EQ(send_and_count(), 0u);
+}
+
+CTS_CASE(Signal, SettingUnderFireIsSafe) {
+  DO(server(), Hook("USR2"));
+  for (int round = 0; round < 20; round++) {
+    std::vector<Pending> under_way;
+    for (int i = 0; i < 16; i++) {
+      under_way.push_back(client().start(Send("USR2", server())));
+      under_way.push_back(server().start(Set("USR2", i % 2 == 0 ? "ignore" : "hook")));
+    }
+    for (const Pending &pending : under_way) require_ok(pending.wait());
+  }
+  DO(server(), Hook("USR2"));
+  const uint64_t before = DO(server(), Hooked("USR2", 0)).number("count");
+  DO(client(), Send("USR2", server()));
+  EXPECT_GT(DO(server(), Hooked("USR2", static_cast<uint32_t>(before) + 1)).number("count"), before);
 }
 
 CTS_CASE(Signal, IgnoredSignalDoesNothing) {
@@ -338,6 +383,35 @@ CTS_CASE(Signal, SignalsLoseNoBytes) {
     }
     EXPECT_THAT(writing.wait(), Accepts(data));
   }
+}
+
+CTS_CASE(Signal, RestartLetsAnAcceptGoOn) {
+  DO(server(), Hook("TERM").restart(true));
+  Listener listener = listen(server(), fresh_name("path"));
+  Pending accepting = listener.start_accept("late", "main");
+  for (uint32_t i = 1; i <= 3; i++) {
+    accepting.expect_blocked();
+    DO(client(), Send("TERM", server()));
+    EXPECT_EQ(DO(server(), Hooked("TERM", i)).number("count"), i);
+  }
+  accepting.expect_blocked();
+  connect(client(), listener);
+  EXPECT_THAT(accepting.wait(), IsOk());
+}
+
+CTS_CASE(Signal, RestartLetsAFifoOpenGoOn) {
+  const std::string path = fresh_path();
+  DO(server(), Hook("TERM").restart(true));
+  DO(server(), op::fifo_create().path(path).mode(0600));
+  Pending opening = server().start(op::fifo_open().path(path).direction("read").as("r").in("main").watch());
+  for (uint32_t i = 1; i <= 3; i++) {
+    opening.expect_blocked();
+    DO(client(), Send("TERM", server()));
+    EXPECT_EQ(DO(server(), Hooked("TERM", i)).number("count"), i);
+  }
+  opening.expect_blocked();
+  DO(server(), op::fifo_open().path(path).direction("write").as("w"));
+  EXPECT_THAT(opening.wait(), IsOk());
 }
 
 // -------------------------------------------------------------------------------------- what cannot be handled
@@ -639,6 +713,18 @@ CTS_CASE(Signal, ClosingOneWatcherLeavesTheOther) {
   EXPECT_EQ(NameIn(second.next()), "TERM");
 }
 
+CTS_CASE(Signal, NewWatcherGetsNoOldSignal) {
+  WATCH(old, server(), Watch({"TERM"}));
+  WATCH(witness, server(), Watch({"TERM"}));
+  DO(client(), Send("TERM", server()));
+  EXPECT_EQ(NameIn(witness.next()), "TERM");  // by now the other has it, too
+  require_ok(old.call(op::watcher_close()));
+  WATCH(fresh, server(), Watch({"TERM"}));
+  EXPECT_THAT(fresh.call(op::watcher_next().wait(false)), StatusIs("would_block"));
+  DO(client(), Send("TERM", server()));
+  EXPECT_EQ(NameIn(fresh.next()), "TERM");
+}
+
 CTS_CASE(Signal, WatcherStandsBeforeTheHook) {
   DO(server(), Hook("TERM"));
   WATCH(watcher, server(), Watch({"TERM"}));
@@ -727,6 +813,129 @@ CTS_CASE(Signal, WatcherIsNotInherited) {
   const Raw raw = require_ok(watcher.call(op::watcher_raw())).raw();
   EXPECT_EQ(raw.kind, "fd");
   EXPECT_TRUE(host::IsCloseOnExec(peer().offer().pid, raw.value));
+}
+
+// ---------------------------------------------------------------------------------------------------- raising
+
+CTS_CASE(SignalRaise, SignalsOfCAreKnown) {
+  std::set<uint64_t> numbers;
+  for (const std::string &name : kOfC) {
+    const uint64_t number = DO(peer(), Number(name)).number("number");
+    EXPECT_GT(number, 0u) << name;
+    EXPECT_TRUE(numbers.insert(number).second) << name << " has the number " << number << " of another";
+    EXPECT_EQ(DO(peer(), op::signal_name().number(static_cast<int64_t>(number))).text("signal"), name);
+    const Json traits = DO(peer(), op::signal_describe().signal(name)).json();
+    EXPECT_EQ(traits.value("catchable", Json()), Json(true)) << name;
+    EXPECT_EQ(traits.value("fault", Json()), Json(kFaults.count(name) != 0)) << name;
+    EXPECT_EQ(traits.value("queued", Json()), Json(false)) << name;
+  }
+}
+
+CTS_CASE(SignalRaise, WhatIsNoSignalIsRefused) {
+  for (const char *name : {"", "int", "SIGINT", "IN", "INTR", "NOSUCH", "2", "RT-1"}) {
+    EXPECT_THAT(peer().call(Number(name)), StatusIs("not_found")) << name;
+    EXPECT_THAT(peer().call(Raise(name)), StatusIs("invalid_argument")) << name;
+    EXPECT_THAT(peer().call(Hook(name)), StatusIs("invalid_argument")) << name;
+    EXPECT_THAT(peer().call(op::signal_describe().signal(name)), StatusIs("invalid_argument")) << name;
+  }
+  for (int64_t number : {int64_t{0}, int64_t{-1}, int64_t{-2}, int64_t{1000}, (int64_t{1} << 32) + 2}) {
+    EXPECT_THAT(peer().call(op::signal_name().number(number)), StatusIs("not_found")) << number;
+  }
+}
+
+CTS_CASE(SignalRaise, HookHasRunBeforeTheAnswer) {
+  const std::string &signal = shape("signal");
+  DO(peer(), Hook(signal));
+  EXPECT_EQ(Count(peer(), signal), 0u);
+  for (uint64_t i = 1; i <= 5; i++) {
+    EXPECT_THAT(peer().call(Raise(signal)), IsOk());
+    const Reply reply = DO(peer(), Hooked(signal, 0));
+    EXPECT_EQ(reply.number("count"), i);
+    EXPECT_EQ(reply.text("signal"), signal);
+  }
+}
+
+CTS_CASE(SignalRaise, HookStaysSet) {
+  for (const char *signal : {"INT", "TERM", "ABRT"}) DO(peer(), Hook(signal));
+  for (int i = 0; i < 100; i++) {
+    for (const char *signal : {"INT", "TERM", "ABRT"}) DO(peer(), Raise(signal));
+  }
+  for (const char *signal : {"INT", "TERM", "ABRT"}) EXPECT_EQ(Count(peer(), signal), 100u) << signal;
+}
+
+CTS_CASE(SignalRaise, HooksAreSeparate) {
+  for (const char *signal : {"INT", "TERM", "ABRT"}) DO(peer(), Hook(signal));
+  for (int i = 0; i < 3; i++) DO(peer(), Raise("TERM"));
+  DO(peer(), Raise("ABRT"));
+  EXPECT_EQ(Count(peer(), "INT"), 0u);
+  EXPECT_EQ(Count(peer(), "TERM"), 3u);
+  EXPECT_EQ(Count(peer(), "ABRT"), 1u);
+}
+
+CTS_CASE(SignalRaise, ItIsOneProcesssMatter) {
+  DO(server(), Hook("TERM"));
+  DO(client(), Hook("TERM"));
+  for (uint64_t i = 1; i <= 3; i++) {
+    DO(server(), Raise("TERM"));
+    EXPECT_EQ(Count(server(), "TERM"), i);
+  }
+  EXPECT_EQ(Count(client(), "TERM"), 0u);
+  DO(client(), Raise("TERM"));
+  EXPECT_EQ(Count(client(), "TERM"), 1u);
+  EXPECT_EQ(Count(server(), "TERM"), 3u);
+}
+
+CTS_CASE(SignalRaise, LastSettingHolds) {
+  for (int round = 0; round < 3; round++) {
+    DO(peer(), Set("TERM", "ignore"));
+    DO(peer(), Raise("TERM"));
+    EXPECT_EQ(Count(peer(), "TERM"), 0u);
+    DO(peer(), Hook("TERM"));
+    for (int i = 0; i < 2; i++) DO(peer(), Raise("TERM"));
+    EXPECT_EQ(Count(peer(), "TERM"), 2u);
+  }
+}
+
+CTS_CASE(SignalRaise, IgnoredSignalDoesNothing) {
+  const std::string &signal = shape("signal");
+  DO(peer(), Set(signal, "ignore"));
+  for (int i = 0; i < 5; i++) EXPECT_THAT(peer().call(Raise(signal)), IsOk());
+  EXPECT_EQ(Count(peer(), signal), 0u);
+}
+
+CTS_CASE(SignalRaise, DefaultEndsTheProcess) {
+  const std::string &signal = shape("signal");
+  const uint64_t number = DO(peer(), Number(signal)).number("number");
+  DO(peer(), Hook(signal));
+  DO(peer(), Raise(signal));
+  DO(peer(), Set(signal, "default"));
+  peer().start(Raise(signal));
+  ExpectEndsBy(peer(), number);
+}
+
+CTS_CASE(SignalRaise, ResetHookRunsOnce) {
+  const std::string &signal = shape("signal");
+  const uint64_t number = DO(peer(), Number(signal)).number("number");
+  DO(peer(), Hook(signal).reset(true));
+  DO(peer(), Raise(signal));
+  EXPECT_EQ(Count(peer(), signal), 1u);
+  peer().start(Raise(signal));
+  ExpectEndsBy(peer(), number);
+}
+
+CTS_CASE(SignalRaise, ResetIsOfOneSetting) {
+  DO(peer(), Hook("TERM").reset(true));
+  DO(peer(), Raise("TERM"));
+  EXPECT_EQ(Count(peer(), "TERM"), 1u);
+  DO(peer(), Hook("TERM"));
+  for (int i = 0; i < 3; i++) DO(peer(), Raise("TERM"));
+  EXPECT_EQ(Count(peer(), "TERM"), 3u);
+}
+
+CTS_CASE(SignalRaise, FaultHooksNeedCare) {
+  EXPECT_THAT(peer().call(Hook(shape("signal"))), StatusIs("permission_denied"));
+  DO(peer(), Set(shape("signal"), "ignore"));
+  EXPECT_THAT(peer().call(Raise(shape("signal"))), IsOk()) << "it is raised, and not for a mistake of the thread";
 }
 
 }  // namespace cts

@@ -43,6 +43,107 @@ CTS_CASE(UnixStream, TheOtherDirectionGoesOn) {
   EXPECT_THAT(answering.wait(), Accepts(answer));
 }
 
+CTS_CASE(UnixStream, EachDirectionEndsOnItsOwn) {
+  Pair pair = connected_pair();
+  require_ok(pair.writer().write("question"));
+  require_ok(pair.writer().call(Shutdown("write")));
+  EXPECT_THAT(pair.reader().read_to_end(), Ends("question"));
+  require_ok(pair.reader().write("answer"));
+  require_ok(pair.reader().call(Shutdown("write")));
+  EXPECT_THAT(pair.writer().read_to_end(), Ends("answer"));
+  for (const Stream &end : {pair.writer(), pair.reader()}) {
+    EXPECT_THAT(end.write("late"), StatusIs("broken_pipe"));
+    EXPECT_THAT(end.read(16), Ends(""));
+  }
+}
+
+CTS_CASE(UnixStream, OwnShutdownLeavesAWaitingRead) {
+  Pair pair = connected_pair();
+  Pending reading = pair.writer().start(ReadSome(16).in("r").watch());
+  reading.expect_blocked();
+  require_ok(pair.writer().call(Shutdown("write").in("s")));
+  reading.expect_blocked();
+  require_ok(pair.reader().write("still heard"));
+  EXPECT_THAT(reading.wait(), Reads("still heard"));
+}
+
+CTS_CASE(UnixStream, ShutdownLeavesOtherConnections) {
+  Pair ended = connected_pair(), other = connected_pair(ended.listener, client());
+  require_ok(ended.client.call(Shutdown("both")));
+  EXPECT_THAT(ended.server.read(16), Ends(""));
+  require_ok(other.client.write("goes on"));
+  EXPECT_THAT(other.server.read_exact(7), Reads("goes on"));
+  Pair next = connected_pair(ended.listener, client());
+  require_ok(next.client.write("comes"));
+  EXPECT_THAT(next.server.read_exact(5), Reads("comes"));
+}
+
+CTS_CASE(UnixStream, ShutdownIsForEveryHolder) {
+  Listener listener = listen(server(), fresh_name());
+  Pair shared = connected_pair(listener, client()), way = connected_pair(listener, client(2));
+  const Passed passed = Passing(shared.server);
+  require_ok(way.server.call(op::stream_write_ancillary().data("x").descriptors({passed.number})));
+  const Reply came = way.client.call(op::stream_read_ancillary().max(16).descriptors_max(1));
+  require_ok(came);
+  ASSERT_EQ(Came(client(2), came), std::vector<std::string>{passed.of});
+  const Raw raw{"fd", std::to_string(came.numbers("descriptors").at(0))};
+  require_ok(client(2).call(op::stream_adopt().raw(raw).as("held")));
+  const Stream held(&client(2), "held");
+  require_ok(shared.server.write("of one, "));
+  require_ok(held.write("of the other"));
+  require_ok(held.call(Shutdown("write")));
+  EXPECT_THAT(shared.client.read_to_end(), Ends("of one, of the other"));
+  EXPECT_THAT(shared.server.write("late"), StatusIs("broken_pipe"));
+}
+
+CTS_CASE(UnixStream, ShutdownDoesNotWaitForTheReader) {
+  Pair pair = connected_pair();
+  Data data = pattern(kFarBeyondTheBuffer);
+  const Reply written = pair.writer().call(WriteNow(data));
+  require_ok(written);
+  ASSERT_LT(written.length(), data.length()) << "the stream was not full";
+  EXPECT_THAT(pair.writer().call(Shutdown("write")), IsOk());
+  EXPECT_THAT(pair.reader().read_to_end(), Ends(data.prefix(written.length())));
+}
+
+CTS_CASE(UnixStream, EndAfterShutdownNeedsNoWaiting) {
+  Pair pair = connected_pair();
+  EXPECT_THAT(pair.reader().call(ReadSome(16).wait(false)), Reads("", "would_block"));
+  require_ok(pair.writer().write("last"));
+  require_ok(pair.writer().call(Shutdown("write")));
+  EXPECT_THAT(pair.reader().call(ReadSome(16).wait(false)), Reads("last"));
+  for (int i = 0; i < 3; i++) EXPECT_THAT(pair.reader().call(ReadSome(16).wait(false)), Ends(""));
+}
+
+CTS_CASE(UnixStream, ShutdownStaysWhenTheHandleIsReleased) {
+  Pair pair = connected_pair();
+  require_ok(pair.writer().write("before"));
+  require_ok(pair.writer().call(Shutdown("write")));
+  const Reply released = pair.writer().call(op::stream_release());
+  require_ok(released);
+  Peer &holder = pair.writer().peer();
+  require_ok(holder.call(op::stream_adopt().raw(released.raw()).as("adopted")));
+  const Stream adopted(&holder, "adopted");
+  EXPECT_THAT(adopted.write("late"), StatusIs("broken_pipe"));
+  EXPECT_THAT(pair.reader().read_to_end(), Ends("before"));
+  require_ok(pair.reader().write("answer"));
+  EXPECT_THAT(adopted.read_exact(6), Reads("answer"));
+}
+
+CTS_CASE(UnixStream, ShutdownWhenThePeerIsGone) {
+  Pair pair = connected_pair();
+  require_ok(pair.reader().close());
+  EXPECT_THAT(pair.writer().call(Shutdown("write")), Allowed("shutdown behind the peer's close"));
+}
+
+CTS_CASE(UnixStream, CredentialsOutliveAShutdown) {
+  Pair pair = connected_pair();
+  require_ok(pair.client.call(Shutdown("both")));
+  const Reply reply = pair.server.call(op::stream_peer_credentials());
+  ASSERT_THAT(reply, IsOk());
+  EXPECT_EQ(reply.number("pid"), static_cast<uint64_t>(client().offer().pid));
+}
+
 CTS_CASE(UnixStream, WriteAfterShutdownIsBrokenPipe) {
   Pair pair = connected_pair();
   require_ok(pair.writer().call(Shutdown("write")));
@@ -160,6 +261,115 @@ CTS_CASE(UnixStream, LocalListenKeepsTheName) {
   const LocalName name = fresh_name();
   require_ok(listen(server(), listen_request(name).keep_name(true)).close());
   EXPECT_EQ(host::TypeOf(name.name), "socket");
+}
+
+CTS_CASE(UnixStream, UnlinkedListenerServesItsConnections) {
+  const LocalName name = fresh_name("path");
+  Pair pair = connected_pair(listen(server(), name), client());
+  Stream waiting = connect(client(), pair.listener);
+  host::Remove(name.name);
+  EXPECT_THAT(client().call(connect_request(name).as("late")), StatusIs("not_found"));
+  require_ok(pair.client.write("question"));
+  EXPECT_THAT(pair.server.read_exact(8), Reads("question"));
+  require_ok(pair.server.write("answer"));
+  EXPECT_THAT(pair.client.read_exact(6), Reads("answer"));
+  require_ok(waiting.write("was there"));
+  EXPECT_THAT(pair.listener.accept().read_exact(9), Reads("was there"));
+}
+
+CTS_CASE(UnixStream, RenamedFileLeadsToTheListener) {
+  const LocalName name = fresh_name("path"), renamed = fresh_name("path");
+  Listener listener = listen(server(), name);
+  host::Rename(name.name, renamed.name);
+  EXPECT_THAT(client().call(connect_request(name).as("old")), StatusIs("not_found"));
+  require_ok(connect(client(), connect_request(renamed)).write("renamed"));
+  EXPECT_THAT(listener.accept().read_exact(7), Reads("renamed"));
+}
+
+CTS_CASE(UnixStream, StreamToADatagramNameIsRefused) {
+  Socket socket = BindSocket(server(), fresh_name());
+  EXPECT_THAT(client().call(op::local_connect().kind("native").name(socket.native()).as("none")), StatusIs("refused"));
+  EXPECT_THAT(socket.call(op::socket_receive().max(16).wait(false)), StatusIs("would_block"));
+}
+
+CTS_CASE(UnixStream, ModeIsExact) {
+  const LocalName name = fresh_name("path");
+  const unsigned mode = static_cast<unsigned>(std::stoul(shape("mode"), nullptr, 8));
+  UnixListen(server(), ListenRequest("stream", name).mode(mode));
+  EXPECT_EQ(host::ModeOf(name.name), mode);
+}
+
+CTS_CASE(UnixStream, ReclaimTakesAStaleName) {
+  const LocalName name = fresh_name("path"), file = fresh_name("path");
+  host::MakeStaleSocket(name.name);
+  host::MakeFile(file.name, "contents");
+  EXPECT_THAT(server().call(ListenRequest("stream", file).reclaim(true).as("none")), Fails());
+  EXPECT_EQ(host::ReadFile(file.name), "contents");
+  Listener listener = UnixListen(server(), ListenRequest("stream", name).reclaim(true));
+  require_ok(connect(client(), listener).write("reclaimed"));
+  EXPECT_THAT(listener.accept().read_exact(9), Reads("reclaimed"));
+}
+
+CTS_CASE(UnixStream, ReclaimLeavesALiveName) {
+  const LocalName name = fresh_name("path");
+  Listener first = UnixListen(server(), "stream", name);
+  EXPECT_THAT(server(2).call(ListenRequest("stream", name).reclaim(true).as("stream")), StatusIs("in_use"));
+  EXPECT_THAT(server(2).call(op::socket_bind().kind(name.kind).name(name.name).reclaim(true).as("datagrams")),
+              StatusIs("in_use"));
+  require_ok(connect(client(), first).write("to the first"));
+  EXPECT_THAT(first.accept().read_exact(12), Reads("to the first"));
+}
+
+CTS_CASE(UnixStream, CloseEndsAWaitingAccept) {
+  Listener listener = UnixListen(server(), "stream", fresh_name());
+  Pending accepting = listener.start_accept("none");
+  accepting.expect_blocked();
+  require_ok(listener.call(op::listener_close().in("c")));
+  EXPECT_THAT(accepting.wait(), StatusIs("cancelled"));
+}
+
+CTS_CASE(UnixStream, ListenerIsNotInherited) {
+  const Reply raw = UnixListen(server(), "stream", fresh_name("path")).call(op::listener_raw());
+  require_ok(raw);
+  EXPECT_TRUE(host::IsCloseOnExec(server().offer().pid, raw.raw().value));
+}
+
+namespace {
+
+/// A descriptor number that a process does not have open.
+Raw NotOpen() { return Raw{"fd", "1000000"}; }
+
+}  // namespace
+
+CTS_CASE(UnixStream, OnlyListenersAreAdoptedAsListeners) {
+  const Pipe pipe = MakePipe(peer());
+  Socket datagrams = BindSocket(peer(), fresh_name("path"));
+  Listener listener = listen(peer(), fresh_name("path"));
+  const Stream near = connect(peer(), listener), far = listener.accept();
+  const std::vector<Raw> wrong = {Required(pipe.reader.call(op::stream_raw())).raw(),
+                                  Required(datagrams.call(op::socket_raw())).raw(),
+                                  Required(far.call(op::stream_raw())).raw(), NotOpen()};
+  for (const Raw &raw : wrong) {
+    EXPECT_THAT(peer().call(op::listener_adopt().raw(raw).as(peer().fresh_handle("no"))), Fails()) << raw.value;
+  }
+  require_ok(pipe.writer.write("a pipe"));
+  EXPECT_THAT(pipe.reader.read_exact(6), Reads("a pipe"));
+  require_ok(near.write("a stream"));
+  EXPECT_THAT(far.read_exact(8), Reads("a stream"));
+}
+
+CTS_CASE(UnixStream, OnlyStreamsAreAdoptedAsStreams) {
+  Socket datagrams = BindSocket(peer(), fresh_name("path"));
+  Listener listener = listen(peer(), fresh_name("path"));
+  const std::vector<Raw> wrong = {Required(datagrams.call(op::socket_raw())).raw(),
+                                  Required(listener.call(op::listener_raw())).raw(), NotOpen()};
+  for (const Raw &raw : wrong) {
+    EXPECT_THAT(peer().call(op::stream_adopt().raw(raw).as(peer().fresh_handle("no"))), Fails()) << raw.value;
+  }
+  require_ok(datagrams.send_to(datagrams.native(), "a message"));
+  EXPECT_THAT(datagrams.receive(64), Reads("a message"));
+  connect(peer(), listener);
+  listener.accept();
 }
 
 CTS_CASE(UnixStream, AcceptOfTheOtherTypeTakesNothing) {

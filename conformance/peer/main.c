@@ -169,11 +169,25 @@ static bool waits_outside_a_loop(cts_handler handler) {
          handler == do_named_pipe_disconnect;
 }
 
+/* withdraw_features takes the features of an operation, whose names go on from its, from the offer. */
+static void withdraw_features(const char *operation) {
+  size_t num = 0, length = strlen(operation);
+  for (size_t i = 0; offered_features[i] != NULL; i++) {
+    bool of_it = strncmp(offered_features[i], operation, length) == 0 && offered_features[i][length] == '.';
+    if (!of_it) offered_features[num++] = offered_features[i];
+  }
+  offered_features[num] = NULL;
+}
+
 /* withdraw takes what a loop does not carry out from the offer: in async mode nothing waits in a lane. */
 static void withdraw(void) {
   size_t num = 0;
   for (size_t i = 0; offered_operations[i].name != NULL; i++) {
-    if (!waits_outside_a_loop(offered_operations[i].handler)) offered_operations[num++] = offered_operations[i];
+    if (waits_outside_a_loop(offered_operations[i].handler)) {
+      withdraw_features(offered_operations[i].name);
+    } else {
+      offered_operations[num++] = offered_operations[i];
+    }
   }
   offered_operations[num] = (cts_operation){NULL, NULL};
 }

@@ -4,6 +4,7 @@
 #define CONFORMANCE_SUPPORT_OPERATIONS_H
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -1778,6 +1779,122 @@ struct named_pipe_close : RequestOf<named_pipe_close> {
 };
 
 }  // namespace op
+
+/// An operation of the peer protocol: the kinds of the handles that it makes, the features of its arguments.
+struct Defined {
+  std::string name;
+  std::vector<std::string> makes;
+  std::set<std::string> features;
+};
+/// Every operation, in the order of the definition.
+inline const std::vector<Defined> &Definition() {
+  static const std::vector<Defined> operations = {
+    {"hello", {}, {}},
+    {"configure", {}, {}},
+    {"reset", {}, {}},
+    {"pending", {}, {}},
+    {"name.parse", {}, {}},
+    {"name.format", {}, {}},
+    {"name.native", {}, {}},
+    {"name.limit", {}, {}},
+    {"local.listen", {"listener"}, {"local.listen.backlog", "local.listen.keep_name", "local.listen.mode", "local.listen.reclaim", "local.listen.same_user"}},
+    {"local.connect", {"stream"}, {"local.connect.timeout", "wait"}},
+    {"listener.accept", {"stream"}, {"listener.accept.timeout", "wait"}},
+    {"listener.native", {}, {}},
+    {"listener.set_nonblocking", {}, {}},
+    {"listener.raw", {}, {}},
+    {"listener.release", {}, {}},
+    {"listener.adopt", {"listener"}, {}},
+    {"listener.close", {}, {}},
+    {"stream.read", {}, {"stream.read.timeout", "wait"}},
+    {"stream.write", {}, {"stream.write.timeout", "wait"}},
+    {"stream.read_vectored", {}, {"stream.read.timeout", "wait"}},
+    {"stream.write_vectored", {}, {"stream.write.timeout", "wait"}},
+    {"stream.flush", {}, {}},
+    {"stream.split", {"stream", "stream"}, {}},
+    {"stream.peer_credentials", {}, {}},
+    {"stream.set_nonblocking", {}, {}},
+    {"stream.raw", {}, {}},
+    {"stream.release", {}, {}},
+    {"stream.adopt", {"stream"}, {}},
+    {"stream.close", {}, {}},
+    {"framing.encode", {}, {"framing.length_field", "framing.varint"}},
+    {"framing.decode", {}, {"framing.body_at_skip", "framing.length_field", "framing.max_after", "framing.varint"}},
+    {"pipe.create", {"stream", "stream"}, {"pipe.capacity", "pipe.inherit"}},
+    {"fifo.create", {}, {}},
+    {"fifo.open", {"stream"}, {"fifo.open.timeout", "wait"}},
+    {"fifo.remove", {}, {}},
+    {"stream.shutdown", {}, {}},
+    {"stream.write_ancillary", {}, {"ancillary.credentials", "ancillary.descriptors", "stream.write.timeout", "wait"}},
+    {"stream.read_ancillary", {}, {"ancillary.descriptors", "stream.read.timeout", "wait"}},
+    {"stream.set_pass_credentials", {}, {}},
+    {"unix.listen", {"listener"}, {"local.listen.backlog", "local.listen.keep_name", "local.listen.mode", "local.listen.reclaim", "local.listen.same_user", "unix.autobind"}},
+    {"listener.accept_socket", {"socket"}, {"listener.accept.timeout", "wait"}},
+    {"socket.open", {"socket"}, {}},
+    {"socket.bind", {"socket"}, {"local.listen.keep_name", "local.listen.mode", "local.listen.reclaim", "unix.autobind"}},
+    {"socket.connect", {}, {"socket.connect.timeout", "wait"}},
+    {"socket.native", {}, {}},
+    {"socket.send", {}, {"ancillary.credentials", "ancillary.descriptors", "socket.send.timeout", "wait"}},
+    {"socket.receive", {}, {"ancillary.descriptors", "socket.receive.timeout", "socket.receive.whole", "wait"}},
+    {"socket.next_length", {}, {"socket.receive.timeout", "wait"}},
+    {"socket.shutdown", {}, {}},
+    {"socket.peer_credentials", {}, {}},
+    {"socket.set_pass_credentials", {}, {}},
+    {"socket.set_nonblocking", {}, {}},
+    {"socket.raw", {}, {}},
+    {"socket.release", {}, {}},
+    {"socket.adopt", {"socket"}, {}},
+    {"socket.close", {}, {}},
+    {"ancillary.encode", {}, {"ancillary.credentials", "ancillary.descriptors"}},
+    {"ancillary.decode", {}, {"ancillary.descriptors"}},
+    {"signal.number", {}, {}},
+    {"signal.name", {}, {}},
+    {"signal.describe", {}, {}},
+    {"signal.set_handler", {}, {"signal.child_stop"}},
+    {"signal.send", {}, {}},
+    {"signal.send_group", {}, {}},
+    {"signal.queue", {}, {}},
+    {"signal.watch", {"watcher"}, {}},
+    {"watcher.next", {}, {"wait", "watcher.next.timeout"}},
+    {"watcher.set_nonblocking", {}, {}},
+    {"watcher.raw", {}, {}},
+    {"watcher.close", {}, {}},
+    {"signal.hooked", {}, {}},
+    {"framed.open", {"framed"}, {"framing.length_field", "framing.varint"}},
+    {"framed.write", {}, {"framed.write.timeout", "wait"}},
+    {"framed.read", {}, {"framed.read.timeout", "wait"}},
+    {"framed.flush", {}, {"framed.write.timeout", "wait"}},
+    {"framed.set_nonblocking", {}, {}},
+    {"framed.raw", {}, {}},
+    {"framed.close", {}, {}},
+    {"cancel", {}, {}},
+    {"process.spawn", {"process"}, {}},
+    {"process.wait", {}, {}},
+    {"process.close", {}, {}},
+    {"signal.raise", {}, {}},
+    {"named_pipe.listen", {"listener"}, {"named_pipe.same_user"}},
+    {"listener.accept_named_pipe", {"named_pipe"}, {"listener.accept.timeout", "wait"}},
+    {"named_pipe.connect", {"named_pipe"}, {"named_pipe.connect.timeout", "wait"}},
+    {"named_pipe.wait", {}, {"named_pipe.connect.timeout"}},
+    {"named_pipe.read", {}, {"named_pipe.read.timeout", "wait"}},
+    {"named_pipe.write", {}, {"named_pipe.write.timeout", "wait"}},
+    {"named_pipe.transact", {}, {"named_pipe.read.timeout"}},
+    {"named_pipe.peek", {}, {}},
+    {"named_pipe.flush", {}, {"named_pipe.write.timeout"}},
+    {"named_pipe.disconnect", {}, {"named_pipe.write.timeout"}},
+    {"named_pipe.peer", {}, {}},
+    {"named_pipe.info", {}, {}},
+    {"named_pipe.set_read_mode", {}, {}},
+    {"named_pipe.duplicate", {}, {}},
+    {"named_pipe.set_nonblocking", {}, {}},
+    {"named_pipe.raw", {}, {}},
+    {"named_pipe.release", {}, {}},
+    {"named_pipe.adopt", {"named_pipe"}, {}},
+    {"named_pipe.close", {}, {}},
+  };
+  return operations;
+}
+
 }  // namespace cts
 
 #endif  // CONFORMANCE_SUPPORT_OPERATIONS_H

@@ -296,6 +296,7 @@ def cpp_stubs(d: Definition) -> str:
         "#define CONFORMANCE_SUPPORT_OPERATIONS_H",
         "",
         "#include <cstdint>",
+        "#include <set>",
         "#include <string>",
         "#include <vector>",
         "",
@@ -312,7 +313,23 @@ def cpp_stubs(d: Definition) -> str:
         ]
         parts += [_setter(o, a.name, _CPP_TYPES[a.type], a.feature or "", a.doc) for a in o.args]
         parts += ["};"]
-    parts += ["", "}  // namespace op", "}  // namespace cts", "", "#endif  // CONFORMANCE_SUPPORT_OPERATIONS_H", ""]
+    parts += ["", "}  // namespace op", ""]
+    parts += [
+        "/// An operation of the peer protocol: the kinds of the handles that it makes, the features of its arguments."
+    ]
+    parts += ["struct Defined {", "  std::string name;", "  std::vector<std::string> makes;"]
+    parts += ["  std::set<std::string> features;", "};"]
+    parts += [
+        "/// Every operation, in the order of the definition.",
+        "inline const std::vector<Defined> &Definition() {",
+    ]
+    parts += ["  static const std::vector<Defined> operations = {"]
+    for o in d.protocol_operations:
+        makes = ", ".join(_c_string(kind) for kind in o.makes.values())
+        features = ", ".join(_c_string(f) for f in sorted({a.feature for a in o.args if a.feature}))
+        parts += [f"    {{{_c_string(o.name)}, {{{makes}}}, {{{features}}}}},"]
+    parts += ["  };", "  return operations;", "}"]
+    parts += ["", "}  // namespace cts", "", "#endif  // CONFORMANCE_SUPPORT_OPERATIONS_H", ""]
     return "\n".join(parts)
 
 

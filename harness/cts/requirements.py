@@ -51,10 +51,11 @@ class Requirement:
     text: str = ""
     source: str = ""
     known_to_break: str = ""
+    alone_because: str = ""
 
     @property
     def alone(self) -> bool:
-        """Whether it is about one process."""
+        """Whether it is about one process (`alone_because` says why)."""
         return "peer" in self.needs
 
     def gates(self, label: str) -> bool:
@@ -173,11 +174,26 @@ class _Reader:
                 fenced = not fenced
             if not fenced and re.match(r"#{1,3} ", line):
                 starts.append(number)
+        page = section = ""  # why the requirements below are about one process
         for start, end in zip(starts, [*starts[1:], len(self.lines)]):
             match = _HEADING.match(self.lines[start])
             if match:
-                found.append(self._one(start, end, match.group(1), match.group(2)))
+                requirement = self._one(start, end, match.group(1), match.group(2))
+                if requirement.alone:
+                    requirement.alone_because = self._alone(start, end) or section or page
+                found.append(requirement)
+            elif self.lines[start].startswith("# "):
+                page, section = self._alone(start, end), ""
+            elif self.lines[start].startswith("## "):
+                section = self._alone(start, end)
         return found
+
+    def _alone(self, start: int, end: int) -> str:
+        """What `Alone: ` says between two headings, "" if nothing does."""
+        for line in self.lines[start + 1 : end]:
+            if line.startswith("Alone: "):
+                return line[len("Alone: ") :]
+        return ""
 
     def _one(self, start: int, end: int, family: str, rule: str) -> Requirement:
         where = f"{self.name}:{start + 2}"
@@ -193,6 +209,8 @@ class _Reader:
                 requirement.needs, requirement.fresh = _needs(line, where, self.known)
             elif re.match(r"(Repeats|Races): ", line) and not text:
                 requirement.rules = _rules(line, requirement.rules, where, self.known, self.statuses)
+            elif line.startswith("Alone: "):
+                continue
             elif line.startswith("Source: "):
                 requirement.source = line[8:]
             elif line.startswith("Known to break: "):
@@ -267,4 +285,18 @@ def check(root: Path) -> List[str]:
     problems += [
         f"{f}:{n}: case {name} has no requirement" for name, (f, n) in written.items() if name not in requirements
     ]
+    problems += [
+        f"{r.file}:{r.line}: {r.id} is about one process (Peer:), and no `Alone: ` says why, in it, its section or page"
+        for r in requirements.values()
+        if r.alone and not r.alone_because
+    ]
     return problems
+
+
+def alone(requirements: Iterable[Requirement]) -> Dict[Tuple[str, str], List[str]]:
+    """The ids of the requirements that are about one process, by family and reason."""
+    found: Dict[Tuple[str, str], List[str]] = {}
+    for r in requirements:
+        if r.alone:
+            found.setdefault((r.family, r.alone_because), []).append(r.id)
+    return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 from typing import List
 
-from cts import evidence, generate
+from cts import definition, evidence, generate, ledger
 from cts import requirements as spec
 from cts.common import CannotRun, plural
 from cts.definition import DefinitionError
@@ -31,7 +32,23 @@ def problems(project: Project) -> List[str]:
         found += [
             f"{p.relative_to(project.root)} is stale: run `./cts spec generate`" for p in generate.stale(project.root)
         ]
+        found += ledger.check(
+            ledger.load(project.root / "spec/ledger.toml"),
+            definition.load(project.root / "spec/operations.toml"),
+            spec.load(project.root),
+        )
     return found
+
+
+def _print_numbers(project: Project) -> None:
+    requirements = spec.load(project.root)
+    print(f"{len(requirements)} requirements, each with its case; generated files are fresh")
+    print(ledger.load(project.root / "spec/ledger.toml").summary())
+    print(f"{sum(r.alone for r in requirements)} requirements are about one process:")
+    for (family, reason), ids in spec.alone(requirements).items():
+        rules = ", ".join(name.partition(".")[2] for name in ids)
+        text = f"{family}, {len(ids)}: {reason} {rules}"
+        print(textwrap.fill(text, 120, initial_indent="  ", subsequent_indent="    "))
 
 
 def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
@@ -49,10 +66,10 @@ def run(project: Project, options: argparse.Namespace, _command: List[str]) -> i
                 print(f"wrote {path.relative_to(project.root)}")
             return 0
         found = problems(project)
-    except (spec.SpecError, DefinitionError, OSError) as error:
+    except (spec.SpecError, DefinitionError, ledger.LedgerError, OSError) as error:
         raise CannotRun(str(error)) from error
     for problem in found:
         print(problem)
     if not found:
-        print(f"{len(project.requirements())} requirements, each with its case; generated files are fresh")
+        _print_numbers(project)
     return 1 if found else 0

@@ -6,6 +6,7 @@ A step is a function that returns what it counted. To add one, append it to STEP
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -20,7 +21,8 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import unquote, urlparse
 
-from cts import build, compare, compare_command, generate, recorded, report, results, schemas, spec_command, trace
+from cts import build, compare, compare_command, definition, generate, recorded, report, results, schemas
+from cts import spec_command, trace
 from cts.common import CannotRun, cache_dir, host_system, printable
 from cts.peers import REFERENCE
 from cts.project import Project
@@ -248,6 +250,24 @@ def example_library(project: Project) -> Count:
     return gate(project, "--library", "bazel-bin/docs/examples/minimal_library/libminimal.so")
 
 
+def feature_gates(project: Project) -> Count:
+    """`cts run --library` with the reference in each of its eight builds: the cases on what is offered."""
+    builds = itertools.product((False, True), repeat=len(definition.GATES))
+    libraries = ["gates" + "".join(f"_{g}" for g, on in zip(definition.GATES, gates) if on) + ".so" for gates in builds]
+    labels = [f"//ref:{library}" for library in libraries]
+    status, output = _call([build.bazel(), "build", "--noshow_progress", "--color=no", *labels], project.root)
+    if status != 0:
+        return Count(failed=1, detail=output)
+    total = Count()
+    for library in libraries:
+        one = gate(project, "--library", f"bazel-bin/ref/{library}", "--cases", "FeatureGates.*")
+        total.passed += one.passed
+        total.failed += one.failed
+        total.detail += f"{library}:\n{one.detail}\n" if one.detail else ""
+        total.could_not_run = total.could_not_run or one.could_not_run
+    return total
+
+
 def example_peer(project: Project) -> Count:
     """`cts run --peer COMMAND` with the Python kit's minimal peer."""
     return gate(project, "--peer", "python3 conformance/kits/python/minimal_peer.py")
@@ -362,6 +382,7 @@ STEPS: List[Step] = [
     _kit("go", "go", "**/*_test.go", ["go", "test", "-v", "./..."], r"^--- PASS"),
     _kit("rust", "cargo", "Cargo.toml", ["cargo", "test"], r"^test .* ok$"),
     Step("cts run --library", example_library),
+    Step("cts run, feature gates", feature_gates),
     Step("cts run --peer", example_peer),
     Step("cts run", gate),
     Step("cts run, poll(2)", poll_loop),

@@ -13,6 +13,7 @@ import unittest
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
+from cts import definition, ledger
 from cts.build import Artifacts
 from cts.cli import main
 from cts.common import repository_root
@@ -21,6 +22,14 @@ from cts.project import Project
 HERE = Path(__file__).resolve().parent
 CASES = ["Alpha.One", "Alpha.Two", "Beta.Alone", "Beta.Shaped", "Beta.Last"]
 CANARIES = {"Canary.MustFail": {"outcome": "failed"}, "Canary.NotOffered": {"outcome": "not_applicable"}}
+
+NAMED = ("local.listen", "local.connect", "name.parse")  # operations that the requirements name
+BUG = """[[line]]
+id = "bug.A1"
+issue = "example/example#1"
+says = "It went wrong."
+requirements = ["Alpha.One"]
+"""
 
 NEEDS = "Server: local.listen · Client: local.connect"
 REQUIREMENT = """### {id}
@@ -71,9 +80,20 @@ class Checkout(unittest.TestCase):
         needs = {"Beta.Alone": "Peer: name.parse"}
         shapes = {"Beta.Shaped": "Shapes: kind = path; end = server | client\n"}
         texts = [REQUIREMENT.format(id=c, shapes=shapes.get(c, ""), needs=needs.get(c, NEEDS)) for c in CASES]
-        (spec / "fake.md").write_text("".join(texts))
+        (spec / "fake.md").write_text("".join(["# Fake\n\nAlone: it is pure.\n\n", *texts]))
+        self.write_ledger(BUG)
         lines = [f"CTS_CASE({c.replace('.', ', ')}) {{}}\n" for c in CASES]
         (self.root / "conformance/cases/fake_test.cc").write_text("".join(lines))
+
+    def write_ledger(
+        self, lines: str, reasons: str = "", without: Tuple[str, ...] = (), kinds: str = "bug = 1"
+    ) -> None:
+        """Write the ledger: these lines, and a reason for each operation that no requirement names but `without`."""
+        d = definition.load(self.root / "spec/operations.toml")
+        free = [o.name for o in d.protocol_operations if o.name not in (*NAMED, *ledger.ALWAYS, *without)]
+        unrequired = "".join(f'"{name}" = "a test"\n' for name in free)
+        text = f"[kinds]\n{kinds}\n[reasons]\n{reasons}\n[unrequired]\n{unrequired}\n{lines}"
+        (self.root / "spec/ledger.toml").write_text(text)
 
     def _make_artifacts(self) -> Artifacts:
         paths = {}
