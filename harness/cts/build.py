@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List
+from typing import Callable, Dict, List, Tuple
 
 from cts.common import CannotRun, clip, printable
 
@@ -15,6 +15,10 @@ TARGETS = {
     "runner": "//conformance/cases:cases",
     "peer": "//conformance/peer:peer",
     "reference": "//ref:libipc_ref.so",
+}
+MUTANT_TARGETS = {
+    "library": "//conformance/mutants:libipc_mutant.so",
+    "list": "//conformance/mutants:list",
 }
 
 
@@ -50,11 +54,11 @@ def _bin_dir(program: str, root: Path) -> Path:
     return Path(done.stdout.strip().splitlines()[-1])
 
 
-def build(root: Path, progress: Callable[[str], None]) -> Artifacts:
-    """Build the targets and return where they are; raises CannotRun with the compilers' errors."""
+def build_targets(root: Path, targets: Dict[str, str], progress: Callable[[str], None]) -> Dict[str, Path]:
+    """Build labels, given by keys, and return where each is; raises CannotRun with the compilers' errors."""
     program = bazel()
     progress("building the runner and the reference")
-    command: List[str] = [program, "build", "--noshow_progress", "--color=no", *TARGETS.values()]
+    command: List[str] = [program, "build", "--noshow_progress", "--color=no", *targets.values()]
     try:
         done = subprocess.run(
             command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
@@ -65,9 +69,23 @@ def build(root: Path, progress: Callable[[str], None]) -> Artifacts:
         raise CannotRun(f"the build failed:\n{_errors(done.stderr + done.stdout)}")
     directory = _bin_dir(program, root)
     paths = {}
-    for key, target in TARGETS.items():
+    for key, target in targets.items():
         package, _, name = target[2:].partition(":")
         paths[key] = directory / package / name
         if not paths[key].exists():
             raise CannotRun(f"Bazel built {target}, but {paths[key]} does not exist")
-    return Artifacts(**paths)
+    return paths
+
+
+def build(root: Path, progress: Callable[[str], None]) -> Artifacts:
+    """Build what a run needs and return where it is; raises CannotRun with the compilers' errors."""
+    return Artifacts(**build_targets(root, TARGETS, progress))
+
+
+def build_mutants(root: Path, progress: Callable[[str], None]) -> Tuple[Artifacts, Path, str]:
+    """Build what a run needs and the mutants: returns that, their library, and what its list says of them (JSON)."""
+    paths = build_targets(root, {**TARGETS, **MUTANT_TARGETS}, progress)
+    done = subprocess.run([str(paths["list"])], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise CannotRun(f"{paths['list']} ended with exit status {done.returncode}: {printable(done.stderr[-400:])}")
+    return Artifacts(**{key: paths[key] for key in TARGETS}), paths["library"], done.stdout

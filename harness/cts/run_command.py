@@ -26,7 +26,7 @@ from cts.requirements import Requirement
 from cts.runner import CANARIES, REPEATS_MAX, Outcome, Record, Runner, Task, case_of, is_canary, test_of
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     try:
         number = int(text)
     except ValueError:
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--os", default=host_system(), metavar="LABEL", help="label of the system (default: %(default)s)"
     )
     parser.add_argument(
-        "--jobs", type=_positive, default=len(cores()), metavar="N", help="runners at a time (default: a core each)"
+        "--jobs", type=positive, default=len(cores()), metavar="N", help="runners at a time (default: a core each)"
     )
     parser.add_argument(
         "--report", type=Path, default=Path("report"), metavar="DIR", help="where the report goes (default: ./report)"
@@ -64,13 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class _Signals:
+class Signals:
     """While it is entered, SIGINT, SIGTERM and SIGHUP raise Interrupted in the main thread, once."""
 
     def __init__(self) -> None:
         self._old: Dict[int, Any] = {}
 
-    def __enter__(self) -> "_Signals":
+    def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGINT", "SIGTERM", "SIGHUP"):
                 if hasattr(signal, name):
@@ -397,7 +397,7 @@ def run(project: Project, options: argparse.Namespace, command: Optional[List[st
     """`cts run`: returns its exit status; raises CannotRun."""
     this = Run(project, options, command or ["cts", *sys.argv[1:]])
     try:
-        with _Signals():
+        with Signals():
             return this.main()
     finally:
         this.progress.clear()

@@ -163,6 +163,7 @@ class Runner:
         system: str,
         requirements: Dict[str, Requirement],
         jobs: int,
+        deadline_ms: int = DEADLINE_MS,
     ) -> None:
         self.artifacts = artifacts
         self.work = work
@@ -170,6 +171,7 @@ class Runner:
         self.system = system
         self.requirements = requirements
         self.jobs = max(1, jobs)
+        self.deadline_ms = deadline_ms
         self.seed = secrets.randbits(31)
         self.group = processes.Group()
         self.outcomes: List[Outcome] = []
@@ -225,7 +227,7 @@ class Runner:
             "client": task.pairing.client.plan(),
             "records": str(directory / "records.jsonl"),
             "trace": str(directory / "trace.jsonl"),
-            "deadline_ms": DEADLINE_MS,
+            "deadline_ms": self.deadline_ms,
             "seed": self.seed,
         }
         file = directory / "plan.json"
