@@ -611,6 +611,15 @@ CTS_CASE(LocalSocket, WriteTimesOut) {
   EXPECT_THAT(pair.reader().read_to_end(), Ends(data.prefix(reply.length())));
 }
 
+CTS_CASE(LocalSocket, RoomDoesNotProlongATimeout) {
+  Pair pair = connected_pair();
+  const Stopwatch watch;
+  Pending writing = pair.writer().start(op::stream_write().data(pattern(16_MiB)).timeout_ms(kTimeoutMs));
+  while (!writing.answered() && watch.ms() < kTimeoutMs + kLateMs) require_ok(pair.reader().read(1_KiB));
+  ASSERT_TRUE(writing.answered()) << "what is read makes it wait longer";
+  EXPECT_THAT(writing.wait(), StatusIs("timed_out"));
+}
+
 CTS_CASE(LocalSocket, ConnectTimesOutWhenTheBacklogIsFull) {
   Listener listener = listen(server(), listen_request(fresh_name()).backlog(1));
   Reply reply;
@@ -626,6 +635,20 @@ CTS_CASE(LocalSocket, ConnectTimesOutWhenTheBacklogIsFull) {
   EXPECT_LT(waited, kTimeoutMs + kLateMs);
   listener.accept();
   EXPECT_THAT(client().call(connect_request(listener).as("late").timeout_ms(10000)), IsOk());
+}
+
+CTS_CASE(LocalSocket, ConnectWaitsForTheBacklog) {
+  Listener listener = listen(server(), listen_request(fresh_name()).backlog(1));
+  Reply reply;
+  for (int i = 0; i < 64; i++) {  // how many fit into a backlog of 1 is the system's business
+    reply = client().call(connect_request(listener).as(client().fresh_handle("s")).timeout_ms(kTimeoutMs));
+    if (!reply.ok()) break;
+  }
+  ASSERT_THAT(reply, StatusIs("timed_out"));
+  Pending connecting = client().start(connect_request(listener).as("late").timeout_ms(10000).watch());
+  connecting.expect_blocked();
+  listener.accept();
+  EXPECT_THAT(connecting.wait(), IsOk());
 }
 
 // ------------------------------------------------------------------------------------- halves, handles, credentials
@@ -694,6 +717,16 @@ CTS_CASE(LocalSocket, AdoptedListenerLeavesItsFile) {
   EXPECT_THAT(adopted.accept().read_exact(5), Reads("hello"));
   EXPECT_THAT(adopted.close(), IsOk());
   EXPECT_EQ(host::TypeOf(name.name), "socket");
+}
+
+CTS_CASE(LocalSocket, AdoptedListenerKnowsItsName) {
+  Listener first = listen(server(), fresh_name());
+  Reply released = first.call(op::listener_release());
+  require_ok(released);
+  require_ok(server().call(op::listener_adopt().raw(released.raw()).as("adopted")));
+  Reply reply = Listener(&server(), "adopted", first.native()).call(op::listener_native());
+  ASSERT_THAT(reply, IsOk());
+  EXPECT_EQ(reply.bytes("native"), first.native());
 }
 
 CTS_CASE(LocalSocket, ListenerIsNotInherited) {

@@ -277,7 +277,7 @@ static ipc_status watches_with_a_gap(const int32_t *signals, size_t num_signals,
   if (num_signals != 1 || sigaction(signals[0], NULL, &before) != 0 || before.sa_handler == SIG_DFL)
     return ipc_signal_watch(signals, num_signals, out_watcher);
   sigaction(signals[0], &none, NULL);
-  poll(NULL, 0, 2);
+  poll(NULL, 0, 5);
   sigaction(signals[0], &before, NULL);
   return ipc_signal_watch(signals, num_signals, out_watcher);
 }
