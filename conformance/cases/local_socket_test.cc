@@ -613,9 +613,10 @@ CTS_CASE(LocalSocket, WriteTimesOut) {
 
 CTS_CASE(LocalSocket, RoomDoesNotProlongATimeout) {
   Pair pair = connected_pair();
+  Pending writing = pair.writer().start(op::stream_write().data(pattern(32_MiB)).timeout_ms(kTimeoutMs));
+  require_ok(pair.reader().read(8_KiB));  // now it has begun
   const Stopwatch watch;
-  Pending writing = pair.writer().start(op::stream_write().data(pattern(16_MiB)).timeout_ms(kTimeoutMs));
-  while (!writing.answered() && watch.ms() < kTimeoutMs + kLateMs) require_ok(pair.reader().read(1_KiB));
+  while (!writing.answered() && watch.ms() < kTimeoutMs + kLateMs) require_ok(pair.reader().read(8_KiB));
   ASSERT_TRUE(writing.answered()) << "what is read makes it wait longer";
   EXPECT_THAT(writing.wait(), StatusIs("timed_out"));
 }

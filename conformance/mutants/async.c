@@ -1,4 +1,5 @@
 /* async.c - a broken loop. */
+#include <poll.h>
 #include <pthread.h>
 
 #include "conformance/mutants/mutants.h"
@@ -140,17 +141,26 @@ static ipc_status says_cancelled_to_what_came(ipc_loop *loop, int64_t timeout_ms
   }
   return status;
 }
-static ipc_status notes_a_cancel(ipc_loop *loop, uint64_t token) {
+static void note_a_cancel(uint64_t token) {
   pthread_mutex_lock(&under_way_mutex);
   for (size_t i = 0; i < UNDER_WAY_MAX; i++) {
     if (under_way[i].kind != 0 && under_way[i].token == token) under_way[i].wanted_cancelled = true;
   }
   pthread_mutex_unlock(&under_way_mutex);
+}
+static ipc_status notes_a_cancel(ipc_loop *loop, uint64_t token) {
+  note_a_cancel(token);
+  return ipc_loop_cancel(loop, token);
+}
+/* It gives what may come the time to come. */
+static ipc_status cancels_late(ipc_loop *loop, uint64_t token) {
+  note_a_cancel(token);
+  poll(NULL, 0, 2);
   return ipc_loop_cancel(loop, token);
 }
 static void install_says_cancelled_to_what_came(ipc_table *table) {
   table->loop_submit = submits;
-  table->loop_cancel = notes_a_cancel;
+  table->loop_cancel = cancels_late;
   table->loop_wait = says_cancelled_to_what_came;
 }
 

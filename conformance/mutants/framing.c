@@ -137,7 +137,8 @@ DECODES_WITH(limits_before_a_positive_adjustment,
                  changed.max = max_of(framing) + (uint64_t)changed.adjustment)
 DECODES_WITH(limits_before_a_negative_adjustment,
              if (changed.codec == IPC_FRAMING_LENGTH && changed.adjustment < 0 && changed.adjustment > -1024 &&
-                 max_of(framing) > 1024) changed.max = max_of(framing) - (uint64_t)-changed.adjustment)
+                 max_of(framing) > (uint64_t)-changed.adjustment)
+                 changed.max = max_of(framing) - (uint64_t)-changed.adjustment)
 DECODES_WITH(lets_the_tail_bleed,
              if (changed.codec == IPC_FRAMING_LENGTH && changed.skip == 0 && changed.adjustment == 0 &&
                  changed.offset == 0) changed.flags |= IPC_FRAMING_BODY_AT_SKIP)
@@ -313,7 +314,7 @@ REPLACES(decoder_set_max, keeps_its_limit)
 const mutant framing_mutants[] = {
     {"framing.lowest_first", "writes the lowest byte of a length first", "Framing.HeaderIsFourBytesBigEndian", NULL,
      NULL, install_writes_the_lowest_byte_first},
-    {"framing.header_counted", "counts the header in the length", "Framing.LengthCountsTheBodyAlone", NULL, NULL,
+    {"framing.header_counted", "counts the header in the length", "Framing.HeaderIsFourBytesBigEndian", NULL, NULL,
      install_counts_the_header},
     {"framing.too_large_written", "writes the header of a body beyond the limit", "Framing.EncodeRefusesTooLarge", NULL,
      NULL, install_writes_what_is_too_large},

@@ -258,8 +258,8 @@ static void install_takes_the_signal_from_the_others(ipc_table *table) {
 }
 
 static ipc_status watches_one_twice(const int32_t *signals, size_t num_signals, ipc_watcher **out_watcher) {
-  const bool twice = num_signals == 2 && signals[0] == signals[1];
-  return ipc_signal_watch(signals, twice ? 1 : num_signals, out_watcher);
+  const bool twice = num_signals > 1 && signals[0] == signals[num_signals - 1];
+  return ipc_signal_watch(signals, twice ? num_signals - 1 : num_signals, out_watcher);
 }
 REPLACES(signal_watch, watches_one_twice)
 

@@ -55,7 +55,7 @@ class Verdict:
     """What the cases made of a mutant."""
 
     mutant: Mutant
-    verdict: str  # killed, survived, too_broken, not_run, error
+    verdict: str  # killed, survived, too_broken, not_here (its case does not apply on this system), not_run, error
     how: str = ""  # the outcome of the named case that says so, and its message
     message: str = ""
     others: Optional[int] = None  # other cases of its family that ran; None: they were not asked
@@ -121,7 +121,8 @@ def judge(mutant: Mutant, named: List[Record], others: Optional[List[Record]], e
     verdict.how, verdict.message = (bad[0]["outcome"], bad[0]["message"]) if bad else ("passed" if ran else "", "")
     share = verdict.share
     if not ran:
-        verdict.verdict = "not_run"
+        here = not named or any(r["outcome"] != "not_applicable" for r in named)
+        verdict.verdict = "not_run" if here else "not_here"
         verdict.message = named[0]["message"] if named else "the runner does not have it"
     elif not bad:
         verdict.verdict = "survived"
@@ -185,7 +186,7 @@ class Trial:
                     wanted.update(self.family(m) if families else [])
             tests[pairing] = [t for t in self.tests if t in wanted or is_canary(t)]
         records: List[Record] = []
-        for repetition in range(2):
+        for _repetition in range(2):
             records = [r for outcomes in self.run(tests).values() for o in outcomes for r in o.records]
             self._check_canaries(records)
             records = [r for r in records if not is_canary(test_of(r)) and r["outcome"] in FAILING]

@@ -18,6 +18,8 @@ from cts.run_command import Signals, positive
 from cts.runner import Record, Runner, test_of
 from cts.terminal import Progress
 
+JOBS_PER_CORE = 3  # what a mutant does is often to wait for ever
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cts mutants`."""
@@ -27,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--list", action="store_true", dest="only_list", help="say what there is, and run nothing")
     parser.add_argument(
-        "--jobs", type=positive, default=len(cores()), metavar="N", help="runners at a time (default: a core each)"
+        "--jobs", type=positive, default=JOBS_PER_CORE * len(cores()), metavar="N", help="runners at a time"
     )
     parser.add_argument("--report", type=Path, metavar="DIR", help="write mutants.json there")
 
@@ -105,15 +107,18 @@ def _run(project: Project, options: argparse.Namespace) -> int:
     _show(verdicts)
     for record in failures:
         print(f"the unbroken library fails {test_of(record)}: {printable(record['message'])}")
-    counts = {word: sum(v.verdict == word for v in verdicts) for word in ("killed", "survived", "too_broken")}
+    words = ("killed", "survived", "too_broken", "not_here")
+    counts = {word: sum(v.verdict == word for v in verdicts) for word in words}
     odd = len(verdicts) - sum(counts.values())
     seconds = time.monotonic() - started
     print(
         f"{plural(len(verdicts), 'mutant')}: {counts['killed']} killed, {counts['survived']} survived, "
-        f"{counts['too_broken']} pass less than {100 * SHARE_MIN:.0f} % of their family, {odd} did not run; "
+        f"{counts['too_broken']} pass less than {100 * SHARE_MIN:.0f} % of their family, "
+        f"{counts['not_here']} do not apply here, {odd} did not run; "
         f"the unbroken library fails {len(failures)} ({seconds:.1f} s)"
     )
-    status = 2 if canaries or odd else 1 if failures or counts["killed"] < len(verdicts) else 0
+    bad = bool(failures) or counts["survived"] + counts["too_broken"] > 0
+    status = 2 if canaries or odd or not counts["killed"] + counts["survived"] else 1 if bad else 0
     if canaries:
         print(f"the canary {canaries[0]} came out wrong: this run proves nothing")
     if options.report is not None:
