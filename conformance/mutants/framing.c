@@ -155,21 +155,36 @@ DECODES_WITH(knows_one_dialect, changed.flags &= ~(uint32_t)IPC_FRAMING_BODY_AT_
 
 /* ------------------------------------------------------------------------------------------------------- decoding */
 
-static ipc_status passes_over_empty_frames(ipc_decoder *decoder, const void **out_body, size_t *out_len,
-                                           uint64_t *out_need) {
-  ipc_status status = ipc_decoder_next(decoder, out_body, out_len, out_need);
-  return status.code == IPC_OK && *out_len == 0 ? ipc_decoder_next(decoder, out_body, out_len, out_need) : status;
+static ipc_status remembers_its_codec(const ipc_framing *framing, ipc_decoder **out_decoder) {
+  ipc_status status = ipc_framing_decode(framing, out_decoder);
+  if (status.code == IPC_OK && !(framing->flags & IPC_FRAMING_BODY_AT_SKIP))
+    mutant_remember(*out_decoder, framing->codec);
+  return status;
 }
-REPLACES(decoder_next, passes_over_empty_frames)
+/* passes_over_a_first_empty_frame: of codec IPC_FRAMING_U32; the decoder forgets its codec with the first frame. */
+static ipc_status passes_over_a_first_empty_frame(ipc_decoder *decoder, const void **out_body, size_t *out_len,
+                                                  uint64_t *out_need) {
+  ipc_status status = ipc_decoder_next(decoder, out_body, out_len, out_need);
+  if (status.code != IPC_OK || mutant_recall(decoder) != IPC_FRAMING_U32) return status;
+  mutant_remember(decoder, 0);
+  return *out_len == 0 ? ipc_decoder_next(decoder, out_body, out_len, out_need) : status;
+}
+static void install_no_first_empty_frame(ipc_table *table) {
+  table->framing_decode = remembers_its_codec;
+  table->decoder_next = passes_over_a_first_empty_frame;
+}
 
 static ipc_status loses_a_part_of_a_header(ipc_decoder *decoder, const void *data, size_t data_len, size_t *out_len) {
-  const bool first = mutant_recall(decoder) == 0;
-  mutant_remember(decoder, 1);
+  const bool first = mutant_recall(decoder) == IPC_FRAMING_U32;
+  mutant_remember(decoder, 0);
   if (!first || data_len < 2 || data_len > 3) return ipc_decoder_feed(decoder, data, data_len, out_len);
   *out_len = data_len;
   return mutant_status(IPC_OK);
 }
-REPLACES(decoder_feed, loses_a_part_of_a_header)
+static void install_header_part_lost(ipc_table *table) {
+  table->framing_decode = remembers_its_codec;
+  table->decoder_feed = loses_a_part_of_a_header;
+}
 
 static ipc_status delivers_eight_frames(ipc_decoder *decoder, const void **out_body, size_t *out_len,
                                         uint64_t *out_need) {
@@ -243,12 +258,6 @@ static ipc_status agrees_on_the_large_one(ipc_decoder *decoder, const void *data
   return status.code == IPC_MALFORMED && mutant_recall(decoder) == IPC_FRAMING_LENGTH
              ? mutant_status(IPC_MESSAGE_TOO_LARGE)
              : status;
-}
-static ipc_status remembers_its_codec(const ipc_framing *framing, ipc_decoder **out_decoder) {
-  ipc_status status = ipc_framing_decode(framing, out_decoder);
-  if (status.code == IPC_OK && !(framing->flags & IPC_FRAMING_BODY_AT_SKIP))
-    mutant_remember(*out_decoder, framing->codec);
-  return status;
 }
 static void install_wrapped_length_is_large(ipc_table *table) {
   table->framing_decode = remembers_its_codec;
@@ -362,10 +371,10 @@ const mutant framing_mutants[] = {
      NULL, NULL, install_reads_every_escape},
     {"framing.one_dialect", "lets the body begin behind the field, wherever it is said to", "Framing.BodyBeginsAtSkip",
      NULL, NULL, install_knows_one_dialect},
-    {"framing.no_empty_frames", "passes over empty frames", "Framing.EmptyBodyIsAFrame", NULL, NULL,
-     install_passes_over_empty_frames},
+    {"framing.no_empty_frames", "passes over an empty frame that comes first", "Framing.EmptyBodyIsAFrame", NULL, NULL,
+     install_no_first_empty_frame},
     {"framing.header_part_lost", "loses the part of a header that came alone", "Framing.EverySplitPointDecodesTheSame",
-     NULL, NULL, install_loses_a_part_of_a_header},
+     NULL, NULL, install_header_part_lost},
     {"framing.eight_frames", "delivers the first eight frames alone", "Framing.ManyFramesInOnePieceAllCome", NULL, NULL,
      install_delivers_eight_frames},
     {"framing.old_tail", "delivers a short frame with the tail of the long one before",

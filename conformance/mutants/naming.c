@@ -78,7 +78,8 @@ static ipc_status cuts_long_names(const ipc_name *name, uint32_t os, void *out_n
                                   size_t *out_len) {
   ipc_name cut = *name;
   size_t limit = 0;
-  if (ipc_name_limit(name->kind, os, &limit).code == IPC_OK) cut.len = smaller(cut.len, limit);
+  if (os == IPC_OS_LINUX && name->kind == IPC_NAME_PATH && ipc_name_limit(name->kind, os, &limit).code == IPC_OK)
+    cut.len = smaller(cut.len, limit);
   return ipc_name_native(&cut, os, out_native, native_max, out_len);
 }
 REPLACES(name_native, cuts_long_names)
@@ -316,7 +317,7 @@ const mutant naming_mutants[] = {
      "Naming.FormatNeverSharesAText", NULL, NULL, install_formats_without_trailing_slashes},
     {"naming.name_cut_at_nul", "reads a name as a C string, up to its first NUL (libuv#4209)",
      "Naming.NulInANameIsInvalid", NULL, NULL, install_cuts_names_at_nul},
-    {"naming.cut_to_fit", "cuts names that are too long to the limit (libuv#4036)", "Naming.NothingIsEverCut", NULL,
+    {"naming.cut_to_fit", "cuts paths that are too long to the limit (libuv#4036)", "Naming.NothingIsEverCut", NULL,
      NULL, install_cuts_long_names},
     {"naming.length_in_a_byte", "keeps the length of a name in 8 bits, so that very long ones are accepted (grpc#8464)",
      "Naming.NothingIsEverCut", NULL, NULL, install_keeps_lengths_in_a_byte},
