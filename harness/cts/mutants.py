@@ -146,8 +146,12 @@ class Trial:
         return [t for t in self.tests if case_of(t) == mutant.case and mutant.shape in ("", t.partition("/")[2])]
 
     def family(self, mutant: Mutant) -> List[str]:
-        """The tests of the other cases of that family."""
-        return [t for t in self.tests if t.startswith(mutant.family + ".") and case_of(t) != mutant.case]
+        """The tests of the other cases of that family, each in its first shape."""
+        first: Dict[str, str] = {}
+        for test in self.tests:
+            if test.startswith(mutant.family + ".") and case_of(test) != mutant.case:
+                first.setdefault(case_of(test), test)
+        return list(first.values())
 
     def _tasks(self, tests: Dict[Pairing, List[str]]) -> List[Task]:
         return self.runner.repeat_tasks({pairing: names for pairing, names in tests.items() if names})
