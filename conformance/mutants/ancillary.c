@@ -30,7 +30,8 @@ static void drop_from(ipc_ancillary *ancillary, size_t kept) {
 
 WRITES(keeps_a_copy) {
   ipc_status status = WRITE;
-  if (status.code == IPC_OK && ancillary->num_descriptors != 0) fcntl(ancillary->descriptors[0], F_DUPFD_CLOEXEC, 0);
+  if (status.code == IPC_OK && ancillary->num_descriptors == 1 && data_len == 1)
+    fcntl(ancillary->descriptors[0], F_DUPFD_CLOEXEC, 0);
   return status;
 }
 REPLACES(stream_write_ancillary, keeps_a_copy)
@@ -182,12 +183,14 @@ REPLACES(stream_read, keeps_what_nobody_takes)
 
 /* ------------------------------------------------------------------------------------------------- credentials */
 
-READS(tells_no_user) {
+READS(tells_no_user_at_first) {
   ipc_status status = READ;
-  if (ancillary->fields & IPC_ANCILLARY_CREDENTIALS) ancillary->credentials.fields &= IPC_CREDENTIALS_PID;
+  const bool first = status.code == IPC_OK && mutant_recall(stream) == 0;
+  if (first && ancillary->fields & IPC_ANCILLARY_CREDENTIALS) ancillary->credentials.fields &= IPC_CREDENTIALS_PID;
+  if (status.code == IPC_OK) mutant_remember(stream, 1);
   return status;
 }
-REPLACES(stream_read_ancillary, tells_no_user)
+REPLACES(stream_read_ancillary, tells_no_user_at_first)
 
 READS(names_somebody_for_nobody) {
   ipc_status status = READ;
@@ -262,8 +265,8 @@ static ipc_status encodes_nothing_as_something(const ipc_ancillary *ancillary, v
 REPLACES(ancillary_encode, encodes_nothing_as_something)
 
 const mutant ancillary_mutants[] = {
-    {"ancillary.keeps_copy", "keeps a copy of a descriptor that it passed", "Ancillary.SendersCopyStaysOpen", NULL,
-     NULL, install_keeps_a_copy},
+    {"ancillary.keeps_copy", "keeps a copy of a descriptor that it passed beside a byte",
+     "Ancillary.SendersCopyStaysOpen", NULL, NULL, install_keeps_a_copy},
     {"ancillary.with_each_part", "sends descriptors with each part of a long write",
      "Ancillary.LongWriteCarriesThemOnce", NULL, NULL, install_sends_them_with_each_part},
     {"ancillary.full_is_too_large", "calls a message with a descriptor too large when there is no room (nono#1325)",
@@ -298,8 +301,8 @@ const mutant ancillary_mutants[] = {
      install_tells_process_0_at_the_end},
     {"ancillary.plain_read_leaks", "leaves descriptors open that a plain read meets", "Ancillary.PlainReadDropsThem",
      NULL, NULL, install_keeps_what_nobody_takes},
-    {"ancillary.no_user", "tells the process that wrote but not its user (dbus-java#57)",
-     "Ancillary.SystemTellsWhoWrote", NULL, NULL, install_tells_no_user},
+    {"ancillary.no_user", "tells the process that wrote first but not its user (dbus-java#57)",
+     "Ancillary.SystemTellsWhoWrote", NULL, NULL, install_tells_no_user_at_first},
     {"ancillary.somebody_for_nobody", "names some process where the system names none",
      "Ancillary.AskingLateNamesNobodyElse", NULL, NULL, install_names_somebody_for_nobody},
     {"ancillary.goes_on_asking", "goes on telling who wrote when it should not any more",

@@ -9,13 +9,15 @@ static int framed_fd(ipc_framed *framed) {
   return ipc_framed_raw(framed, &raw).code == IPC_OK ? (int)raw.value : -1;
 }
 
-static ipc_status takes_an_empty_frame_for_the_end(ipc_framed *framed, void *out_body, size_t body_max,
-                                                   int64_t timeout_ms, size_t *out_len) {
+static ipc_status takes_two_empty_frames_for_the_end(ipc_framed *framed, void *out_body, size_t body_max,
+                                                     int64_t timeout_ms, size_t *out_len) {
   ipc_status status = ipc_framed_read(framed, out_body, body_max, timeout_ms, out_len);
-  if (status.code == IPC_OK && *out_len == 0) status.code = IPC_END;
-  return status;
+  if (status.code != IPC_OK) return status;
+  const bool twice = mutant_recall(framed) == 1 && *out_len == 0;
+  mutant_remember(framed, *out_len == 0);
+  return twice ? mutant_status(IPC_END) : status;
 }
-REPLACES(framed_read, takes_an_empty_frame_for_the_end)
+REPLACES(framed_read, takes_two_empty_frames_for_the_end)
 
 static ipc_status drops_a_frame_that_does_not_fit(ipc_framed *framed, void *out_body, size_t body_max,
                                                   int64_t timeout_ms, size_t *out_len) {
@@ -158,8 +160,8 @@ static ipc_status takes_one_byte_less(ipc_stream *stream, const ipc_framing *fra
 REPLACES(framed_open, takes_one_byte_less)
 
 const mutant framed_stream_mutants[] = {
-    {"framed_stream.empty_is_end", "takes an empty frame for the end", "FramedStream.EmptyFrameIsNoEnd", NULL, NULL,
-     install_takes_an_empty_frame_for_the_end},
+    {"framed_stream.empty_is_end", "takes two empty frames for the end", "FramedStream.EmptyFrameIsNoEnd", NULL, NULL,
+     install_takes_two_empty_frames_for_the_end},
     {"framed_stream.too_long_dropped", "drops a frame that there is no room for",
      "FramedStream.FrameThatDoesNotFitStays", NULL, NULL, install_drops_a_frame_that_does_not_fit},
     {"framed_stream.timeout_anew", "begins a read's timeout anew with each piece of a frame",
