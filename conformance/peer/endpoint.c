@@ -1,12 +1,9 @@
 /* endpoint.c - see endpoint.h. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* POSIX threads under -std=c11 */
-#endif
-
 #include "conformance/peer/endpoint.h"
 
 #include <stdlib.h>
 
+#include "conformance/kits/c/cts_peer.h"
 #include "conformance/peer/tasks.h"
 
 ipc_table library;
@@ -17,20 +14,23 @@ static ipc_status status_of(int32_t code) { return (ipc_status){code, 0}; }
 
 /* The library's functions for each kind of handle, with what is common to all of them. */
 
+/* needs_raw tells whether the kit waits for readiness of the system's handles. */
+static bool needs_raw(void) { return mode_nonblocking && !platform_asks_again; }
+
 static bool library_can_switch(endpoint_kind kind) {
   switch (kind) {
     case ENDPOINT_LISTENER:
-      return library.listener_set_nonblocking != NULL && library.listener_raw != NULL;
+      return library.listener_set_nonblocking != NULL && (!needs_raw() || library.listener_raw != NULL);
     case ENDPOINT_STREAM:
-      return library.stream_set_nonblocking != NULL && library.stream_raw != NULL;
+      return library.stream_set_nonblocking != NULL && (!needs_raw() || library.stream_raw != NULL);
     case ENDPOINT_SOCKET:
-      return library.socket_set_nonblocking != NULL && library.socket_raw != NULL;
+      return library.socket_set_nonblocking != NULL && (!needs_raw() || library.socket_raw != NULL);
     case ENDPOINT_WATCHER:
-      return library.watcher_set_nonblocking != NULL && library.watcher_raw != NULL;
+      return library.watcher_set_nonblocking != NULL && (!needs_raw() || library.watcher_raw != NULL);
     case ENDPOINT_FRAMED:
-      return library.framed_set_nonblocking != NULL && library.framed_raw != NULL;
+      return library.framed_set_nonblocking != NULL && (!needs_raw() || library.framed_raw != NULL);
     case ENDPOINT_NAMED_PIPE:
-      return library.named_pipe_set_nonblocking != NULL && library.named_pipe_raw != NULL;
+      return library.named_pipe_set_nonblocking != NULL && (!needs_raw() || library.named_pipe_raw != NULL);
   }
   return false;
 }
@@ -146,11 +146,11 @@ static ipc_status settle(endpoint *e) {
   return wanted == e->switched ? status_of(IPC_OK) : library_switch(e, wanted);
 }
 
-/* prepare_nonblocking switches a new handle and gets what the kit waits on. */
+/* prepare_nonblocking switches a new handle and gets what the kit waits on, if it waits. */
 static ipc_status prepare_nonblocking(endpoint *e) {
-  ipc_status status = library_raw(e);
+  ipc_status status = needs_raw() ? library_raw(e) : status_of(IPC_OK);
   if (status.code != IPC_OK) return status;
-  if (!platform_wake_open(&e->wake)) return status_of(IPC_OUT_OF_RESOURCES);
+  if (needs_raw() && !platform_wake_open(&e->wake)) return status_of(IPC_OUT_OF_RESOURCES);
   return library_switch(e, true);
 }
 
@@ -163,9 +163,9 @@ endpoint *endpoint_new(endpoint_kind kind, void *handle, ipc_status *out_status)
   }
   e->kind = kind;
   e->handle = handle;
-  e->wake = (platform_wake){-1, -1};
-  pthread_mutex_init(&e->mutex, NULL);
-  pthread_cond_init(&e->settled, NULL);
+  e->wake = (platform_wake)PLATFORM_WAKE_INIT;
+  platform_mutex_init(&e->mutex);
+  platform_condition_init(&e->settled);
   e->can_switch = library_can_switch(kind);
   *out_status = mode_nonblocking && e->can_switch ? prepare_nonblocking(e) : status_of(IPC_OK);
   if (out_status->code == IPC_OK) return e;
@@ -176,15 +176,15 @@ endpoint *endpoint_new(endpoint_kind kind, void *handle, ipc_status *out_status)
 void endpoint_free(endpoint *e) {
   library_free(e->kind, e->handle);
   platform_wake_close(&e->wake);
-  pthread_mutex_destroy(&e->mutex);
-  pthread_cond_destroy(&e->settled);
+  platform_mutex_destroy(&e->mutex);
+  platform_condition_destroy(&e->settled);
   free(e);
 }
 
 void endpoint_end_waits(endpoint *e) {
-  pthread_mutex_lock(&e->mutex);
+  platform_lock(&e->mutex);
   e->closing = true;
-  pthread_mutex_unlock(&e->mutex);
+  platform_unlock(&e->mutex);
   platform_wake_set(&e->wake);
 }
 
@@ -194,35 +194,35 @@ ipc_status endpoint_close(endpoint *e) {
 }
 
 bool endpoint_kit_waits(endpoint *e) {
-  pthread_mutex_lock(&e->mutex);
+  platform_lock(&e->mutex);
   bool waits = e->num_kit_waits > 0;
-  pthread_mutex_unlock(&e->mutex);
+  platform_unlock(&e->mutex);
   return waits;
 }
 
 bool endpoint_is_switched(endpoint *e) {
-  pthread_mutex_lock(&e->mutex);
+  platform_lock(&e->mutex);
   bool switched = e->switched;
-  pthread_mutex_unlock(&e->mutex);
+  platform_unlock(&e->mutex);
   return switched;
 }
 
 ipc_status endpoint_set_nonblocking(endpoint *e, bool nonblocking) {
-  pthread_mutex_lock(&e->mutex);
+  platform_lock(&e->mutex);
   ipc_status status = library_switch(e, nonblocking); /* asked for, so made, even if it changes nothing */
   if (status.code == IPC_OK) {
     e->user_nonblocking = nonblocking;
     settle(e);
   }
-  pthread_mutex_unlock(&e->mutex);
+  platform_unlock(&e->mutex);
   return status;
 }
 
 void endpoint_follow(endpoint *e, endpoint *from) {
-  pthread_mutex_lock(&from->mutex);
+  platform_lock(&from->mutex);
   e->user_nonblocking = from->user_nonblocking;
   if (!mode_nonblocking) e->switched = from->switched;
-  pthread_mutex_unlock(&from->mutex);
+  platform_unlock(&from->mutex);
 }
 
 /* One making of the call: how it is made, and what the switch had done when it began. */
@@ -235,48 +235,52 @@ typedef struct turn {
 /* turn_begin decides how the call is made now, and puts the switch there. */
 static ipc_status turn_begin(endpoint *e, const endpoint_request *request, turn *t) {
   ipc_status status = status_of(IPC_OK);
-  pthread_mutex_lock(&e->mutex);
+  platform_lock(&e->mutex);
   for (;;) {
     t->single = !request->wait || e->user_nonblocking;
     bool kit_waits = mode_nonblocking && request->timeout_ms < 0 && !request->own_wait;
     t->attempt = e->can_switch && (t->single || kit_waits);
     if (t->attempt || e->num_attempts == 0) break;
-    pthread_cond_wait(&e->settled, &e->mutex); /* attempts never wait for long */
+    platform_wait(&e->settled, &e->mutex); /* attempts never wait for long */
   }
   unsigned *count = t->attempt ? &e->num_attempts : &e->num_waiting;
   ++*count;
   if (e->can_switch) status = settle(e);
   if (status.code != IPC_OK) --*count;
   t->moves = e->num_moves;
-  pthread_mutex_unlock(&e->mutex);
+  platform_unlock(&e->mutex);
   return status;
 }
 
 /* turn_end restores the switch and tells whether it was moved by others during the call. */
 static bool turn_end(endpoint *e, const turn *t) {
-  pthread_mutex_lock(&e->mutex);
+  platform_lock(&e->mutex);
   bool moved = e->num_moves != t->moves;
   --*(t->attempt ? &e->num_attempts : &e->num_waiting);
   if (e->num_attempts == 0) {
     settle(e); /* on a handle that was closed meanwhile it fails, and does not matter */
-    pthread_cond_broadcast(&e->settled);
+    platform_wake_all(&e->settled);
   }
-  pthread_mutex_unlock(&e->mutex);
+  platform_unlock(&e->mutex);
   return moved;
 }
 
-/* kit_wait waits for readiness; false when the handle is being closed. */
+/* kit_wait waits for readiness, or for a moment; false when the handle is being closed. */
 static bool kit_wait(endpoint *e, int direction) {
-  pthread_mutex_lock(&e->mutex);
+  platform_lock(&e->mutex);
   bool open = !e->closing;
   if (open) e->num_kit_waits++;
-  pthread_mutex_unlock(&e->mutex);
+  platform_unlock(&e->mutex);
   if (!open) return false;
-  platform_wait_ready(&e->raw, direction, &e->wake);
-  pthread_mutex_lock(&e->mutex);
+  if (platform_asks_again) {
+    open = cts_again(cts_current());
+  } else {
+    platform_wait_ready(&e->raw, direction, &e->wake);
+  }
+  platform_lock(&e->mutex);
   e->num_kit_waits--;
-  open = !e->closing;
-  pthread_mutex_unlock(&e->mutex);
+  open = open && !e->closing;
+  platform_unlock(&e->mutex);
   return open;
 }
 
@@ -294,12 +298,14 @@ static ipc_status perform_task(endpoint *e, const endpoint_request *request) {
 
 ipc_status endpoint_perform(endpoint *e, const endpoint_request *request) {
   if (mode_async && request->submit != NULL && !endpoint_is_switched(e)) return perform_task(e, request);
-  for (;;) {
+  for (bool has_waited = false;; has_waited = true) {
     turn t;
     ipc_status status = turn_begin(e, request, &t);
+    if (has_waited && status.code == IPC_CLOSED) return status_of(IPC_CANCELLED); /* it was under way all the time */
     if (status.code != IPC_OK) return status;
     status = request->call(e, request->timeout_ms, request->context);
     bool moved = turn_end(e, &t);
+    if (has_waited && t.attempt && status.code == IPC_CLOSED) return status_of(IPC_CANCELLED);
     if (status.code != IPC_WOULD_BLOCK || t.single) return status;
     if (t.attempt) {
       if (!kit_wait(e, request->direction)) return status_of(IPC_CANCELLED);

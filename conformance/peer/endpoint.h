@@ -10,7 +10,7 @@
  *   begins before the library has looked at the switch, the call answers would_block although it should wait; it is
  *   made again, if and only if the switch was moved meanwhile.
  * - In nonblocking mode a waiting call is an attempt, and a wait on the raw handle when that answers would_block.
- *   `close` ends that wait.
+ *   `close` ends that wait. Where the system tells no readiness the attempt is repeated instead.
  * - In async mode nothing is switched: a loop of the library carries calls out (tasks.h). A single attempt is a timeout
  *   that expires at once. Only on a handle that the runner has switched are calls made as they are.
  * - A call with `timeout_ms` is made as in blocking mode in every mode: the timeout is the library's, and a handle
@@ -20,7 +20,6 @@
 #ifndef CTS_PEER_ENDPOINT_H
 #define CTS_PEER_ENDPOINT_H
 
-#include <pthread.h>
 #include <stdbool.h>
 
 #include "conformance/peer/platform.h"
@@ -53,18 +52,18 @@ typedef struct endpoint {
     ipc_framed *framed;
     ipc_named_pipe *named_pipe;
   };
-  ipc_raw raw;            /* nonblocking mode: what the kit waits on */
-  platform_wake wake;     /* nonblocking mode: ends the kit's waits */
-  bool can_switch;        /* the library has the switch for handles of this kind, and lends what to wait on */
-  pthread_mutex_t mutex;  /* guards the rest */
-  pthread_cond_t settled; /* no attempt is under way any more */
-  bool user_nonblocking;  /* the runner's switch */
-  bool switched;          /* where the library's switch is */
-  bool closing;           /* close or release has begun */
-  unsigned num_attempts;  /* calls under way that need the switch on */
-  unsigned num_waiting;   /* calls under way that needed it off */
-  unsigned num_kit_waits; /* waits of the kit under way */
-  uint64_t num_moves;     /* of the switch */
+  ipc_raw raw;                /* nonblocking mode: what the kit waits on */
+  platform_wake wake;         /* nonblocking mode: ends the kit's waits */
+  bool can_switch;            /* the library has the switch for handles of this kind, and lends what the kit waits on */
+  platform_mutex mutex;       /* guards the rest */
+  platform_condition settled; /* no attempt is under way any more */
+  bool user_nonblocking;      /* the runner's switch */
+  bool switched;              /* where the library's switch is */
+  bool closing;               /* close or release has begun */
+  unsigned num_attempts;      /* calls under way that need the switch on */
+  unsigned num_waiting;       /* calls under way that needed it off */
+  unsigned num_kit_waits;     /* waits of the kit under way */
+  uint64_t num_moves;         /* of the switch */
 } endpoint;
 
 /* endpoint_new wraps |handle| of |kind|, which the library has just made. It owns the handle, also when it fails: then

@@ -122,7 +122,8 @@ static bool can_switch(void) {
 }
 
 static bool can_wait(void) {
-  return (library.listener_accept == NULL || library.listener_raw != NULL) && library.stream_raw != NULL;
+  return platform_asks_again ||
+         ((library.listener_accept == NULL || library.listener_raw != NULL) && library.stream_raw != NULL);
 }
 
 /* offer_features offers the library's known features, and lanes, which are this peer's: handles of the ABI may be used
@@ -194,6 +195,8 @@ static void choose_modes(const char *out_modes[4]) {
   out_modes[num] = NULL;
 }
 
+static bool repeats(void) { return mode_nonblocking && platform_asks_again; }
+
 static void begin_reset(void) { hooked_begin_reset(); }
 
 static void end_reset(void) {
@@ -201,7 +204,7 @@ static void end_reset(void) {
   hooked_end_reset();
 }
 
-int main(int argc, char **argv) {
+int peer_main(int argc, char **argv) {
   static const char *modes[4];
   if (argc != 3 || strcmp(argv[1], "--library") != 0) {
     fprintf(stderr, "usage: %s --library FILE\n", argc > 0 ? argv[0] : "peer");
@@ -229,6 +232,7 @@ int main(int argc, char **argv) {
       .after_reset = end_reset,
       .argv = argv,
       .tasks = &tasks_hooks,
+      .repeats = repeats,
   };
   return cts_run(&peer);
 }

@@ -1,12 +1,13 @@
 /* platform_posix.c - platform.h for systems with descriptors: dlopen, poll, and a pipe (Linux: an eventfd) as wake. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* O_CLOEXEC and eventfd under -std=c11 */
+#define _GNU_SOURCE /* POSIX threads, O_CLOEXEC and eventfd under -std=c11 */
 #endif
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,36 @@
 #if defined(__linux__)
 #include <sys/eventfd.h>
 #endif
+
+int main(int argc, char **argv) { return peer_main(argc, argv); }
+
+void platform_mutex_init(platform_mutex *mutex) { pthread_mutex_init(mutex, NULL); }
+void platform_mutex_destroy(platform_mutex *mutex) { pthread_mutex_destroy(mutex); }
+void platform_lock(platform_mutex *mutex) { pthread_mutex_lock(mutex); }
+void platform_unlock(platform_mutex *mutex) { pthread_mutex_unlock(mutex); }
+
+void platform_condition_init(platform_condition *condition) { pthread_cond_init(condition, NULL); }
+void platform_condition_destroy(platform_condition *condition) { pthread_cond_destroy(condition); }
+void platform_wait(platform_condition *condition, platform_mutex *mutex) { pthread_cond_wait(condition, mutex); }
+void platform_wake_one(platform_condition *condition) { pthread_cond_signal(condition); }
+void platform_wake_all(platform_condition *condition) { pthread_cond_broadcast(condition); }
+
+static void *run_body(void *argument) {
+  platform_body *body = argument;
+  (*body)();
+  return NULL;
+}
+
+bool platform_start_thread(platform_body *body) {
+  sigset_t all, before;
+  pthread_t thread;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&thread, NULL, run_body, body);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error == 0) pthread_detach(thread);
+  return error == 0;
+}
 
 get_table_function platform_load(const char *path, const char **out_why) {
   get_table_function get_table = NULL;
@@ -61,6 +92,8 @@ void platform_wake_close(platform_wake *wake) {
   if (wake->in >= 0) close(wake->in);
   wake->in = wake->out = -1;
 }
+
+const bool platform_asks_again = false;
 
 void platform_wait_ready(const ipc_raw *raw, int direction, const platform_wake *wake) {
   short events = direction == WAIT_READABLE ? POLLIN : POLLOUT;

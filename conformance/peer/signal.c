@@ -4,11 +4,6 @@
  * at once: so the counts are atomics, and those who wait for one have a wake each, which is made once and never closed.
  * Whoever waits is listed first and looks at the count then; the hook counts first and looks at the list then: one of
  * the two sees the other. Reset ends the waits the same way. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* POSIX threads under -std=c11 */
-#endif
-
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -135,7 +130,7 @@ typedef struct waiter {
 
 static hook_record records[SIGNALS_MAX];
 static waiter waiters[WAITERS_MAX];
-static pthread_mutex_t waiters_mutex = PTHREAD_MUTEX_INITIALIZER; /* of taking and leaving a place */
+static platform_mutex waiters_mutex = PLATFORM_MUTEX_INIT; /* of taking and leaving a place */
 static _Atomic bool resetting;
 
 static void record_event(hook_record *r, const ipc_signal_event *event) {
@@ -195,7 +190,7 @@ cts_outcome do_signal_set_handler(cts_call *call) {
 /* waiter_enter takes a place in the list; NULL if there is none. */
 static waiter *waiter_enter(int32_t signal) {
   waiter *w = NULL;
-  pthread_mutex_lock(&waiters_mutex);
+  platform_lock(&waiters_mutex);
   for (size_t i = 0; i < WAITERS_MAX && w == NULL; i++) {
     if (atomic_load(&waiters[i].signal) != 0) continue;
     if (!atomic_load(&waiters[i].has_wake) && !platform_wake_open(&waiters[i].wake)) break;
@@ -203,7 +198,7 @@ static waiter *waiter_enter(int32_t signal) {
     w = &waiters[i];
     atomic_store(&w->signal, signal);
   }
-  pthread_mutex_unlock(&waiters_mutex);
+  platform_unlock(&waiters_mutex);
   return w;
 }
 

@@ -1,12 +1,6 @@
 /* tasks.c - see tasks.h. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* POSIX threads under -std=c11 */
-#endif
-
 #include "conformance/peer/tasks.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +15,7 @@ typedef struct task {
   cts_call *call;
   ipc_completion done;
   bool has_ended;
-  pthread_cond_t ended;
+  platform_condition ended;
   struct task *next;
 } task;
 
@@ -29,13 +23,13 @@ static ipc_loop *loop;
 
 /* What the lanes and the loop's thread share. */
 static struct {
-  pthread_mutex_t mutex;
+  platform_mutex mutex;
   task *first;
   uint64_t last_token;
   uint64_t turns_wanted;
   uint64_t turns_done;
-  pthread_cond_t turned;
-} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER, .turned = PTHREAD_COND_INITIALIZER};
+  platform_condition turned;
+} shared = {.mutex = PLATFORM_MUTEX_INIT, .turned = PLATFORM_CONDITION_INIT};
 
 bool tasks_offered(void) {
   return library.loop_open != NULL && library.loop_submit != NULL && library.loop_cancel != NULL &&
@@ -57,7 +51,7 @@ static task **find_task(uint64_t token) {
 
 /* hand_over gives the completions to their lanes. */
 static void hand_over(const ipc_completion *completions, size_t num) {
-  pthread_mutex_lock(&shared.mutex);
+  platform_lock(&shared.mutex);
   for (size_t i = 0; i < num; i++) {
     task *t = *find_task(completions[i].token);
     if (t == NULL) library_is_wrong("completed an operation that is not under way");
@@ -65,9 +59,9 @@ static void hand_over(const ipc_completion *completions, size_t num) {
     t->done = completions[i];
     t->has_ended = true;
     cts_awake(t->call);
-    pthread_cond_signal(&t->ended);
+    platform_wake_one(&t->ended);
   }
-  pthread_mutex_unlock(&shared.mutex);
+  platform_unlock(&shared.mutex);
 }
 
 /* take_completions waits and hands over; the status is the wait's. */
@@ -86,22 +80,20 @@ static int32_t take_completions(int64_t timeout_ms) {
 
 /* The loop's thread. After each wait it looks whether a turn was asked for meanwhile; such a turn takes everything that
  * is there without waiting. */
-static void *serve(void *unused) {
-  (void)unused;
+static void serve(void) {
   for (;;) {
     take_completions(IPC_NO_TIMEOUT);
-    pthread_mutex_lock(&shared.mutex);
+    platform_lock(&shared.mutex);
     uint64_t wanted = shared.turns_wanted;
     bool asked = wanted != shared.turns_done;
-    pthread_mutex_unlock(&shared.mutex);
+    platform_unlock(&shared.mutex);
     if (!asked) continue;
     while (take_completions(0) == IPC_OK) continue;
-    pthread_mutex_lock(&shared.mutex);
+    platform_lock(&shared.mutex);
     shared.turns_done = wanted;
-    pthread_cond_broadcast(&shared.turned);
-    pthread_mutex_unlock(&shared.mutex);
+    platform_wake_all(&shared.turned);
+    platform_unlock(&shared.mutex);
   }
-  return NULL;
 }
 
 static uint32_t wanted_backend(void) {
@@ -110,6 +102,7 @@ static uint32_t wanted_backend(void) {
   return strcmp(name, "epoll") == 0    ? IPC_LOOP_EPOLL
          : strcmp(name, "kqueue") == 0 ? IPC_LOOP_KQUEUE
          : strcmp(name, "poll") == 0   ? IPC_LOOP_POLL
+         : strcmp(name, "iocp") == 0   ? IPC_LOOP_IOCP
                                        : UINT32_MAX;
 }
 
@@ -121,44 +114,37 @@ bool tasks_start(void) {
             (unsigned)status.native);
     return false;
   }
-  /* Handlers of signals run where the library's callers are, not here. */
-  sigset_t all, before;
-  pthread_t thread;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int error = pthread_create(&thread, NULL, serve, NULL);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (error == 0) pthread_detach(thread);
-  return error == 0;
+  static platform_body body = serve;
+  return platform_start_thread(&body); /* handlers of signals run where the library's callers are, not there */
 }
 
 static void begin_task(task *t) {
-  pthread_cond_init(&t->ended, NULL);
-  pthread_mutex_lock(&shared.mutex);
+  platform_condition_init(&t->ended);
+  platform_lock(&shared.mutex);
   t->token = ++shared.last_token;
   t->next = shared.first;
   shared.first = t;
-  pthread_mutex_unlock(&shared.mutex);
+  platform_unlock(&shared.mutex);
 }
 
 static void end_task(task *t) {
-  pthread_mutex_lock(&shared.mutex);
+  platform_lock(&shared.mutex);
   task **at = find_task(t->token);
   *at = t->next;
-  pthread_mutex_unlock(&shared.mutex);
-  pthread_cond_destroy(&t->ended);
+  platform_unlock(&shared.mutex);
+  platform_condition_destroy(&t->ended);
 }
 
 /* wait_for_end sleeps until the completion is there. A request that was cancelled before its operation was under way is
  * ended here. */
 static void wait_for_end(task *t) {
-  pthread_mutex_lock(&shared.mutex);
+  platform_lock(&shared.mutex);
   bool cancelled = !t->has_ended && !cts_sleeps(t->call);
-  pthread_mutex_unlock(&shared.mutex);
+  platform_unlock(&shared.mutex);
   if (cancelled) library.loop_cancel(loop, t->token);
-  pthread_mutex_lock(&shared.mutex);
-  while (!t->has_ended) pthread_cond_wait(&t->ended, &shared.mutex);
-  pthread_mutex_unlock(&shared.mutex);
+  platform_lock(&shared.mutex);
+  while (!t->has_ended) platform_wait(&t->ended, &shared.mutex);
+  platform_unlock(&shared.mutex);
 }
 
 ipc_status tasks_perform(const ipc_submission *submission, ipc_completion *out_done) {
@@ -180,22 +166,22 @@ ipc_status tasks_perform(const ipc_submission *submission, ipc_completion *out_d
 static bool is_active(void) { return loop != NULL; }
 
 static void make_turn(void) {
-  pthread_mutex_lock(&shared.mutex);
+  platform_lock(&shared.mutex);
   uint64_t wanted = ++shared.turns_wanted;
-  pthread_mutex_unlock(&shared.mutex);
+  platform_unlock(&shared.mutex);
   library.loop_wake(loop);
-  pthread_mutex_lock(&shared.mutex);
-  while (shared.turns_done < wanted) pthread_cond_wait(&shared.turned, &shared.mutex);
-  pthread_mutex_unlock(&shared.mutex);
+  platform_lock(&shared.mutex);
+  while (shared.turns_done < wanted) platform_wait(&shared.turned, &shared.mutex);
+  platform_unlock(&shared.mutex);
 }
 
 static void cancel_task(uint64_t id) {
   uint64_t token = 0;
-  pthread_mutex_lock(&shared.mutex);
+  platform_lock(&shared.mutex);
   for (task *t = shared.first; t != NULL; t = t->next) {
     if (cts_id(t->call) == id) token = t->token;
   }
-  pthread_mutex_unlock(&shared.mutex);
+  platform_unlock(&shared.mutex);
   if (token != 0) library.loop_cancel(loop, token);
 }
 

@@ -1435,7 +1435,7 @@ struct process_spawn : RequestOf<process_spawn> {
     set("as", value, "");
     return *this;
   }
-  /// path of the socket that the child opens its channel on
+  /// the socket that the child opens its channel on, as CTS_CONTROL names it (spec/peer_protocol.md, 1.7)
   process_spawn &control(const std::string &value) {
     set("control", value, "");
     return *this;

@@ -442,6 +442,7 @@ void Peer::OnLine(const std::string &line) {
     if (json["event"] != "begun" || found->second.begun) FailLine(line, "is an event that is not expected");
     found->second.begun = true;
     found->second.tid = json.value("tid", Json(0)).is_number_unsigned() ? json.value("tid", int64_t{0}) : 0;
+    found->second.repeats = json.value("repeats", Json(false)) == true;
     if (g_observer) g_observer->OnTrace(*this, "event", json);
     return;
   }
@@ -480,6 +481,10 @@ bool Peer::BlockedNow(uint64_t id, const char **proof) {
   auto found = outstanding_.find(id);
   if (found == outstanding_.end() || !found->second.begun || !process_) return false;
   const int64_t tid = found->second.tid;
+  if (found->second.repeats && ListedPending(id, "would_block")) {
+    *proof = "pending";
+    return true;
+  }
   auto inspect = [&] { return tid != 0 ? InspectThread(inspected_pid_, tid) : InspectProcess(inspected_pid_); };
   const ThreadState first = inspect();
   if (!first.known) {
@@ -494,13 +499,14 @@ bool Peer::BlockedNow(uint64_t id, const char **proof) {
   PumpOnce(0);
   if (replies_.count(id) != 0) return false;
   *proof = tid != 0 ? "thread" : offer_.covers("pending") ? "pending" : "none";
-  return tid != 0 || !offer_.covers("pending") || ListedPending(id);
+  return tid != 0 || !offer_.covers("pending") || ListedPending(id, "ids");
 }
 
-bool Peer::ListedPending(uint64_t id) {
+bool Peer::ListedPending(uint64_t id, const char *list) {
   Reply reply = Control(op::pending());
   if (!reply.ok()) Fail("failed", reply.describe());
-  for (uint64_t listed : reply.numbers("ids")) {
+  if (!reply.has(list)) return false;
+  for (uint64_t listed : reply.numbers(list)) {
     if (listed == id) return replies_.count(id) == 0;
   }
   return false;

@@ -158,6 +158,7 @@ class Peer {
     std::string operation, lane;
     bool begun = false;
     int64_t tid = 0;
+    bool repeats = false;  // it waits by asking the library again (peer_protocol.md, 4.5)
   };
 
   void Connect(Peer &parent, int64_t pid, ControlSocket *control);
@@ -167,7 +168,7 @@ class Peer {
   void ExpectBlocked(uint64_t id, const std::string &operation);
   std::string DescribeRun(uint64_t id) const;
   bool BlockedNow(uint64_t id, const char **proof);
-  bool ListedPending(uint64_t id);
+  bool ListedPending(uint64_t id, const char *list);
   void CheckMemory();
   void PumpOnce(int timeout_ms);
   void Consume();

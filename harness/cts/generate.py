@@ -270,12 +270,21 @@ def _setter(o: Operation, name: str, cpp: str, feature: str, doc: str) -> str:
     )
 
 
+def _c_native(macro: str, table: Dict[str, str]) -> str:
+    rows = [f"/* {MADE} */"]
+    for code, status in table.items():
+        rows += [f"#ifdef {code}", f"{macro}({code}, {_c_string(status)})", "#endif"]
+    return "\n".join(rows) + "\n"
+
+
 def c_errno(d: Definition) -> str:
     """kits/c/cts_errno.inc: rows CTS_ERRNO(code, status) for the error numbers that the system has."""
-    rows = [f"/* {MADE} */"]
-    for code, status in d.native["errno"].items():
-        rows += [f"#ifdef {code}", f"CTS_ERRNO({code}, {_c_string(status)})", "#endif"]
-    return "\n".join(rows) + "\n"
+    return _c_native("CTS_ERRNO", d.native["errno"])
+
+
+def c_win32(d: Definition) -> str:
+    """kits/c/cts_win32.inc: rows CTS_WIN32(code, status) for what GetLastError answers."""
+    return _c_native("CTS_WIN32", d.native["win32"])
 
 
 def cpp_stubs(d: Definition) -> str:
@@ -431,7 +440,12 @@ def protocol_schema(d: Definition) -> str:
         "error": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
         "why": {"type": "string"},
     }
-    event = {"id": reply["id"], "event": {"const": "begun"}, "tid": _JSON_TYPES["u64"]}
+    event = {
+        "id": reply["id"],
+        "event": {"const": "begun"},
+        "tid": _JSON_TYPES["u64"],
+        "repeats": {"type": "boolean"},
+    }
     b64 = {
         "type": "object",
         "properties": {"b64": {"type": "string"}},
@@ -492,6 +506,7 @@ def outputs(root: Path) -> Dict[Path, str]:
         "ref/common/slots.inc": slots(d),
         "conformance/kits/c/cts_operations.inc": c_operations(d),
         "conformance/kits/c/cts_errno.inc": c_errno(d),
+        "conformance/kits/c/cts_win32.inc": c_win32(d),
         "conformance/support/operations.h": cpp_stubs(d),
         "conformance/support/framing_vectors.inc": cpp_framing_vectors(
             (root / "spec/vectors/framing.jsonl").read_text(encoding="utf-8").splitlines()

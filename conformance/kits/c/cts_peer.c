@@ -3,25 +3,36 @@
  *
  * Memory is fixed: a call record for every request that may be outstanding, a reply buffer for every lane, a table of
  * handles. One mutex guards what threads share (`state`); none is held while the library runs or a reply is written. */
-#if !defined(_WIN32) && !defined(_GNU_SOURCE)
+#if defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#define _CRT_SECURE_NO_WARNINGS /* getenv and snprintf are used as they must be */
+#ifndef _WIN32_WINNT
+#define _WIN32_WINNT 0x0602 /* Windows 8 */
+#endif
+#elif !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* syscall, F_DUPFD_CLOEXEC; on systems other than Linux it means nothing */
 #endif
 
 #include "cts_peer.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* ---------------------------------------------------------------------------------------------------- platform
- * All that differs between systems but threads, which are POSIX threads everywhere (mingw-w64 brings winpthreads). */
-
-#include <fcntl.h>
+#if defined(_WIN32)
+#include <winsock2.h>
+/* After winsock2.h. */
+#include <windows.h>
+/* In any order. */
+#include <io.h>
+#include <process.h>
+#else
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -33,6 +44,403 @@
 #elif defined(__FreeBSD__)
 #include <pthread_np.h>
 #endif
+#endif
+
+/* ---------------------------------------------------------------------------------------------------- platform
+ * All that differs between systems, for POSIX and for Windows. Both define:
+ *
+ *   kit_mutex, kit_condition, kit_once    with KIT_MUTEX_INIT, KIT_CONDITION_INIT and KIT_ONCE_INIT
+ *   kit_lock, kit_unlock, kit_wait, kit_wait_for, kit_wake_one, kit_wake_all, kit_call_once, kit_yield
+ *   kit_result KIT_CALL body(void *)      what a thread runs
+ *   KIT_THREAD_LOCAL                      a variable that each thread has for itself
+ *   platform_begin                        before any thread: what the process began with is noted. False: it cannot
+ *   platform_start_kit_thread             a thread of the kit's own, in which no handler of a signal runs
+ *   platform_start_lane_thread            a thread that is a lane: to the library it is a thread like any other
+ *   platform_enter_lane                   its first act, and that of the main thread
+ *   platform_thread_id                    the calling thread's, as the system's tools show it
+ *   platform_process_id                   as the runner's system knows it
+ *   cts_open_channel, platform_read, platform_write, platform_wait_hangup, platform_end
+ *   platform_spawn and what follows it    children of this peer that are peers
+ *
+ * kit_wait_for waits at most |slice_ms| and is false when that passed. platform_read reads at most |max| bytes of the
+ * channel; 0 is its end, and so is an error, for nothing can follow. platform_write writes a whole line; with |reader|
+ * it ends the process if input ends while nobody takes the line: the thread that reads must not miss that because it
+ * writes. platform_wait_hangup waits until the other end of the channel's input is gone (at most |timeout_ms|, -1: no
+ * limit), even if not everything that came before has been read. platform_end ends the process at once: no handlers of
+ * exit, no flush, whatever other threads do.
+ *
+ * platform_spawn starts this program again with the same arguments and with |control| as CTS_CONTROL; it returns the
+ * system's error number, or 0. platform_await waits for the child's end, as often as it is called, and adds `code` or
+ * `signal` to |call|, unless that is NULL; the same. platform_kill kills it, and on POSIX its process group.
+ * platform_forget waits for its end and lets go of it. platform_error is the outcome of such an error. */
+
+enum { HANGUP_SLICE_MS = 50 }; /* how often the reader, while it waits for a lane, looks whether input has ended */
+
+#if defined(_WIN32)
+
+#define PLATFORM_OS "windows"
+
+typedef SRWLOCK kit_mutex;
+typedef CONDITION_VARIABLE kit_condition;
+typedef INIT_ONCE kit_once;
+typedef unsigned kit_result;
+#define KIT_MUTEX_INIT SRWLOCK_INIT
+#define KIT_CONDITION_INIT CONDITION_VARIABLE_INIT
+#define KIT_ONCE_INIT INIT_ONCE_STATIC_INIT
+#define KIT_CALL __stdcall
+#if defined(_MSC_VER)
+#define KIT_THREAD_LOCAL __declspec(thread)
+#else
+#define KIT_THREAD_LOCAL _Thread_local
+#endif
+
+static void kit_lock(kit_mutex *mutex) { AcquireSRWLockExclusive(mutex); }
+static void kit_unlock(kit_mutex *mutex) { ReleaseSRWLockExclusive(mutex); }
+static void kit_condition_init(kit_condition *condition) { InitializeConditionVariable(condition); }
+static void kit_wake_one(kit_condition *condition) { WakeConditionVariable(condition); }
+static void kit_wake_all(kit_condition *condition) { WakeAllConditionVariable(condition); }
+static void kit_yield(void) { SwitchToThread(); }
+
+static void kit_wait(kit_condition *condition, kit_mutex *mutex) {
+  SleepConditionVariableSRW(condition, mutex, INFINITE, 0);
+}
+
+static bool kit_wait_for(kit_condition *condition, kit_mutex *mutex, int slice_ms) {
+  return SleepConditionVariableSRW(condition, mutex, (DWORD)slice_ms, 0) != 0;
+}
+
+static void kit_call_once(kit_once *once, void (*function)(void)) {
+  BOOL pending = FALSE;
+  if (!InitOnceBeginInitialize(once, 0, &pending, NULL) || !pending) return;
+  function();
+  InitOnceComplete(once, 0, NULL);
+}
+
+static bool platform_start_kit_thread(kit_result(KIT_CALL *body)(void *), void *argument) {
+  uintptr_t thread = _beginthreadex(NULL, 0, body, argument, 0, NULL);
+  if (thread != 0) CloseHandle((HANDLE)thread);
+  return thread != 0;
+}
+
+static bool platform_start_lane_thread(kit_result(KIT_CALL *body)(void *), void *argument) {
+  return platform_start_kit_thread(body, argument);
+}
+
+static uint64_t platform_thread_id(void) { return GetCurrentThreadId(); }
+
+/* The thread's description is `cts-` and its id. Under Wine that is also the name of the thread in the system below, by
+ * which it can be found there (spec/peer_protocol.md, 4.6). */
+static void platform_enter_lane(void) {
+  typedef HRESULT(WINAPI * describe_function)(HANDLE, PCWSTR);
+  HMODULE kernel = GetModuleHandleW(L"kernel32.dll");
+  FARPROC symbol = kernel != NULL ? GetProcAddress(kernel, "SetThreadDescription") : NULL; /* since Windows 10 1607 */
+  describe_function describe = (describe_function)(void (*)(void))symbol;
+  WCHAR name[16] = L"cts-", digits[12];
+  size_t num = 0, at = 4;
+  for (uint64_t rest = platform_thread_id(); num == 0 || rest > 0; rest /= 10)
+    digits[num++] = (WCHAR)(L'0' + rest % 10);
+  while (num > 0) name[at++] = digits[--num];
+  if (describe != NULL) describe(GetCurrentThread(), name);
+}
+
+static uint64_t platform_process_id(void) { return GetCurrentProcessId(); }
+
+static void platform_end(int status) { TerminateProcess(GetCurrentProcess(), (UINT)status); }
+
+/* The functions of winsock that a child's channel needs. They are looked up then, so that a program with this kit needs
+ * nothing that its library does not need. */
+static struct {
+  int(WSAAPI *startup)(WORD, LPWSADATA);
+  SOCKET(WSAAPI *make)(int, int, int, LPWSAPROTOCOL_INFOW, GROUP, DWORD);
+  int(WSAAPI *connect)(SOCKET, const struct sockaddr *, int);
+  int(WSAAPI *send)(SOCKET, const char *, int, int);
+  int(WSAAPI *recv)(SOCKET, char *, int, int);
+} winsock;
+
+static bool winsock_load(void) {
+  WSADATA data;
+  HMODULE library = LoadLibraryExW(L"ws2_32.dll", NULL, LOAD_LIBRARY_SEARCH_SYSTEM32);
+  if (library == NULL) return false;
+  FARPROC startup = GetProcAddress(library, "WSAStartup"), make = GetProcAddress(library, "WSASocketW"),
+          connect = GetProcAddress(library, "connect"), send = GetProcAddress(library, "send"),
+          recv = GetProcAddress(library, "recv");
+  if (startup == NULL || make == NULL || connect == NULL || send == NULL || recv == NULL) return false;
+  winsock.startup = (int(WSAAPI *)(WORD, LPWSADATA))(void (*)(void))startup;
+  winsock.make = (SOCKET(WSAAPI *)(int, int, int, LPWSAPROTOCOL_INFOW, GROUP, DWORD))(void (*)(void))make;
+  winsock.connect = (int(WSAAPI *)(SOCKET, const struct sockaddr *, int))(void (*)(void))connect;
+  winsock.send = (int(WSAAPI *)(SOCKET, const char *, int, int))(void (*)(void))send;
+  winsock.recv = (int(WSAAPI *)(SOCKET, char *, int, int))(void (*)(void))recv;
+  return winsock.startup(MAKEWORD(2, 2), &data) == 0;
+}
+
+/* The channel once it has been opened: two handles, or, in a child, a socket. */
+static struct {
+  HANDLE in, out;
+  SOCKET socket;
+  bool is_open;
+} channel = {NULL, NULL, INVALID_SOCKET, false};
+
+/* channel_get reads at most |max| bytes; 0: the end. */
+static size_t channel_get(void *out, size_t max) {
+  DWORD got = 0;
+  if (channel.socket != INVALID_SOCKET) {
+    int number = winsock.recv(channel.socket, out, (int)max, 0);
+    return number > 0 ? (size_t)number : 0;
+  }
+  /* A write of no bytes to a pipe is a read of none, and not the end of it. */
+  while (ReadFile(channel.in, out, (DWORD)max, &got, NULL)) {
+    if (got > 0 || GetFileType(channel.in) != FILE_TYPE_PIPE) return got;
+  }
+  return 0;
+}
+
+/* channel_put writes at most |len| bytes; 0: it cannot. */
+static size_t channel_put(const char *data, size_t len) {
+  DWORD put = 0;
+  if (channel.socket != INVALID_SOCKET) {
+    int number = winsock.send(channel.socket, data, (int)len, 0);
+    return number > 0 ? (size_t)number : 0;
+  }
+  return WriteFile(channel.out, data, (DWORD)len, &put, NULL) ? put : 0;
+}
+
+/* channel_connect makes the channel of a child: |control| is `loopback:PORT:TOKEN`. */
+static bool channel_connect(const char *control) {
+  static const char scheme[] = "loopback:";
+  const char *colon = NULL;
+  unsigned long port = 0;
+  if (strncmp(control, scheme, sizeof(scheme) - 1) == 0) {
+    char *end = NULL;
+    port = strtoul(control + sizeof(scheme) - 1, &end, 10);
+    colon = *end == ':' ? end : NULL;
+  }
+  if (colon == NULL || port == 0 || port > 65535 || strlen(colon + 1) != 32) {
+    errno = EINVAL;
+    return false;
+  }
+  errno = ECONNREFUSED;
+  if (!winsock_load()) return false;
+  SOCKET s = winsock.make(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+  if (s == INVALID_SOCKET) return false;
+  struct sockaddr_in address;
+  memset(&address, 0, sizeof(address));
+  address.sin_family = AF_INET;
+  address.sin_port = (u_short)((port & 0xFF) << 8 | port >> 8);
+  address.sin_addr.s_addr = 0x0100007Fu; /* 127.0.0.1; this system is little-endian everywhere */
+  char line[33];
+  memcpy(line, colon + 1, 32);
+  line[32] = '\n';
+  bool connected = winsock.connect(s, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+                   winsock.send(s, line, sizeof(line), 0) == (int)sizeof(line);
+  if (connected) channel.socket = s; /* else the process ends and closes it */
+  return connected;
+}
+
+/* channel_take gets the channel's ends: the connection that a child's environment names, else copies of the standard
+ * handles. The variable goes: what this process starts in any other way is no peer. */
+static bool channel_take(void) {
+  const char *control = getenv("CTS_CONTROL");
+  if (control != NULL) {
+    bool connected = channel_connect(control);
+    int error = errno;
+    _putenv("CTS_CONTROL=");
+    errno = error;
+    return connected;
+  }
+  HANDLE self = GetCurrentProcess(), in = GetStdHandle(STD_INPUT_HANDLE), out = GetStdHandle(STD_OUTPUT_HANDLE);
+  errno = EBADF;
+  if (in == NULL || in == INVALID_HANDLE_VALUE || out == NULL || out == INVALID_HANDLE_VALUE) return false;
+  return DuplicateHandle(self, in, self, &channel.in, 0, FALSE, DUPLICATE_SAME_ACCESS) &&
+         DuplicateHandle(self, out, self, &channel.out, 0, FALSE, DUPLICATE_SAME_ACCESS);
+}
+
+/* std_set makes descriptor |to| of the C runtime, and the standard handle |which| of the system, what |from| is. That
+ * closes what they were. A child inherits them, as it does those of any program. */
+static bool std_set(int from, int to, DWORD which) {
+  if (_dup2(from, to) != 0) return false;
+  HANDLE handle = (HANDLE)_get_osfhandle(to);
+  SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
+  return SetStdHandle(which, handle) != 0;
+}
+
+bool cts_open_channel(void) {
+  if (channel.is_open) return true;
+  if (!channel_take()) return false;
+  int null_device = _open("NUL", _O_RDWR | _O_NOINHERIT);
+  bool moved = null_device >= 0 && std_set(null_device, 0, STD_INPUT_HANDLE) &&
+               (std_set(2, 1, STD_OUTPUT_HANDLE) || std_set(null_device, 1, STD_OUTPUT_HANDLE));
+  int error = errno;
+  if (null_device > 2) _close(null_device);
+  channel.is_open = moved;
+  errno = error;
+  return moved;
+}
+
+/* What has come and has not been read yet. A pipe cannot be asked whether its other end is gone while somebody reads
+ * it, and a write to one cannot be called off; so a thread of its own reads ahead. It has room for all that a runner
+ * may send, and thus sees the end of input whatever the reader does. */
+enum { INPUT_ROOM = CTS_OUTSTANDING_MAX * CTS_LINE_MAX };
+static struct {
+  kit_mutex mutex;
+  kit_condition changed;
+  size_t at;           /* of the first byte */
+  size_t filled;       /* bytes from there on, around the end */
+  bool ended;          /* nothing follows */
+  bool reader_writes;  /* the reader is inside a write */
+  uint64_t num_writes; /* that it has begun */
+  uint8_t bytes[INPUT_ROOM];
+} input = {KIT_MUTEX_INIT, KIT_CONDITION_INIT, 0, 0, false, false, 0, {0}};
+
+/* end_with_input is the rest of the input thread's life: the reader ends the process when it comes to the end of input,
+ * unless it is stuck in a write that nobody takes. */
+static void end_with_input(void) {
+  kit_lock(&input.mutex);
+  input.ended = true;
+  kit_wake_all(&input.changed);
+  for (;;) {
+    while (!input.reader_writes) kit_wait(&input.changed, &input.mutex);
+    uint64_t same = input.num_writes;
+    bool woken = kit_wait_for(&input.changed, &input.mutex, HANGUP_SLICE_MS);
+    if (!woken && input.reader_writes && input.num_writes == same) platform_end(0);
+  }
+}
+
+static kit_result KIT_CALL input_thread(void *unused) {
+  (void)unused;
+  for (;;) {
+    kit_lock(&input.mutex);
+    while (input.filled == INPUT_ROOM) kit_wait(&input.changed, &input.mutex);
+    size_t to = (input.at + input.filled) % INPUT_ROOM;
+    size_t room = to < input.at ? input.at - to : INPUT_ROOM - to;
+    kit_unlock(&input.mutex);
+    size_t got = channel_get(input.bytes + to, room < CTS_LINE_MAX ? room : CTS_LINE_MAX);
+    if (got == 0) break;
+    kit_lock(&input.mutex);
+    input.filled += got;
+    kit_unlock(&input.mutex);
+    kit_wake_all(&input.changed);
+  }
+  end_with_input();
+  return 0;
+}
+
+static bool platform_begin(void) { return platform_start_kit_thread(input_thread, NULL); }
+
+static size_t platform_read(void *out, size_t max) {
+  kit_lock(&input.mutex);
+  while (input.filled == 0 && !input.ended) kit_wait(&input.changed, &input.mutex);
+  size_t len = input.filled < max ? input.filled : max;
+  if (len > INPUT_ROOM - input.at) len = INPUT_ROOM - input.at;
+  memcpy(out, input.bytes + input.at, len);
+  input.at = (input.at + len) % INPUT_ROOM;
+  input.filled -= len;
+  kit_unlock(&input.mutex);
+  kit_wake_all(&input.changed);
+  return len;
+}
+
+static void input_note_write(bool begins) {
+  kit_lock(&input.mutex);
+  input.reader_writes = begins;
+  input.num_writes += begins;
+  bool wake = input.ended;
+  kit_unlock(&input.mutex);
+  if (wake) kit_wake_all(&input.changed);
+}
+
+static void platform_write(const char *data, size_t len, bool reader) {
+  if (reader) input_note_write(true);
+  while (len > 0) {
+    size_t put = channel_put(data, len);
+    if (put == 0) platform_end(0); /* nobody reads replies any more: the runner is gone */
+    data += put;
+    len -= put;
+  }
+  if (reader) input_note_write(false);
+}
+
+static bool platform_wait_hangup(int timeout_ms) {
+  kit_lock(&input.mutex);
+  while (!input.ended && timeout_ms < 0) kit_wait(&input.changed, &input.mutex);
+  bool ended = input.ended;
+  kit_unlock(&input.mutex);
+  return ended;
+}
+
+typedef HANDLE platform_process;
+
+/* spawn_environment returns the environment with CTS_CONTROL in front, to be freed, or NULL. */
+static WCHAR *spawn_environment(const char *control) {
+  static const WCHAR name[] = L"CTS_CONTROL=";
+  enum { NAME_LEN = sizeof(name) / sizeof(name[0]) - 1 };
+  WCHAR *all = GetEnvironmentStringsW();
+  if (all == NULL) return NULL;
+  size_t all_len = 0, control_len = strlen(control);
+  while (all[all_len] != 0) all_len += wcslen(all + all_len) + 1;
+  WCHAR *copy = malloc((NAME_LEN + control_len + 1 + all_len + 1) * sizeof(*copy));
+  if (copy != NULL) {
+    memcpy(copy, name, NAME_LEN * sizeof(*copy));
+    for (size_t i = 0; i <= control_len; i++) copy[NAME_LEN + i] = (WCHAR)(unsigned char)control[i];
+    memcpy(copy + NAME_LEN + control_len + 1, all, (all_len + 1) * sizeof(*copy));
+  }
+  FreeEnvironmentStringsW(all);
+  return copy;
+}
+
+/* A program of C starts another with everything that is inheritable. There are no process groups of Unix's kind; that
+ * which the console has at least keeps its events away. */
+static uint32_t spawn_self(WCHAR *environment, WCHAR *program, WCHAR *command, PROCESS_INFORMATION *out) {
+  enum { PROGRAM_MAX = 32768 };
+  STARTUPINFOW startup;
+  memset(&startup, 0, sizeof(startup));
+  startup.cb = sizeof(startup);
+  startup.dwFlags = STARTF_USESTDHANDLES;
+  startup.hStdInput = GetStdHandle(STD_INPUT_HANDLE);
+  startup.hStdOutput = GetStdHandle(STD_OUTPUT_HANDLE);
+  startup.hStdError = GetStdHandle(STD_ERROR_HANDLE);
+  DWORD len = GetModuleFileNameW(NULL, program, PROGRAM_MAX);
+  if (len == 0 || len == PROGRAM_MAX) return GetLastError();
+  DWORD flags = CREATE_UNICODE_ENVIRONMENT | CREATE_NEW_PROCESS_GROUP;
+  if (CreateProcessW(program, command, NULL, NULL, TRUE, flags, environment, NULL, &startup, out)) return 0;
+  return GetLastError();
+}
+
+static uint32_t platform_spawn(const char *control, char **argv, platform_process *out_process, uint64_t *out_pid) {
+  PROCESS_INFORMATION started;
+  WCHAR *environment = spawn_environment(control);
+  WCHAR *program = malloc(CTS_LINE_MAX), *command = _wcsdup(GetCommandLineW());
+  uint32_t error = ERROR_NOT_ENOUGH_MEMORY;
+  (void)argv; /* the command line says the same, as it was given */
+  if (environment != NULL && program != NULL && command != NULL) {
+    error = spawn_self(environment, program, command, &started);
+  }
+  free(environment);
+  free(program);
+  free(command);
+  if (error != 0) return error;
+  CloseHandle(started.hThread);
+  *out_process = started.hProcess;
+  *out_pid = started.dwProcessId;
+  return 0;
+}
+
+static uint32_t platform_await(platform_process process, cts_call *call) {
+  DWORD code = 0;
+  if (WaitForSingleObject(process, INFINITE) != WAIT_OBJECT_0) return GetLastError();
+  if (!GetExitCodeProcess(process, &code)) return GetLastError();
+  if (call != NULL) cts_add_u64(call, "code", code);
+  return 0;
+}
+
+static void platform_kill(platform_process process) { TerminateProcess(process, 1); }
+static void platform_forget(platform_process process) {
+  WaitForSingleObject(process, INFINITE);
+  CloseHandle(process);
+}
+
+static cts_outcome platform_error(uint32_t error, const char *why) { return cts_win32_error(error, why); }
+
+#else /* POSIX */
 
 #if defined(__APPLE__)
 #define PLATFORM_OS "macos"
@@ -42,11 +450,77 @@
 #define PLATFORM_OS "linux"
 #endif
 
-/* The channel's descriptors once it has been moved; -1 before. */
-static int channel_in = -1;
-static int channel_out = -1;
+typedef pthread_mutex_t kit_mutex;
+typedef pthread_cond_t kit_condition;
+typedef pthread_once_t kit_once;
+typedef void *kit_result;
+#define KIT_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
+#define KIT_CONDITION_INIT PTHREAD_COND_INITIALIZER
+#define KIT_ONCE_INIT PTHREAD_ONCE_INIT
+#define KIT_CALL
+#define KIT_THREAD_LOCAL _Thread_local
 
-/* platform_thread_id returns the calling thread's id as the system's tools show it. */
+static void kit_lock(kit_mutex *mutex) { pthread_mutex_lock(mutex); }
+static void kit_unlock(kit_mutex *mutex) { pthread_mutex_unlock(mutex); }
+static void kit_condition_init(kit_condition *condition) { pthread_cond_init(condition, NULL); }
+static void kit_wait(kit_condition *condition, kit_mutex *mutex) { pthread_cond_wait(condition, mutex); }
+static void kit_wake_one(kit_condition *condition) { pthread_cond_signal(condition); }
+static void kit_wake_all(kit_condition *condition) { pthread_cond_broadcast(condition); }
+static void kit_yield(void) { sched_yield(); }
+static void kit_call_once(kit_once *once, void (*function)(void)) { pthread_once(once, function); }
+
+/* The clock is the realtime one because only that exists everywhere; the slices are short and a step of the clock only
+ * makes one shorter or longer. */
+static bool kit_wait_for(kit_condition *condition, kit_mutex *mutex, int slice_ms) {
+  struct timespec until;
+  timespec_get(&until, TIME_UTC);
+  until.tv_nsec += (long)slice_ms * 1000000L;
+  until.tv_sec += until.tv_nsec / 1000000000L;
+  until.tv_nsec %= 1000000000L;
+  return pthread_cond_timedwait(condition, mutex, &until) == 0;
+}
+
+/* The signal mask that the process began with. */
+static sigset_t initial_signals;
+
+static bool platform_begin(void) { return pthread_sigmask(SIG_SETMASK, NULL, &initial_signals) == 0; }
+
+static bool start_thread(kit_result (*body)(void *), void *argument) {
+  pthread_t thread;
+  int error = pthread_create(&thread, NULL, body, argument);
+  if (error == 0) pthread_detach(thread);
+  return error == 0;
+}
+
+/* shield_thread keeps signals from being handled in a thread that is the kit's own: handlers run where the library's
+ * callers are. */
+static void shield_thread(sigset_t *out_before) {
+  sigset_t all;
+  sigfillset(&all);
+  sigdelset(&all, SIGSEGV);
+  sigdelset(&all, SIGBUS);
+  sigdelset(&all, SIGFPE);
+  sigdelset(&all, SIGILL);
+  sigdelset(&all, SIGABRT);
+  pthread_sigmask(SIG_SETMASK, &all, out_before);
+}
+
+static bool platform_start_kit_thread(kit_result (*body)(void *), void *argument) {
+  sigset_t before;
+  shield_thread(&before);
+  bool started = start_thread(body, argument);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return started;
+}
+
+static bool platform_start_lane_thread(kit_result (*body)(void *), void *argument) {
+  return start_thread(body, argument);
+}
+
+/* A lane has the signal mask that the process began with. It takes it on itself, because the reader, which starts it,
+ * must not let a signal in even for a moment. */
+static void platform_enter_lane(void) { pthread_sigmask(SIG_SETMASK, &initial_signals, NULL); }
+
 static uint64_t platform_thread_id(void) {
 #if defined(__linux__)
   return (uint64_t)syscall(SYS_gettid);
@@ -61,8 +535,16 @@ static uint64_t platform_thread_id(void) {
 #endif
 }
 
-/* platform_connect connects to the socket at |path|, and returns its descriptor (not below 3, not inherited) or -1. */
-static int platform_connect(const char *path) {
+static uint64_t platform_process_id(void) { return (uint64_t)getpid(); }
+
+static void platform_end(int status) { _exit(status); }
+
+/* The channel's descriptors once it has been moved; -1 before. */
+static int channel_in = -1;
+static int channel_out = -1;
+
+/* channel_connect connects to the socket at |path|, and returns its descriptor (not below 3, not inherited) or -1. */
+static int channel_connect(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof(address.sun_path)) {
     errno = ENAMETOOLONG;
@@ -92,7 +574,7 @@ static void channel_take(int *out_in, int *out_out) {
     *out_out = fcntl(1, F_DUPFD_CLOEXEC, 3);
     return;
   }
-  *out_in = platform_connect(control);
+  *out_in = channel_connect(control);
   *out_out = *out_in >= 0 ? fcntl(*out_in, F_DUPFD_CLOEXEC, 3) : -1;
   int error = errno;
   unsetenv("CTS_CONTROL");
@@ -120,10 +602,6 @@ bool cts_open_channel(void) {
   return false;
 }
 
-/* platform_end ends the process at once: no handlers of exit, no flush, whatever other threads do. */
-static void platform_end(int status) { _exit(status); }
-
-/* platform_read reads at most |max| bytes of the channel; 0 is its end, and so is an error, for nothing can follow. */
 static size_t platform_read(void *out, size_t max) {
   for (;;) {
     ssize_t got = read(channel_in, out, max);
@@ -137,10 +615,33 @@ static size_t platform_read(void *out, size_t max) {
   }
 }
 
-/* platform_write writes |len| bytes to the channel, with one write(2) where the system takes them all. SIGPIPE is
+/* The end of input on a socket, whose other direction the runner still reads: a pipe shows a hang-up by itself. */
+#ifdef POLLRDHUP
+enum { INPUT_ENDED = POLLRDHUP };
+#else
+enum { INPUT_ENDED = 0 };
+#endif
+
+static bool platform_wait_hangup(int timeout_ms) {
+  struct pollfd in = {channel_in, INPUT_ENDED, 0};
+  return poll(&in, 1, timeout_ms) > 0 && (in.revents & (POLLHUP | POLLERR | INPUT_ENDED)) != 0;
+}
+
+/* wait_writable waits until a line can be written without blocking, and ends the process if input ends before. */
+static void wait_writable(void) {
+  struct pollfd both[2] = {{channel_out, POLLOUT, 0}, {channel_in, INPUT_ENDED, 0}};
+  while (poll(both, 1, 0) == 0) {
+    if (poll(both, 2, -1) > 0 && both[0].revents == 0 && (both[1].revents & (POLLHUP | POLLERR | INPUT_ENDED)) != 0) {
+      platform_end(0);
+    }
+  }
+}
+
+/* One write(2) where the system takes everything. SIGPIPE is
  * blocked around it in this thread alone: the library under test must find it as it always is. */
-static void platform_write(const char *data, size_t len) {
+static void platform_write(const char *data, size_t len, bool reader) {
   sigset_t pipe_signal, before;
+  if (reader) wait_writable();
   sigemptyset(&pipe_signal);
   sigaddset(&pipe_signal, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
@@ -159,69 +660,97 @@ static void platform_write(const char *data, size_t len) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The end of input on a socket, whose other direction the runner still reads: a pipe shows a hang-up by itself. */
-#ifdef POLLRDHUP
-enum { INPUT_ENDED = POLLRDHUP };
-#else
-enum { INPUT_ENDED = 0 };
-#endif
+typedef pid_t platform_process; /* and its process group */
 
-/* platform_wait_hangup waits until the other end of the channel's input is gone (at most |timeout_ms|, -1: no limit).
- */
-static bool platform_wait_hangup(int timeout_ms) {
-  struct pollfd in = {channel_in, INPUT_ENDED, 0};
-  return poll(&in, 1, timeout_ms) > 0 && (in.revents & (POLLHUP | POLLERR | INPUT_ENDED)) != 0;
-}
-
-/* platform_wait_writable waits until a small reply can be written without blocking. The reader calls it first: were it
- * to block in a write that nobody reads, it would not see the end of standard input, and so ends the process here. */
-static void platform_wait_writable(void) {
-  struct pollfd both[2] = {{channel_out, POLLOUT, 0}, {channel_in, INPUT_ENDED, 0}};
-  while (poll(both, 1, 0) == 0) {
-    if (poll(both, 2, -1) > 0 && both[0].revents == 0 && (both[1].revents & (POLLHUP | POLLERR | INPUT_ENDED)) != 0) {
-      platform_end(0);
-    }
+/* signal_name returns the name of |number| as operations.toml spells it, or NULL. */
+static const char *signal_name(int number) {
+  static const struct {
+    int number;
+    const char *name;
+  } names[] = {
+      {SIGABRT, "ABRT"}, {SIGALRM, "ALRM"}, {SIGBUS, "BUS"},   {SIGFPE, "FPE"},   {SIGHUP, "HUP"},   {SIGILL, "ILL"},
+      {SIGINT, "INT"},   {SIGKILL, "KILL"}, {SIGPIPE, "PIPE"}, {SIGQUIT, "QUIT"}, {SIGSEGV, "SEGV"}, {SIGSYS, "SYS"},
+      {SIGTERM, "TERM"}, {SIGTRAP, "TRAP"}, {SIGUSR1, "USR1"}, {SIGUSR2, "USR2"}, {SIGXCPU, "XCPU"}, {SIGXFSZ, "XFSZ"},
+  };
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    if (names[i].number == number) return names[i].name;
   }
+  return NULL;
 }
 
-/* platform_shield_thread keeps signals from being handled in a thread that is the kit's own: handlers run where the
- * library's callers are. */
-static void platform_shield_thread(sigset_t *out_before) {
-  sigset_t all;
-  sigfillset(&all);
-  sigdelset(&all, SIGSEGV);
-  sigdelset(&all, SIGBUS);
-  sigdelset(&all, SIGFPE);
-  sigdelset(&all, SIGILL);
-  sigdelset(&all, SIGABRT);
-  pthread_sigmask(SIG_SETMASK, &all, out_before);
+extern char **environ;
+
+/* spawn_environment returns the environment with |control| (`CTS_CONTROL=…`) in front, to be freed, or NULL. */
+static char **spawn_environment(char *control) {
+  size_t num = 0;
+  while (environ[num] != NULL) num++;
+  char **copy = malloc((num + 2) * sizeof(*copy));
+  if (copy == NULL) return NULL;
+  copy[0] = control;
+  memcpy(copy + 1, environ, (num + 1) * sizeof(*copy));
+  return copy;
 }
 
-/* platform_start_kit_thread starts a thread that handles no signals. */
-static bool platform_start_kit_thread(void *(*body)(void *), void *argument) {
-  sigset_t before;
-  pthread_t thread;
-  platform_shield_thread(&before);
-  int error = pthread_create(&thread, NULL, body, argument);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (error == 0) pthread_detach(thread);
-  return error == 0;
+/* spawn_self starts this program again, in a process group of its own, with everything that is inheritable. Standard
+ * input is the null device and standard output is standard error here already, and so they are there. */
+static int spawn_self(char **argv, char **envp, pid_t *out_pid) {
+  posix_spawnattr_t attributes;
+  int error = posix_spawnattr_init(&attributes);
+  if (error != 0) return error;
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setsigmask(&attributes, &initial_signals);
+#if defined(__linux__)
+  error = posix_spawn(out_pid, "/proc/self/exe", NULL, &attributes, argv, envp);
+#else
+  error = posix_spawnp(out_pid, argv[0], NULL, &attributes, argv, envp);
+#endif
+  posix_spawnattr_destroy(&attributes);
+  return error;
 }
 
-/* platform_process_id returns the process's id as the runner's system knows it. */
-static uint64_t platform_process_id(void) { return (uint64_t)getpid(); }
-
-/* platform_condition_wait waits for |condition|, at most |slice_ms|; false when that passed. The clock is the realtime
- * one because only that exists everywhere; the slices are short and a step of the clock only makes one shorter or
- * longer. */
-static bool platform_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int slice_ms) {
-  struct timespec until;
-  timespec_get(&until, TIME_UTC);
-  until.tv_nsec += (long)slice_ms * 1000000L;
-  until.tv_sec += until.tv_nsec / 1000000000L;
-  until.tv_nsec %= 1000000000L;
-  return pthread_cond_timedwait(condition, mutex, &until) == 0;
+static uint32_t platform_spawn(const char *control, char **argv, platform_process *out_process, uint64_t *out_pid) {
+  size_t max = sizeof("CTS_CONTROL=") + strlen(control);
+  char *variable = malloc(max);
+  char **envp = variable != NULL ? spawn_environment(variable) : NULL;
+  int error = ENOMEM;
+  if (envp != NULL) {
+    snprintf(variable, max, "CTS_CONTROL=%s", control);
+    error = spawn_self(argv, envp, out_process);
+  }
+  free(envp);
+  free(variable);
+  *out_pid = error == 0 ? (uint64_t)*out_process : 0;
+  return (uint32_t)error;
 }
+
+/* The child stays a zombie until it is forgotten: its number means it and nothing else. */
+static uint32_t platform_await(platform_process process, cts_call *call) {
+  siginfo_t info;
+  while (waitid(P_PID, (id_t)process, &info, WEXITED | WNOWAIT) != 0) {
+    if (errno != EINTR) return (uint32_t)errno;
+  }
+  if (call == NULL) return 0;
+  if (info.si_code == CLD_EXITED) {
+    cts_add_u64(call, "code", (uint64_t)info.si_status);
+  } else {
+    const char *name = signal_name(info.si_status);
+    char number[16];
+    snprintf(number, sizeof(number), "%d", info.si_status);
+    cts_add_text(call, "signal", name != NULL ? name : number);
+  }
+  return 0;
+}
+
+static void platform_kill(platform_process process) { kill(-process, SIGKILL); }
+
+static void platform_forget(platform_process process) {
+  while (waitpid(process, NULL, 0) < 0 && errno == EINTR) continue;
+}
+
+static cts_outcome platform_error(uint32_t error, const char *why) { return cts_error((int)error, why); }
+
+#endif
 
 /* ------------------------------------------------------------------------------------------------------ tables
  * Everything about operations comes from cts_operations.inc as rows, in its order. */
@@ -284,14 +813,22 @@ static const char *const trait_names[] = {
 #include "cts_operations.inc"
 #undef CTS_TRAIT
     NULL};
-static const struct {
-  int error;
+typedef struct native_status {
+  uint32_t error;
   const char *status;
-} error_table[] = {
+} native_status;
+static const native_status errno_table[] = {
 #define CTS_ERRNO(error, status) {error, status},
 #include "cts_errno.inc"
 #undef CTS_ERRNO
-};
+    {0, NULL}};
+#if defined(_WIN32)
+static const native_status win32_table[] = {
+#define CTS_WIN32(error, status) {error, status},
+#include "cts_win32.inc"
+#undef CTS_WIN32
+    {0, NULL}};
+#endif
 
 /* A mistake in the peer itself, not in what the runner sent. */
 static void peer_is_wrong(const char *what, const char *name) {
@@ -324,12 +861,16 @@ static bool status_known(const char *name) {
 cts_outcome cts_ok(void) { return (cts_outcome){"ok", 0, NULL}; }
 cts_outcome cts_status(const char *status, const char *why) { return (cts_outcome){status, 0, why}; }
 
-cts_outcome cts_error(int error, const char *why) {
-  for (size_t i = 0; i < sizeof(error_table) / sizeof(error_table[0]); i++) {
-    if (error_table[i].error == error) return (cts_outcome){error_table[i].status, (uint32_t)error, why};
-  }
-  return (cts_outcome){"failed", (uint32_t)error, why};
+static cts_outcome native_outcome(const native_status *table, uint32_t error, const char *why) {
+  while (table->status != NULL && table->error != error) table++;
+  return (cts_outcome){table->status != NULL ? table->status : "failed", error, why};
 }
+
+cts_outcome cts_error(int error, const char *why) { return native_outcome(errno_table, (uint32_t)error, why); }
+
+#if defined(_WIN32)
+cts_outcome cts_win32_error(uint32_t error, const char *why) { return native_outcome(win32_table, error, why); }
+#endif
 
 /* ------------------------------------------------------------------------------------------------------ codecs */
 
@@ -358,11 +899,11 @@ static void codecs_init(void) {
   }
 }
 
-static pthread_once_t codecs_once = PTHREAD_ONCE_INIT;
+static kit_once codecs_once = KIT_ONCE_INIT;
 
 uint32_t cts_crc32(uint32_t crc, const void *data, size_t len) {
   const uint8_t *p = data;
-  pthread_once(&codecs_once, codecs_init);
+  kit_call_once(&codecs_once, codecs_init);
   crc = ~crc;
   for (; len >= 8; len -= 8, p += 8) {
     crc ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -375,7 +916,7 @@ uint32_t cts_crc32(uint32_t crc, const void *data, size_t len) {
 
 void cts_data_copy(const cts_data *data, size_t offset, void *out, size_t len) {
   uint8_t *to = out;
-  pthread_once(&codecs_once, codecs_init);
+  kit_call_once(&codecs_once, codecs_init);
   if (data->bytes != NULL) {
     if (len > 0) memcpy(to, data->bytes + offset, len);
     return;
@@ -784,6 +1325,10 @@ struct cts_call {
   bool retires;                    /* this call ends its target: it waits for the others and releases it */
   bool sleeps;                     /* tasks: its operation is under way; guarded by state.mutex, as the next */
   bool cancelled;                  /* tasks: it is to end as cancelled */
+  bool repeats;                    /* it waits by asking again; guarded by state.mutex, as the next two */
+  uint64_t turn;                   /* that held when its last attempt began */
+  uint64_t tried;                  /* that held when the last attempt began that would have blocked */
+  unsigned num_tries;              /* attempts that would have blocked */
   executor *executor;              /* while it runs */
   size_t results_len;              /* bytes of results in the reply */
   bool overflow;                   /* they did not fit */
@@ -1059,6 +1604,8 @@ static bool call_begin_request(json *j, cts_call *call) {
   call->retires = false;
   call->sleeps = false;
   call->cancelled = false;
+  call->repeats = false;
+  call->num_tries = 0;
   call->num_lists = 0;
   memset(call->makes, 0, sizeof(call->makes));
   memset(call->made, 0, sizeof(call->made));
@@ -1346,37 +1893,34 @@ static void put_tail(builder *b, const char *why) {
 
 /* The right to write to the channel. A lane that waits for a slow runner holds it for as long as that takes. */
 static struct {
-  pthread_mutex_t mutex;
-  pthread_cond_t free;
+  kit_mutex mutex;
+  kit_condition free;
   bool taken;
   unsigned num_waiting;
-} output = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0};
-
-enum { HANGUP_SLICE_MS = 50 }; /* how often the reader, while it waits for a lane, looks whether input has ended */
+} output = {KIT_MUTEX_INIT, KIT_CONDITION_INIT, false, 0};
 
 /* output_write writes one line. The reader (|reader|) never blocks without watching for the end of input. */
 static void output_write(const char *line, size_t len, bool reader) {
-  pthread_mutex_lock(&output.mutex);
+  kit_lock(&output.mutex);
   output.num_waiting++;
   while (output.taken) {
     if (!reader) {
-      pthread_cond_wait(&output.free, &output.mutex);
-    } else if (!platform_condition_wait(&output.free, &output.mutex, HANGUP_SLICE_MS) && platform_wait_hangup(0)) {
+      kit_wait(&output.free, &output.mutex);
+    } else if (!kit_wait_for(&output.free, &output.mutex, HANGUP_SLICE_MS) && platform_wait_hangup(0)) {
       platform_end(0);
     }
   }
   output.num_waiting--;
   output.taken = true;
-  pthread_mutex_unlock(&output.mutex);
+  kit_unlock(&output.mutex);
 
-  if (reader) platform_wait_writable();
-  platform_write(line, len);
+  platform_write(line, len, reader);
 
-  pthread_mutex_lock(&output.mutex);
+  kit_lock(&output.mutex);
   output.taken = false;
   bool wake = output.num_waiting > 0;
-  pthread_mutex_unlock(&output.mutex);
-  if (wake) pthread_cond_signal(&output.free);
+  kit_unlock(&output.mutex);
+  if (wake) kit_wake_one(&output.free);
 }
 
 /* executor_is_reader tells whether a call of this executor runs in the thread that reads requests. */
@@ -1416,6 +1960,7 @@ static void announce(const cts_call *call) {
   put_u64(&b, (uint64_t)call->id);
   put_text(&b, ",\"event\":\"begun\",\"tid\":");
   put_u64(&b, lanes_are_tasks() ? 0 : call->executor->thread_id);
+  if (peer->repeats != NULL && peer->repeats()) put_text(&b, ",\"repeats\":true");
   put_text(&b, "}\n");
   output_write(line, b.len, executor_is_reader(call->executor));
 }
@@ -1439,15 +1984,17 @@ struct handle {
 typedef struct lane {
   char name[HANDLE_NAME_MAX + 1]; /* "" until it is made */
   cts_call *first, *last;
-  pthread_cond_t filled;
+  kit_condition filled;
   executor executor;
 } lane;
 
 /* What threads share. */
 static struct {
-  pthread_mutex_t mutex;
-  pthread_cond_t changed;   /* a call or a use of a handle ended; signalled only if somebody waits */
+  kit_mutex mutex;
+  kit_condition changed;    /* a call or a use of a handle ended; signalled only if somebody waits */
   unsigned num_waiting;     /* for `changed` */
+  kit_condition again;      /* a new turn, or a handle that is being closed */
+  uint64_t turn;            /* of those that ask again: each `pending` begins one */
   unsigned num_outstanding; /* requests read and not yet answered */
   unsigned num_running;     /* calls that run or write their reply, reset itself not counted */
   unsigned num_handles;     /* named, reserved ones included */
@@ -1459,7 +2006,7 @@ static struct {
   bool sweeping;   /* a sweep is under way that reset has stopped waiting for */
   bool hung_up;    /* single lanes: the other end of input is gone */
   bool in_handler; /* single lanes: a call runs */
-} state = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+} state = {.mutex = KIT_MUTEX_INIT, .changed = KIT_CONDITION_INIT, .again = KIT_CONDITION_INIT};
 
 static cts_call calls[CALLS_MAX];
 static handle handles[HANDLES_MAX];
@@ -1467,13 +2014,13 @@ static lane lanes[LANES_MAX + 1]; /* the first is `main` */
 
 /* state_notify tells those who wait that something ended. state.mutex is held. */
 static void state_notify(void) {
-  if (state.num_waiting > 0) pthread_cond_broadcast(&state.changed);
+  if (state.num_waiting > 0) kit_wake_all(&state.changed);
 }
 
 /* state_wait waits for a notification. state.mutex is held. */
 static void state_wait(void) {
   state.num_waiting++;
-  pthread_cond_wait(&state.changed, &state.mutex);
+  kit_wait(&state.changed, &state.mutex);
   state.num_waiting--;
 }
 
@@ -1520,6 +2067,13 @@ static void handle_forget(handle *h) {
   state.free_handles = h;
 }
 
+/* handle_begin_closing takes the name of a handle that nobody closes yet, and ends the waits of those who ask again. */
+static void handle_begin_closing(handle *h) {
+  h->closing = true;
+  handle_unname(h);
+  kit_wake_all(&state.again);
+}
+
 /* handle_leave ends one use of |h|. */
 static void handle_leave(handle *h) {
   h->num_users--;
@@ -1530,9 +2084,9 @@ static void handle_leave(handle *h) {
 /* handle_release waits until the caller is the only user of a handle being closed, and releases its object.
  * state.mutex is not held. */
 static void handle_release(handle *h) {
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   while (h->num_users > 1) state_wait();
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   if (h->kind->release != NULL) h->kind->release(h->object);
 }
 
@@ -1600,9 +2154,9 @@ static void call_discard(handle *const doomed[MAKES_MAX]) {
       h->kind->close(h->object);
       if (h->kind->release != NULL) h->kind->release(h->object);
     }
-    pthread_mutex_lock(&state.mutex);
+    kit_lock(&state.mutex);
     handle_forget(h);
-    pthread_mutex_unlock(&state.mutex);
+    kit_unlock(&state.mutex);
   }
 }
 
@@ -1610,37 +2164,60 @@ static void call_discard(handle *const doomed[MAKES_MAX]) {
 static void call_settle(cts_call *call, cts_outcome outcome) {
   bool succeeded = strcmp(outcome.status, "ok") == 0;
   handle *doomed[MAKES_MAX];
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   call_publish(call, succeeded, doomed);
   if (succeeded && call->operation != NULL && call->operation->consumes && call->target != NULL &&
       !call->target->closing) {
-    call->target->closing = true;
     call->retires = true;
-    handle_unname(call->target);
+    handle_begin_closing(call->target);
   }
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   call_discard(doomed);
   if (call->retires) handle_release(call->target);
 }
 
-static _Thread_local cts_call *current;
+static KIT_THREAD_LOCAL cts_call *current;
 
 cts_call *cts_current(void) { return current; }
 
 uint64_t cts_id(const cts_call *call) { return (uint64_t)call->id; }
 
 bool cts_sleeps(cts_call *call) {
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   bool goes_on = !call->cancelled;
   call->sleeps = true;
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   return goes_on;
 }
 
 void cts_awake(cts_call *call) {
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   call->sleeps = false;
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
+}
+
+/* The first pauses are only a chance for others to run; then they grow, one millisecond each, to AGAIN_MAX_MS. */
+enum { AGAIN_YIELDS = 16, AGAIN_MAX_MS = 5 };
+
+bool cts_again(cts_call *call) {
+  kit_lock(&state.mutex);
+  call->repeats = true;
+  call->tried = call->turn;
+  unsigned pause = call->num_tries++;
+  state_notify();
+  bool stays = call->turn == state.turn && !call->target->closing;
+  if (stays && pause >= AGAIN_YIELDS) {
+    pause -= AGAIN_YIELDS - 1;
+    kit_wait_for(&state.again, &state.mutex, pause < AGAIN_MAX_MS ? (int)pause : AGAIN_MAX_MS);
+  } else if (stays) {
+    kit_unlock(&state.mutex);
+    kit_yield();
+    kit_lock(&state.mutex);
+  }
+  call->turn = state.turn;
+  bool open = !call->target->closing;
+  kit_unlock(&state.mutex);
+  return open;
 }
 
 /* call_run performs |call|, which is in state CALL_RUNNING, with |e|, and replies. Then the call is free. */
@@ -1660,25 +2237,26 @@ static void call_run(cts_call *call, executor *e) {
   if (call->target != NULL || call->made[0] != NULL) call_settle(call, outcome);
 
   /* From here the runner may count the request as answered: it may send another at once. */
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   call->state = CALL_REPLYING;
   state.num_outstanding--;
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   reply(call, outcome);
 
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   call->state = CALL_FREE;
   if (call->target != NULL) handle_leave(call->target);
   if (counted) state.num_running--;
   call->next = state.free_calls;
   state.free_calls = call;
   state_notify();
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
 }
 
 /* call_start takes |call| from its queue: its handles are looked up now, not when it was read. state.mutex is held. */
 static void call_start(cts_call *call) {
   call->state = CALL_RUNNING;
+  call->turn = state.turn;
   if (call->handler != operation_reset) state.num_running++;
   if (call->refusal.status == NULL && call->operation != NULL) call_enter(call);
 }
@@ -1700,16 +2278,15 @@ void cts_make(cts_call *call, const char *key, void *object) {
 
 cts_outcome cts_close(cts_call *call) {
   handle *h = call->target;
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   bool closing = h->closing;
   bool can_end = h->kind == &process_kind || list_has(peer->features, "close_while_in_use");
   bool in_use = !closing && h->num_users > 1 && !can_end;
   if (!closing && !in_use) {
-    h->closing = true;
     call->retires = true;
-    handle_unname(h);
+    handle_begin_closing(h);
   }
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   if (closing) return cts_status("closed", "another request closes it");
   if (in_use) return cts_status("busy", "another lane uses the handle");
   return h->kind->close(h->object);
@@ -1750,10 +2327,10 @@ static cts_outcome operation_hello(cts_call *call) {
 static cts_outcome operation_configure(cts_call *call) {
   const char *mode = cts_text_or(call, "mode", "");
   if (!list_has(peer_modes(), mode)) return cts_status("unsupported", "the mode is not offered");
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   bool late = state.configured || state.num_handles > 0;
   if (!late) state.configured = true;
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   if (late) return cts_status("invalid_argument", "a mode is chosen once, before any handle exists");
   if (peer->configure != NULL) peer->configure(mode);
   cts_add_text(call, "lanes", lanes_name());
@@ -1765,21 +2342,46 @@ static int compare_ids(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
+/* begin_turn has every request that asks again make one more attempt, and waits until all have, but for a bounded time:
+ * an attempt should not wait, and a library may be wrong. Returns the turn's number. state.mutex is held. */
+static uint64_t begin_turn(void) {
+  uint64_t turn = ++state.turn;
+  bool late = true;
+  kit_wake_all(&state.again);
+  state.num_waiting++;
+  for (int waited_ms = 0; late && waited_ms < RESET_WAIT_MS;) {
+    late = false;
+    for (size_t i = 0; i < CALLS_MAX; i++) {
+      late = late || (calls[i].state == CALL_RUNNING && calls[i].repeats && calls[i].tried < turn);
+    }
+    if (!late || kit_wait_for(&state.changed, &state.mutex, HANGUP_SLICE_MS)) continue;
+    if (platform_wait_hangup(0)) platform_end(0);
+    waited_ms += HANGUP_SLICE_MS;
+  }
+  state.num_waiting--;
+  return turn;
+}
+
 /* Of tasks only those are listed whose operation is under way after the turn: one that has got its completion and has
- * not answered yet does not wait any more. */
+ * not answered yet does not wait any more. Of those that ask again, those that did in this turn, and in vain. */
 static cts_outcome operation_pending(cts_call *call) {
-  uint64_t ids[CALLS_MAX];
-  size_t num = 0;
+  uint64_t ids[CALLS_MAX], in_vain[CALLS_MAX];
+  size_t num = 0, num_in_vain = 0;
   bool tasks = lanes_are_tasks();
   if (tasks) peer->tasks->turn();
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
+  uint64_t turn = begin_turn();
   for (size_t i = 0; i < CALLS_MAX; i++) {
-    bool listed = calls[i].state == CALL_RUNNING && &calls[i] != call && (!tasks || calls[i].sleeps);
-    if (listed) ids[num++] = (uint64_t)calls[i].id;
+    const cts_call *other = &calls[i];
+    if (other->state != CALL_RUNNING || other == call) continue;
+    if (!tasks || other->sleeps) ids[num++] = (uint64_t)other->id;
+    if (other->repeats && other->tried >= turn) in_vain[num_in_vain++] = (uint64_t)other->id;
   }
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   qsort(ids, num, sizeof(ids[0]), compare_ids);
+  qsort(in_vain, num_in_vain, sizeof(in_vain[0]), compare_ids);
   cts_add_list_u64(call, "ids", ids, num);
+  if (num_in_vain > 0) cts_add_list_u64(call, "would_block", in_vain, num_in_vain);
   return cts_ok();
 }
 
@@ -1793,7 +2395,7 @@ static void call_cancel(cts_call *call) {
 static cts_outcome operation_cancel(cts_call *call) {
   uint64_t target = cts_u64_or(call, "target", 0);
   bool found = false;
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   for (size_t i = 0; i < CALLS_MAX; i++) {
     cts_call *other = &calls[i];
     if ((uint64_t)other->id != target || call_is_control(other)) continue;
@@ -1801,7 +2403,7 @@ static cts_outcome operation_cancel(cts_call *call) {
     call_cancel(other);
     found = true;
   }
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   if (!found) return cts_status("not_found", "no such request is under way");
   peer->tasks->cancel(target);
   return cts_ok();
@@ -1811,13 +2413,13 @@ static cts_outcome operation_cancel(cts_call *call) {
 static void cancel_running(void) {
   uint64_t ids[CALLS_MAX];
   size_t num = 0;
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   for (size_t i = 0; i < CALLS_MAX; i++) {
     if (calls[i].state != CALL_RUNNING || call_is_control(&calls[i])) continue;
     call_cancel(&calls[i]);
     ids[num++] = (uint64_t)calls[i].id;
   }
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   for (size_t i = 0; i < num; i++) peer->tasks->cancel(ids[i]);
 }
 
@@ -1830,8 +2432,7 @@ static handle *doom_handles(void) {
     while (h != NULL) {
       handle *next = h->next;
       if (h->object != NULL && !h->closing) {
-        handle_unname(h);
-        h->closing = true;
+        handle_begin_closing(h);
         h->num_users++;
         h->next = doomed;
         doomed = h;
@@ -1845,48 +2446,48 @@ static handle *doom_handles(void) {
 /* sweep closes every handle, those included that calls in flight make meanwhile, and returns when no call runs. */
 static void sweep(void) {
   for (;;) {
-    pthread_mutex_lock(&state.mutex);
+    kit_lock(&state.mutex);
     handle *doomed = doom_handles();
     while (doomed == NULL && state.num_running > 0) {
       state_wait();
       doomed = doom_handles();
     }
-    pthread_mutex_unlock(&state.mutex);
+    kit_unlock(&state.mutex);
     if (doomed == NULL) return;
     for (handle *h = doomed; h != NULL; h = h->next) h->kind->close(h->object);
     while (doomed != NULL) {
       handle *h = doomed;
       doomed = h->next;
       handle_release(h);
-      pthread_mutex_lock(&state.mutex);
+      kit_lock(&state.mutex);
       handle_leave(h);
-      pthread_mutex_unlock(&state.mutex);
+      kit_unlock(&state.mutex);
     }
   }
 }
 
-static void *sweep_thread(void *unused) {
+static kit_result KIT_CALL sweep_thread(void *unused) {
   (void)unused;
   sweep();
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   state.sweeping = false;
   state_notify();
-  pthread_mutex_unlock(&state.mutex);
-  return NULL;
+  kit_unlock(&state.mutex);
+  return 0;
 }
 
 /* cancel_queued answers the requests that wait in their lanes. */
 static void cancel_queued(void) {
   static const cts_outcome cancelled = {"cancelled", 0, "reset came first"};
   for (size_t i = 0; i <= LANES_MAX; i++) {
-    pthread_mutex_lock(&state.mutex);
+    kit_lock(&state.mutex);
     cts_call *call = lanes[i].first;
     lanes[i].first = lanes[i].last = NULL;
     for (cts_call *c = call; c != NULL; c = c->next) {
       c->refusal = cancelled;
       call_start(c);
     }
-    pthread_mutex_unlock(&state.mutex);
+    kit_unlock(&state.mutex);
     while (call != NULL) {
       cts_call *next = call->next;
       call_run(call, &reader_executor);
@@ -1898,26 +2499,26 @@ static void cancel_queued(void) {
 /* sweep_or_give_up sweeps in a thread of its own, because a library may hang in a close, and waits for it for a
  * bounded time; meanwhile it watches for the end of input, which nobody else reads. */
 static bool sweep_or_give_up(void) {
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   bool start = !state.sweeping;
   state.sweeping = true;
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   if (start && !platform_start_kit_thread(sweep_thread, NULL)) {
-    pthread_mutex_lock(&state.mutex);
+    kit_lock(&state.mutex);
     state.sweeping = false;
-    pthread_mutex_unlock(&state.mutex);
+    kit_unlock(&state.mutex);
     return false;
   }
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   state.num_waiting++;
   for (int waited_ms = 0; state.sweeping && waited_ms < RESET_WAIT_MS;) {
-    if (platform_condition_wait(&state.changed, &state.mutex, HANGUP_SLICE_MS)) continue;
+    if (kit_wait_for(&state.changed, &state.mutex, HANGUP_SLICE_MS)) continue;
     if (platform_wait_hangup(0)) platform_end(0);
     waited_ms += HANGUP_SLICE_MS;
   }
   state.num_waiting--;
   bool done = !state.sweeping;
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   return done;
 }
 
@@ -1936,10 +2537,10 @@ static cts_outcome operation_reset(cts_call *call) {
   if (peer->before_reset != NULL) peer->before_reset();
   cancel_queued();
   if (lanes_are_tasks()) cancel_running();
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   bool in_library = any_call_in_library();
   bool running = state.num_running > 0 || state.sweeping;
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   if (in_library && !list_has(peer->features, "close_while_in_use")) {
     return cts_status("busy", "operations are in flight that the library cannot end");
   }
@@ -1953,117 +2554,52 @@ static cts_outcome operation_reset(cts_call *call) {
 }
 
 /* --------------------------------------------------------------------------------------- processes
- * Children of this peer that are peers. A child is not reaped before its handle is closed, so that its number means it
- * and nothing else, and any number of waits can be told how it ended. */
-
-extern char **environ;
-
-/* The signal mask that the process began with. */
-static sigset_t initial_signals;
+ * Children of this peer that are peers. */
 
 typedef struct process {
-  pid_t pid;    /* and its process group */
+  platform_process system;
   bool closing; /* guarded by state.mutex */
 } process;
 
-/* signal_name returns the name of |number| as operations.toml spells it, or NULL. */
-static const char *signal_name(int number) {
-  static const struct {
-    int number;
-    const char *name;
-  } names[] = {
-      {SIGABRT, "ABRT"}, {SIGALRM, "ALRM"}, {SIGBUS, "BUS"},   {SIGFPE, "FPE"},   {SIGHUP, "HUP"},   {SIGILL, "ILL"},
-      {SIGINT, "INT"},   {SIGKILL, "KILL"}, {SIGPIPE, "PIPE"}, {SIGQUIT, "QUIT"}, {SIGSEGV, "SEGV"}, {SIGSYS, "SYS"},
-      {SIGTERM, "TERM"}, {SIGTRAP, "TRAP"}, {SIGUSR1, "USR1"}, {SIGUSR2, "USR2"}, {SIGXCPU, "XCPU"}, {SIGXFSZ, "XFSZ"},
-  };
-  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-    if (names[i].number == number) return names[i].name;
-  }
-  return NULL;
-}
-
-/* spawn_environment returns the environment with |control| (`CTS_CONTROL=…`) in front, to be freed, or NULL. */
-static char **spawn_environment(char *control) {
-  size_t num = 0;
-  while (environ[num] != NULL) num++;
-  char **copy = malloc((num + 2) * sizeof(*copy));
-  if (copy == NULL) return NULL;
-  copy[0] = control;
-  memcpy(copy + 1, environ, (num + 1) * sizeof(*copy));
-  return copy;
-}
-
-/* spawn_self starts this program again, in a process group of its own, with everything that is inheritable. Standard
- * input is the null device and standard output is standard error here already, and so they are there. */
-static int spawn_self(char **envp, pid_t *out_pid) {
-  posix_spawnattr_t attributes;
-  int error = posix_spawnattr_init(&attributes);
-  if (error != 0) return error;
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setsigmask(&attributes, &initial_signals);
-#if defined(__linux__)
-  error = posix_spawn(out_pid, "/proc/self/exe", NULL, &attributes, peer->argv, envp);
-#else
-  error = posix_spawnp(out_pid, peer->argv[0], NULL, &attributes, peer->argv, envp);
-#endif
-  posix_spawnattr_destroy(&attributes);
-  return error;
-}
-
 static cts_outcome operation_process_spawn(cts_call *call) {
-  char *control = (char *)cts_scratch(call);
-  snprintf(control, CTS_LINE_MAX, "CTS_CONTROL=%s", cts_text_or(call, "control", ""));
+  uint64_t pid = 0;
   process *p = calloc(1, sizeof(*p));
-  char **envp = spawn_environment(control);
-  int error = p != NULL && envp != NULL ? spawn_self(envp, &p->pid) : ENOMEM;
-  free(envp);
+  if (p == NULL) return cts_status("out_of_resources", "no memory for a process");
+  uint32_t error = platform_spawn(cts_text_or(call, "control", ""), peer->argv, &p->system, &pid);
   if (error != 0) {
     free(p);
-    return cts_error(error, "posix_spawn");
+    return platform_error(error, "to start a process");
   }
   cts_make(call, "as", p);
-  cts_add_u64(call, "pid", (uint64_t)p->pid);
+  cts_add_u64(call, "pid", pid);
   return cts_ok();
 }
 
 static cts_outcome operation_process_wait(cts_call *call) {
   process *p = cts_object(call);
-  siginfo_t info;
-  int error = 0;
   (void)cts_sleeps(call); /* here and not in a loop, but asleep: only the child, or process.close, ends it */
-  while (error == 0 && waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT) != 0) {
-    if (errno != EINTR) error = errno;
-  }
+  uint32_t error = platform_await(p->system, NULL);
   cts_awake(call);
-  if (error != 0) return cts_error(error, "waitid");
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   bool closing = p->closing;
-  pthread_mutex_unlock(&state.mutex);
-  if (closing) return cts_status("cancelled", "the process was closed");
-  if (info.si_code == CLD_EXITED) {
-    cts_add_u64(call, "code", (uint64_t)info.si_status);
-  } else {
-    const char *name = signal_name(info.si_status);
-    char number[16];
-    snprintf(number, sizeof(number), "%d", info.si_status);
-    cts_add_text(call, "signal", name != NULL ? name : number);
-  }
-  return cts_ok();
+  kit_unlock(&state.mutex);
+  if (error == 0 && closing) return cts_status("cancelled", "the process was closed");
+  if (error == 0) error = platform_await(p->system, call); /* it has ended: this does not wait */
+  return error == 0 ? cts_ok() : platform_error(error, "to wait for a process");
 }
 
 static cts_outcome process_close(void *object) {
   process *p = object;
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   p->closing = true;
-  pthread_mutex_unlock(&state.mutex);
-  kill(-p->pid, SIGKILL);
+  kit_unlock(&state.mutex);
+  platform_kill(p->system);
   return cts_ok();
 }
 
 static void process_release(void *object) {
   process *p = object;
-  while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR) continue;
+  platform_forget(p->system);
   free(p);
 }
 
@@ -2071,32 +2607,23 @@ static void process_release(void *object) {
 
 /* lane_serve runs the calls of a lane in order, for ever. */
 static void lane_serve(lane *l) {
+  platform_enter_lane();
   l->executor.thread_id = platform_thread_id();
   for (;;) {
-    pthread_mutex_lock(&state.mutex);
-    while (l->first == NULL) pthread_cond_wait(&l->filled, &state.mutex);
+    kit_lock(&state.mutex);
+    while (l->first == NULL) kit_wait(&l->filled, &state.mutex);
     cts_call *call = l->first;
     l->first = call->next;
     if (l->first == NULL) l->last = NULL;
     call_start(call);
-    pthread_mutex_unlock(&state.mutex);
+    kit_unlock(&state.mutex);
     call_run(call, &l->executor);
   }
 }
 
-/* A lane has the signal mask that the process began with: to the library it is a thread like any other. It takes it on
- * itself, because the reader, which starts it, must not let a signal in even for a moment. */
-static void *lane_thread(void *argument) {
-  pthread_sigmask(SIG_SETMASK, &initial_signals, NULL);
+static kit_result KIT_CALL lane_thread(void *argument) {
   lane_serve(argument);
-  return NULL;
-}
-
-static bool lane_start(lane *l) {
-  pthread_t thread;
-  int error = pthread_create(&thread, NULL, lane_thread, l);
-  if (error == 0) pthread_detach(thread);
-  return error == 0;
+  return 0;
 }
 
 /* lane_find returns the lane |name|, making it if need be, or NULL if there are too many. Only the reader calls it. */
@@ -2107,7 +2634,7 @@ static lane *lane_find(const char *name) {
   }
   if (state.num_lanes == LANES_MAX) return NULL;
   lane *l = &lanes[state.num_lanes + 1];
-  if (!lane_start(l)) return NULL;
+  if (!platform_start_lane_thread(lane_thread, l)) return NULL;
   memcpy(l->name, name, strlen(name) + 1);
   state.num_lanes++;
   return l;
@@ -2131,32 +2658,32 @@ static lane *call_route(cts_call *call) {
 /* call_take returns a free call record. There always is one: at most 64 requests are outstanding, and no more than
  * one a lane is writing its reply. */
 static cts_call *call_take(void) {
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   cts_call *call = state.free_calls;
   state.free_calls = call->next;
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   return call;
 }
 
 static void call_give_back(cts_call *call) {
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   call->next = state.free_calls;
   state.free_calls = call;
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
 }
 
 /* call_run_here runs |call| in the reader's thread. With single lanes the watcher must know when the library is in. */
 static void call_run_here(cts_call *call) {
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   call_start(call);
   state.in_handler = !peer->threads && !call_is_control(call);
   if (state.in_handler && state.hung_up) platform_end(0);
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   call_run(call, &reader_executor);
   if (peer->threads) return;
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   state.in_handler = false;
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
 }
 
 /* accept_line handles one line, LF taken off. */
@@ -2171,7 +2698,7 @@ static void accept_line(const uint8_t *line, size_t len) {
     return;
   }
   lane *l = call_route(call);
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   if (++state.num_outstanding > CTS_OUTSTANDING_MAX) {
     refuse(call, "out_of_resources", "more than 64 requests are outstanding");
     l = NULL;
@@ -2183,9 +2710,9 @@ static void accept_line(const uint8_t *line, size_t len) {
     if (l->first == NULL) l->first = call;
     l->last = call;
   }
-  pthread_mutex_unlock(&state.mutex);
+  kit_unlock(&state.mutex);
   if (l != NULL) {
-    pthread_cond_signal(&l->filled);
+    kit_wake_one(&l->filled);
   } else {
     call_run_here(call);
   }
@@ -2220,22 +2747,22 @@ static void read_requests(void) {
   }
 }
 
-static void *reader_thread(void *unused) {
+static kit_result KIT_CALL reader_thread(void *unused) {
   (void)unused;
   read_requests();
-  return NULL;
+  return 0;
 }
 
 /* watcher_thread exists with single lanes: it ends the process when input ends while the only thread that could read
  * that is inside the library. It calls nothing of the library. */
-static void *watcher_thread(void *unused) {
+static kit_result KIT_CALL watcher_thread(void *unused) {
   (void)unused;
   while (!platform_wait_hangup(-1)) continue;
-  pthread_mutex_lock(&state.mutex);
+  kit_lock(&state.mutex);
   state.hung_up = true;
   if (state.in_handler) platform_end(0);
-  pthread_mutex_unlock(&state.mutex);
-  return NULL;
+  kit_unlock(&state.mutex);
+  return 0;
 }
 
 /* check_peer ends a peer whose declaration has a mistake. */
@@ -2267,7 +2794,7 @@ static void state_init(const cts_peer *declared) {
     handles[i - 1].next = state.free_handles;
     state.free_handles = &handles[i - 1];
   }
-  for (size_t i = 0; i <= LANES_MAX; i++) pthread_cond_init(&lanes[i].filled, NULL);
+  for (size_t i = 0; i <= LANES_MAX; i++) kit_condition_init(&lanes[i].filled);
 }
 
 int cts_run(const cts_peer *declared) {
@@ -2276,16 +2803,16 @@ int cts_run(const cts_peer *declared) {
     perror("cts_peer: cannot move the channel off descriptors 0 and 1");
     return 2;
   }
-  pthread_once(&codecs_once, codecs_init);
-  pthread_sigmask(SIG_SETMASK, NULL, &initial_signals);
+  kit_call_once(&codecs_once, codecs_init);
   state_init(declared);
-  if (!platform_start_kit_thread(declared->threads ? reader_thread : watcher_thread, NULL)) {
+  if (!platform_begin() || !platform_start_kit_thread(declared->threads ? reader_thread : watcher_thread, NULL)) {
     fprintf(stderr, "cts_peer: cannot start a thread\n");
     return 2;
   }
   if (declared->threads) {
     lane_serve(&lanes[0]);
   } else {
+    platform_enter_lane();
     read_requests();
   }
   return 2;

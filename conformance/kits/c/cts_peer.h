@@ -1,8 +1,8 @@
 /* cts_peer.h - the peer kit for C: everything of spec/peer_protocol.md that is not your library.
  *
- * Copy cts_peer.h, cts_peer.c, cts_operations.inc and cts_errno.inc into your project, write one function for each
- * operation that your library has, and call cts_run. The kit reads and checks the requests, runs them in their lanes,
- * keeps the names of handles, and writes the replies. It needs nothing but the operating system (link with -lpthread).
+ * Copy cts_peer.h, cts_peer.c and the three tables cts_*.inc into your project, write one function for each operation
+ * that your library has, and call cts_run. The kit reads and checks the requests, runs them in their lanes, keeps the
+ * names of handles, and writes the replies. It needs nothing but the operating system (on Unix link with -lpthread).
  * minimal_peer.c is a complete peer.
  *
  * The rules for a handler, a `cts_outcome (*)(cts_call *)`:
@@ -91,12 +91,14 @@ typedef struct cts_peer {
                                           until after_reset; NULL if there are none */
   char **argv;                         /* of main: offers process.spawn and its like; NULL: does not */
   const cts_tasks *tasks;              /* NULL: in no mode are lanes tasks */
+  bool (*repeats)(void);               /* the mode that holds is one in which handlers call cts_again; NULL: none is */
 } cts_peer;
 
-/* cts_open_channel moves the channel off descriptors 0 and 1: 0 becomes the null device, 1 becomes standard error, and
- * no child inherits the channel. In a child that process.spawn started the channel is the socket that CTS_CONTROL names
- * instead. cts_run does it if it has not been done; call it yourself before anything of
- * the library under test runs earlier (a dlopen, a constructor). Returns false, errno set, if it cannot. */
+/* cts_open_channel moves the channel off descriptors 0 and 1: 0 becomes the null device, 1 becomes standard error (on
+ * Windows the standard handles, too), and no child inherits the channel. In a child that process.spawn started the
+ * channel is the socket that CTS_CONTROL names instead. cts_run does it if it has not been done; call it yourself
+ * before anything of the library under test runs earlier (a dlopen, a constructor). Returns false, errno set, if it
+ * cannot. */
 bool cts_open_channel(void);
 
 /* cts_run serves requests until the end of standard input, where it ends the process with status 0. It must be called
@@ -104,10 +106,14 @@ bool cts_open_channel(void);
  * error. */
 int cts_run(const cts_peer *peer);
 
-/* Outcomes. cts_error maps |error| (errno) with the table of spec/operations.toml. */
+/* Outcomes. cts_error maps |error| (errno), cts_win32_error what GetLastError answers, with the tables of
+ * spec/operations.toml. What is not in them is `failed`. */
 cts_outcome cts_ok(void);
 cts_outcome cts_status(const char *status, const char *why);
 cts_outcome cts_error(int error, const char *why);
+#ifdef _WIN32
+cts_outcome cts_win32_error(uint32_t error, const char *why);
+#endif
 
 /* cts_close is the handler of listener.close and stream.close: it takes the name away at once, calls the kind's close,
  * waits for the replies of operations in flight on the handle, releases the object and answers what close said. Without
@@ -122,6 +128,13 @@ cts_call *cts_current(void);
 uint64_t cts_id(const cts_call *call);
 bool cts_sleeps(cts_call *call);
 void cts_awake(cts_call *call);
+
+/* For a nonblocking mode on a system that tells no readiness (Windows has none for pipes): a handler whose attempt
+ * would have blocked calls cts_again, which pauses, and then makes the attempt again. The pauses grow to five
+ * milliseconds; `pending` and closing the handle end them at once. Returns false when the handle in `on` is being
+ * closed: the answer is `cancelled`. `pending` answers after one more attempt of each such request, and lists it in
+ * `would_block` if that was in vain: this shows that it waits. */
+bool cts_again(cts_call *call);
 
 /* Arguments, by their names in operations.toml. A name that the operation does not have is a mistake in the
  * peer and ends it. The `_or` value is what an optional argument that is absent means. */

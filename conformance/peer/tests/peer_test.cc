@@ -1,18 +1,21 @@
 // peer_test.cc - the generic peer with a library: PEER LIBRARY are the arguments. What the library must do is the
 // cases' matter; here it is how the peer reaches it in each mode.
-#include <dirent.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <regex>
 #include <string>
+#include <thread>
 
 #include "conformance/kits/c/tests/line_peer.h"
+#include "conformance/support/process.h"
+#ifndef _WIN32
+#include <signal.h>
+#endif
 
 namespace {
 
@@ -42,7 +45,8 @@ class PeerTest : public testing::TestWithParam<const char *> {
 
   void connect() {
     ASSERT_NE(ask(R"("op":"configure","mode":")" + std::string(GetParam()) + "\"").find("\"ok\""), std::string::npos);
-    const std::string name = "cts-peer-test-" + std::to_string(getpid()) + "-" + std::to_string(peer_.pid());
+    std::random_device random;
+    const std::string name = "cts-peer-test-" + std::to_string(random()) + "-" + std::to_string(random());
     ASSERT_NE(ask(R"("op":"local.listen","as":"l","kind":"namespaced","name":")" + name + "\"").find("\"ok\""),
               std::string::npos);
     ASSERT_EQ(ask(R"("op":"local.connect","as":"c","kind":"namespaced","name":")" + name + "\""),
@@ -53,19 +57,33 @@ class PeerTest : public testing::TestWithParam<const char *> {
   // Starts a request in lane b and waits until the library or the kit waits for it in the system. Returns its id.
   int start(const std::string &rest) {
     const std::string begun = ask(rest + R"(,"lane":"b","watch":true)"), key = "\"tid\":";
+    const int id = id_;
     const size_t at = begun.find(key);
     EXPECT_NE(at, std::string::npos) << begun;
-    if (at != std::string::npos) wait_until_blocked(std::stoi(begun.substr(at + key.size())));
-    return id_;
+    if (begun.find(R"("repeats":true)") != std::string::npos) {
+      while (!HasFailure() && !asked_in_vain(id)) continue;
+    } else if (at != std::string::npos) {
+      while (!is_blocked(std::stoi(begun.substr(at + key.size())))) continue;
+    }
+    return id;
   }
 
-  // Waits until the thread sleeps in a system call that is no futex.
-  void wait_until_blocked(int thread) const {
-    const std::string path = "/proc/" + std::to_string(peer_.pid()) + "/task/" + std::to_string(thread) + "/syscall";
-    for (std::string call; call.empty() || call == "running" || call == std::to_string(SYS_futex);) {
-      std::ifstream(path) >> call;
-      sched_yield();
+  // Tells whether `pending` shows that the request waits by asking again.
+  bool asked_in_vain(int id) {
+    const std::string pending = ask(R"("op":"pending")"), key = R"("would_block":[)";
+    const size_t at = pending.find(key);
+    return at != std::string::npos && pending.find(std::to_string(id), at) != std::string::npos;
+  }
+
+  // Tells whether the thread sleeps in the system, and has done nothing else between two looks.
+  bool is_blocked(int thread) const {
+    const cts::ThreadState first = cts::InspectThread(peer_.pid(), thread);
+    const cts::ThreadState second = cts::InspectThread(peer_.pid(), thread);
+    for (const cts::ThreadState &state : {first, second}) {
+      EXPECT_TRUE(state.known);
+      if (!state.sleeping || state.waits_elsewhere) return !state.known;
     }
+    return first.counters == second.counters;
   }
 
   int id_ = 0;
@@ -89,7 +107,7 @@ TEST_P(PeerTest, AttemptsDoNotDisturbAWaitingRead) {
               reply(R"("status":"would_block","length":0,"crc32":0,"data":"")"));
   }
   ask(R"("op":"stream.write","on":"s","data":"h")");
-  EXPECT_EQ(ask(R"("op":"pending")"), reply("\"status\":\"ok\",\"ids\":[" + std::to_string(read) + "]"));
+  EXPECT_NE(ask(R"("op":"pending")").find("\"ids\":[" + std::to_string(read) + "]"), std::string::npos);
   send(R"("op":"stream.write","on":"s","data":"i")");
   std::string first = peer_.line(), second = peer_.line();
   EXPECT_NE((first + second).find("\"id\":" + std::to_string(read) + ",\"status\":\"ok\",\"length\":2"),
@@ -145,6 +163,9 @@ TEST_P(PeerTest, AReleasedHandleCanBeAdopted) {
             reply(R"("status":"ok","length":1,"crc32":2363233923,"data":"x")"));
   EXPECT_EQ(peer_.end(), 0);
 }
+
+// What only Unix has.
+#ifndef _WIN32
 
 TEST_P(PeerTest, ADescriptorThatCameCanBeAdoptedAndResetClosesTheOthers) {
   const auto open_in_peer = [this] {
@@ -238,19 +259,20 @@ TEST_P(PeerTest, LanesLetSignalsInAndTheKitDoesNot) {
   start(R"("op":"stream.read","on":"c","until":"some")");
   const std::string tasks = "/proc/" + std::to_string(peer_.pid()) + "/task";
   int open = 0, shut = 0;
-  DIR *directory = opendir(tasks.c_str());
-  ASSERT_NE(directory, nullptr);
-  while (const dirent *entry = readdir(directory)) {
-    if (entry->d_name[0] == '.') continue;
-    std::ifstream status(tasks + "/" + entry->d_name + "/status");
-    for (std::string word; status >> word;) {
-      if (word != "SigBlk:") continue;
-      uint64_t blocked = 0;
-      status >> std::hex >> blocked;
-      ((blocked >> (SIGTERM - 1) & 1) == 0 ? open : shut)++;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  // The main thread may still be about to take the mask back with which it started the reader.
+  for (; open != 3 && std::chrono::steady_clock::now() < deadline; std::this_thread::yield()) {
+    open = shut = 0;
+    for (const auto &entry : std::filesystem::directory_iterator(tasks)) {
+      std::ifstream status(entry.path() / "status");
+      for (std::string word; status >> word;) {
+        if (word != "SigBlk:") continue;
+        uint64_t blocked = 0;
+        status >> std::hex >> blocked;
+        ((blocked >> (SIGTERM - 1) & 1) == 0 ? open : shut)++;
+      }
     }
   }
-  closedir(directory);
   EXPECT_EQ(open, 3) << "main, a and b";
   EXPECT_GE(shut, 1) << "the reader";
   EXPECT_EQ(peer_.end(), 0);
@@ -271,13 +293,10 @@ TEST_P(PeerTest, ASignalThatTheLibraryDoesNotKnow) {
   EXPECT_EQ(peer_.end(), 0);
 }
 
+#endif
+
 INSTANTIATE_TEST_SUITE_P(Modes, PeerTest, testing::Values("blocking", "nonblocking"),
                          [](const testing::TestParamInfo<const char *> &info) { return std::string(info.param); });
-
-TEST(Peer, ALibraryThatCannotBeLoadedIsStatus2) {
-  LinePeer peer({peer_path, "--library", "/nonexistent/library.so"});
-  EXPECT_EQ(peer.end(), 2 << 8);
-}
 
 }  // namespace
 

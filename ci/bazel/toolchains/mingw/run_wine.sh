@@ -10,7 +10,8 @@ esac
 template=${WINE_TEMPLATE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/ipc-cts/wine}
 [ -f "$template/system.reg" ] || { echo "run_wine: there is no prefix at $template: make it with ci/wine --prepare" >&2; exit 2; }
 own=${TEST_TMPDIR:?}
-export WINEDEBUG=-all WINEPREFIX="$own/wine" HOME="$own"
+# The locale says how Wine writes names of files: without UTF-8 it has no others than ASCII.
+export WINEDEBUG=-all WINEPREFIX="$own/wine" HOME="$own" LC_ALL=C.UTF-8
 unset DISPLAY
 mkdir -p "$WINEPREFIX/dosdevices"
 cp "$template"/*.reg "$template/.update-timestamp" "$WINEPREFIX/"

@@ -1,5 +1,5 @@
 /* kit_internals.c - cts_peer.c, with doors for the unit tests. Replies go to a pipe instead of the channel. */
-#ifndef _GNU_SOURCE
+#if !defined(_WIN32) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* as cts_peer.c does, before any header of the system */
 #endif
 
@@ -44,19 +44,46 @@ const char *kit_check(const char *line, size_t len, const char **out_why, cts_ca
 
 ptrdiff_t kit_base64_decode(uint8_t *text, size_t len) { return base64_decode(text, len); }
 
+/* A pipe that holds two of the longest lines. */
+#ifdef _WIN32
+
+typedef HANDLE pipe_end;
+
+static bool pipe_open(pipe_end ends[2]) { return CreatePipe(&ends[0], &ends[1], NULL, 2 * CTS_LINE_MAX) != 0; }
+static void pipe_close(pipe_end end) { CloseHandle(end); }
+static void write_replies_to(pipe_end end) { channel.out = end; }
+
+static size_t pipe_read(pipe_end end, char *out, size_t max) {
+  DWORD got = 0;
+  return ReadFile(end, out, (DWORD)max, &got, NULL) ? got : 0;
+}
+
+#else
+
+typedef int pipe_end;
+
+static bool pipe_open(pipe_end ends[2]) {
+  return pipe(ends) == 0 && fcntl(ends[1], F_SETPIPE_SZ, 2 * CTS_LINE_MAX) >= 0;
+}
+static void pipe_close(pipe_end end) { close(end); }
+static void write_replies_to(pipe_end end) { channel_out = end; }
+
+static size_t pipe_read(pipe_end end, char *out, size_t max) {
+  ssize_t got = read(end, out, max);
+  return got > 0 ? (size_t)got : 0;
+}
+
+#endif
+
 size_t kit_reply(cts_outcome outcome, char *out, size_t max) {
-  int ends[2];
-  size_t filled = 0;
-  if (pipe(ends) != 0 || fcntl(ends[1], F_SETPIPE_SZ, 2 * CTS_LINE_MAX) < 0) return 0;
-  channel_out = ends[1];
+  pipe_end ends[2];
+  size_t filled = 0, got;
+  if (!pipe_open(ends)) return 0;
+  write_replies_to(ends[1]);
   reply(&test_call, outcome);
-  close(ends[1]);
-  channel_out = -1;
-  for (ssize_t got = 1; got > 0 && filled < max; filled += (size_t)got) {
-    got = read(ends[0], out + filled, max - filled);
-    if (got < 0) got = 0;
-  }
-  close(ends[0]);
+  pipe_close(ends[1]);
+  while ((got = pipe_read(ends[0], out + filled, max - filled)) > 0) filled += got;
+  pipe_close(ends[0]);
   return filled;
 }
 
