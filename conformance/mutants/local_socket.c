@@ -93,16 +93,24 @@ static ipc_status ends_at_an_empty_write(ipc_stream *stream, const void *data, s
 }
 REPLACES(stream_write, ends_at_an_empty_write)
 
+/* An accepted stream is looked at once, when it is read first. */
+static ipc_status accepts_to_look_once(ipc_listener *listener, int64_t timeout_ms, ipc_stream **out_stream) {
+  ipc_status status = ipc_listener_accept(listener, timeout_ms, out_stream);
+  if (status.code == IPC_OK) mutant_remember(*out_stream, 1);
+  return status;
+}
 static ipc_status takes_a_late_writer_for_gone(ipc_stream *stream, void *out_data, size_t data_max, int64_t timeout_ms,
                                                size_t *out_len) {
-  if (timeout_ms >= 0 || mutant_recall(stream) != 0 || mutant_ready(mutant_fd(stream), POLLIN)) {
-    mutant_remember(stream, 1);
-    return ipc_stream_read(stream, out_data, data_max, timeout_ms, out_len);
-  }
+  const bool looks = mutant_recall(stream) == 1 && timeout_ms < 0;
+  mutant_remember(stream, 0);
   *out_len = 0;
-  return mutant_status(IPC_END);
+  if (looks && !mutant_ready(mutant_fd(stream), POLLIN)) return mutant_status(IPC_END);
+  return ipc_stream_read(stream, out_data, data_max, timeout_ms, out_len);
 }
-REPLACES(stream_read, takes_a_late_writer_for_gone)
+static void install_late_writer(ipc_table *table) {
+  table->listener_accept = accepts_to_look_once;
+  table->stream_read = takes_a_late_writer_for_gone;
+}
 
 static ipc_status fails_to_flush(ipc_stream *stream) {
   return recoded(ipc_stream_flush(stream), IPC_OK, IPC_UNSUPPORTED);
@@ -811,7 +819,7 @@ const mutant local_socket_mutants[] = {
     {"local_socket.empty_write_ends", "ends the stream at a write of no bytes", "LocalSocket.EmptyWriteIsNothing", NULL,
      NULL, install_ends_at_an_empty_write},
     {"local_socket.late_writer", "takes a writer for gone that has not written when it first looks (herdr#1279)",
-     "LocalSocket.ReadWaitsForData", NULL, NULL, install_takes_a_late_writer_for_gone},
+     "LocalSocket.ReadWaitsForData", NULL, NULL, install_late_writer},
     {"local_socket.flush_fails", "says that a stream cannot be flushed (interprocess#58)", "LocalSocket.FlushIsNoError",
      NULL, NULL, install_fails_to_flush},
     {"local_socket.vector_backwards", "sends the buffers of a vectored write from the last to the first",
