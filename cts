@@ -39,7 +39,7 @@ on_debian() { command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2
 # Whether the command builds or runs C++: the others need Python alone.
 needs_toolchain() {
   case ${1-} in
-    run | test) ! has_option --help "$@" && ! has_option -h "$@" ;;
+    run | mutants | test) ! has_option --help "$@" && ! has_option -h "$@" ;;
     *) return 1 ;;
   esac
 }

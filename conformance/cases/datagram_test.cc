@@ -430,4 +430,13 @@ CTS_CASE(Datagram, ReleasedSocketCanBeAdopted) {
   EXPECT_THAT(adopted.close(), IsOk());
 }
 
+CTS_CASE(Datagram, AdoptedSocketLeavesItsFile) {
+  const LocalName name = fresh_name();
+  Reply released = BindSocket(peer(), name).call(op::socket_release());
+  require_ok(released);
+  require_ok(peer().call(op::socket_adopt().raw(released.raw()).as("adopted")));
+  EXPECT_THAT(Socket(&peer(), "adopted").close(), IsOk());
+  EXPECT_EQ(host::TypeOf(name.name), "socket");
+}
+
 }  // namespace cts

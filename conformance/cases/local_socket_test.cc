@@ -620,6 +620,19 @@ CTS_CASE(LocalSocket, WriteTimesOut) {
   EXPECT_THAT(pair.reader().read_to_end(), Ends(data.prefix(reply.length())));
 }
 
+CTS_CASE(LocalSocket, RoomDoesNotProlongATimeout) {
+  Pair pair = connected_pair();
+  Pending writing = pair.writer().start(op::stream_write().data(pattern(32_MiB)).timeout_ms(kTimeoutMs));
+  Pending closing = pair.writer().start(op::stream_close());  // so that no read waits for ever
+  require_ok(pair.reader().read(8_KiB));                      // now it has begun
+  const Stopwatch watch;
+  bool ended = false;
+  while (!ended && !writing.answered() && watch.ms() < kTimeoutMs + kLateMs) ended = !pair.reader().read(8_KiB).ok();
+  ASSERT_TRUE(ended || writing.answered()) << "what is read makes it wait longer";
+  EXPECT_THAT(writing.wait(), StatusIs("timed_out"));
+  EXPECT_THAT(closing.wait(), IsOk());
+}
+
 CTS_CASE(LocalSocket, ConnectTimesOutWhenTheBacklogIsFull) {
   Listener listener = listen(server(), listen_request(fresh_name()).backlog(1));
   Reply reply;
@@ -725,6 +738,16 @@ CTS_CASE(LocalSocket, AdoptedListenerLeavesItsFile) {
   EXPECT_THAT(adopted.accept().read_exact(5), Reads("hello"));
   EXPECT_THAT(adopted.close(), IsOk());
   EXPECT_EQ(host::TypeOf(name.name), "socket");
+}
+
+CTS_CASE(LocalSocket, AdoptedListenerKnowsItsName) {
+  Listener first = listen(server(), fresh_name());
+  Reply released = first.call(op::listener_release());
+  require_ok(released);
+  require_ok(server().call(op::listener_adopt().raw(released.raw()).as("adopted")));
+  Reply reply = Listener(&server(), "adopted", first.native()).call(op::listener_native());
+  ASSERT_THAT(reply, IsOk());
+  EXPECT_EQ(reply.bytes("native"), first.native());
 }
 
 CTS_CASE(LocalSocket, ListenerIsNotInherited) {

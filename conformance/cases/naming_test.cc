@@ -176,6 +176,14 @@ CTS_CASE(Naming, WindowsNamespacedNameIsAPipeName) {
   }
 }
 
+CTS_CASE(Naming, WindowsPipePrefixHasNoCase) {
+  for (const char *prefix : {"\\\\.\\PIPE\\", "\\\\.\\Pipe\\", "\\\\.\\pipe\\"}) {
+    Reply reply = peer().call(Native("windows", "native", prefix + std::string("x")));
+    ASSERT_THAT(reply, IsOk()) << prefix;
+    EXPECT_EQ(reply.bytes("native"), prefix + std::string("x"));
+  }
+}
+
 CTS_CASE(Naming, WindowsLimitCountsUtf16Units) {
   Reply limit = peer().call(op::name_limit().os("windows").kind("namespaced"));
   ASSERT_THAT(limit, IsOk());
@@ -361,6 +369,15 @@ CTS_CASE(Naming, OverlongPathIsNameTooLong) {
   const std::string path = Padded(fresh_path(), 109);
   EXPECT_THAT(server().call(op::local_listen().kind("path").name(path).as("l1")), StatusIs("name_too_long"));
   EXPECT_THAT(client().call(op::local_connect().kind("path").name(path).as("s1")), StatusIs("name_too_long"));
+}
+
+CTS_CASE(Naming, NulInAPathIsRefused) {
+  const std::string path = fresh_path(), whole = path + Nul("tail");
+  EXPECT_THAT(server().call(op::local_listen().kind("path").name(whole).as("cut")), Fails());
+  ASSERT_EQ(host::TypeOf(path), "none") << "it took the beginning of the path";
+  // Whoever ends the path at the NUL when connecting would reach a listener there.
+  Listener listener = listen(server(), op::local_listen().kind("path").name(path));
+  EXPECT_THAT(client().call(op::local_connect().kind("path").name(whole).as("cut")), Fails());
 }
 
 CTS_CASE(Naming, LongestAbstractNameIsUsable) {

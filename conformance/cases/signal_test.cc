@@ -740,6 +740,20 @@ CTS_CASE(Signal, WatcherStandsBeforeTheHook) {
   }
 }
 
+CTS_CASE(Signal, NoGapBetweenHookAndWatcher) {
+  DO(server(), Hook("TERM").restart(true));
+  for (int round = 0; round < kManySignals; round++) {
+    std::vector<Pending> sends;
+    for (int i = 0; i < 10; i++) sends.push_back(client().start(Send("TERM", server())));
+    WATCH(watcher, server(), Watch({"TERM"}));
+    require_ok(watcher.call(op::watcher_close()));
+    for (const Pending &send : sends) EXPECT_THAT(send.wait(), IsOk());
+  }
+  const uint32_t before = static_cast<uint32_t>(DO(server(), Hooked("TERM", 0)).number("count"));
+  DO(client(), Send("TERM", server()));
+  EXPECT_GT(DO(server(), Hooked("TERM", before + 1)).number("count"), before);
+}
+
 CTS_CASE(Signal, CloseGivesBackTheDefault) {
   Peer &receiver = server();
   WATCH(watcher, receiver, Watch({"TERM", "HUP"}));

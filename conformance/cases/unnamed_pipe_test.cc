@@ -141,6 +141,8 @@ CTS_CASE(UnnamedPipe, TransferFarBeyondTheCapacity) {
   std::vector<uint64_t> chunks = reply.numbers("chunks");
   ASSERT_EQ(chunks.size(), data.length() / chunk);
   for (size_t i = 0; i < chunks.size(); i++) ASSERT_EQ(chunks[i], data.slice_crc32(i * chunk, chunk)) << "chunk " << i;
+  require_ok(pipe.writer.write("little"));
+  EXPECT_THAT(pipe.reader.call(ReadSome(1_MiB).buffer(1_MiB)), Reads("little"));
 }
 
 CTS_CASE(UnnamedPipe, SmallWritesAreNotMixed) {

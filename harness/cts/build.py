@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Sequence, Tuple
 
-from cts.common import CannotRun, clip, printable
+from cts.common import CannotRun, clip, host_system, printable
 from cts.systems import System
 
 
@@ -38,8 +38,11 @@ def _errors(output: str) -> str:
     return "\n".join(printable(clip(line, 400)) for line in (wanted or lines)[-25:])
 
 
-def _targets(system: System) -> Dict[str, Tuple[str, str]]:
-    """What a run needs: the package, and the file that Bazel makes there."""
+_Targets = Dict[str, Tuple[str, str]]  # what each is for: the package, and the file that Bazel makes there
+
+
+def _targets(system: System) -> _Targets:
+    """What a run needs."""
     return {
         "runner": ("conformance/cases", system.program("cases")),
         "peer": ("conformance/peer", system.program("peer")),
@@ -60,11 +63,10 @@ def _bin_dir(program: str, root: Path, flags: Sequence[str]) -> Path:
     return Path(done.stdout.strip().splitlines()[-1])
 
 
-def build(root: Path, system: System, progress: Callable[[str], None]) -> Artifacts:
-    """Build the targets for a system and return where they are; raises CannotRun with the compilers' errors."""
+def _build(root: Path, system: System, targets: _Targets, progress: Callable[[str], None]) -> Dict[str, Path]:
+    """Build targets for a system and return where each is; raises CannotRun with the compilers' errors."""
     program = bazel()
     progress("building the runner and the reference")
-    targets = _targets(system)
     command = [program, "build", "--noshow_progress", "--color=no", *system.bazel_flags]
     command += [_label(*target) for target in targets.values()]
     try:
@@ -81,4 +83,22 @@ def build(root: Path, system: System, progress: Callable[[str], None]) -> Artifa
         paths[key] = directory / package / file
         if not paths[key].exists():
             raise CannotRun(f"Bazel built {_label(package, file)}, but {paths[key]} does not exist")
-    return Artifacts(**paths)
+    return paths
+
+
+def build(root: Path, system: System, progress: Callable[[str], None]) -> Artifacts:
+    """Build what a run on that system needs and return where it is; raises CannotRun."""
+    return Artifacts(**_build(root, system, _targets(system), progress))
+
+
+def build_mutants(root: Path, progress: Callable[[str], None]) -> Tuple[Artifacts, Path, str]:
+    """Build what a run needs and the mutants: returns that, their library, and what its list says of them (JSON)."""
+    here = System(host_system())
+    targets = _targets(here)
+    package = "conformance/mutants"
+    mutants = {"library": (package, here.library("ipc_mutant")), "list": (package, here.program("list"))}
+    paths = _build(root, here, {**targets, **mutants}, progress)
+    done = subprocess.run([str(paths["list"])], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise CannotRun(f"{paths['list']} ended with exit status {done.returncode}: {printable(done.stderr[-400:])}")
+    return Artifacts(**{key: paths[key] for key in targets}), paths["library"], done.stdout

@@ -12,6 +12,7 @@ from cts.common import VERSION, CannotRun, Interrupted, printable, say
 
 COMMANDS = {
     "run": "run the cases against implementations",
+    "mutants": "run the cases against broken implementations, each of which a case must catch",
     "explain": "what a case demands, and how it came out last",
     "spec": "check the spec, or generate what is made from it",
     "peers": "list or build the implementations that come with the suite",

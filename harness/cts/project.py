@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, List, Optional, Tuple
 
-from cts import build, peers
+from cts import build, mutants, peers
 from cts import requirements as spec
 from cts.build import Artifacts
 from cts.common import CannotRun, repository_root
@@ -35,3 +35,8 @@ class Project:
     def peers(self) -> Dict[str, peers.Peer]:
         """The third parties in conformance/peers."""
         return peers.load_all(self.root)
+
+    def mutants(self, progress: Callable[[str], None]) -> Tuple[Artifacts, List[mutants.Mutant]]:
+        """What a run of the mutants needs, built, and the mutants."""
+        artifacts, library, listed = build.build_mutants(self.root, progress)
+        return artifacts, mutants.parse(listed, artifacts.peer, library)

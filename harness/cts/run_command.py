@@ -28,7 +28,7 @@ from cts.runner import CANARIES, REPEATS_MAX, Outcome, Record, Runner, Task, cas
 from cts.systems import System
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     try:
         number = int(text)
     except ValueError:
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--os", default=host_system(), metavar="LABEL", help="the system; on Linux also `windows`: under Wine"
     )
     parser.add_argument(
-        "--jobs", type=_positive, default=len(cores()), metavar="N", help="runners at a time (default: a core each)"
+        "--jobs", type=positive, default=len(cores()), metavar="N", help="runners at a time (default: a core each)"
     )
     parser.add_argument(
         "--report", type=Path, default=Path("report"), metavar="DIR", help="where the report goes (default: ./report)"
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seed",
-        type=_positive,
+        type=positive,
         default=1,
         metavar="N",
         help="for the bytes that cases send; traces compare only at the same one (default: 1)",
@@ -73,13 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class _Signals:
+class Signals:
     """While it is entered, SIGINT, SIGTERM and SIGHUP raise Interrupted in the main thread, once."""
 
     def __init__(self) -> None:
         self._old: Dict[int, Any] = {}
 
-    def __enter__(self) -> "_Signals":
+    def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGINT", "SIGTERM", "SIGHUP"):
                 if hasattr(signal, name):
@@ -419,7 +419,7 @@ def run(project: Project, options: argparse.Namespace, command: Optional[List[st
     """`cts run`: returns its exit status; raises CannotRun."""
     this = Run(project, options, command or ["cts", *sys.argv[1:]])
     try:
-        with _Signals():
+        with Signals():
             return this.main()
     finally:
         this.progress.clear()

@@ -164,6 +164,7 @@ class Runner:
         requirements: Dict[str, Requirement],
         jobs: int,
         seed: int,
+        deadline_ms: int = DEADLINE_MS,
     ) -> None:
         self.artifacts = artifacts
         self.work = work
@@ -171,6 +172,7 @@ class Runner:
         self.system = system
         self.requirements = requirements
         self.jobs = max(1, jobs)
+        self.deadline_ms = deadline_ms
         self.seed = seed
         self.group = processes.Group()
         self.outcomes: List[Outcome] = []
@@ -228,7 +230,7 @@ class Runner:
             "client": task.pairing.client.plan(),
             "records": self.system.path(directory / "records.jsonl"),
             "trace": self.system.path(directory / "trace.jsonl"),
-            "deadline_ms": DEADLINE_MS,
+            "deadline_ms": self.deadline_ms,
             "seed": self.seed,
         }
         file = directory / "plan.json"

@@ -21,8 +21,19 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import unquote, urlparse
 
-from cts import build, compare, compare_command, definition, generate, recorded, report, results, schemas
-from cts import spec_command, trace
+from cts import (
+    build,
+    compare,
+    compare_command,
+    definition,
+    generate,
+    recorded,
+    report,
+    results,
+    schemas,
+    spec_command,
+    trace,
+)
 from cts.common import CannotRun, cache_dir, host_system, printable
 from cts.peers import REFERENCE
 from cts.project import Project
@@ -314,6 +325,32 @@ def _compare_with_recorded(project: Project, count: Count, report_directory: Pat
         count.note = f"no trace of {label} is recorded: nothing to compare with"
 
 
+def mutants(project: Project) -> Count:
+    """`cts mutants --quick`: every broken implementation is caught by the case that it names."""
+    return _mutants(project, "--quick")
+
+
+def mutants_and_families(project: Project) -> Count:
+    """`cts mutants`: also, each passes most of the other cases of its family."""
+    return _mutants(project)
+
+
+def _mutants(project: Project, *options: str) -> Count:
+    with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
+        argv = [sys.executable, "-m", "cts", "mutants", "--report", directory, *options]
+        status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
+        report_file = Path(directory) / "mutants.json"
+        if not report_file.exists():
+            return Count(failed=1, detail=output, could_not_run=status == 2)
+        document = json.loads(report_file.read_text(encoding="utf-8"))
+    passed = sum(m["verdict"] == "killed" for m in document["mutants"])
+    failed = sum(m["verdict"] not in ("killed", "not_here") for m in document["mutants"])
+    failed += len(document["unbroken_fails"])
+    failed = max(failed, 1) if status != 0 else failed
+    bad = [line for line in output.splitlines() if not line.startswith(("killed", " "))]
+    return Count(passed, failed, "\n".join(bad) if failed else "", could_not_run=status == 2)
+
+
 def gate(project: Project, *options: str, env: Optional[Dict[str, str]] = None) -> Count:
     """`cts run`: with no options the reference and every third party that can run here; nothing may be unexpected."""
     with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
@@ -386,6 +423,8 @@ STEPS: List[Step] = [
     Step("cts run --peer", example_peer),
     Step("cts run", gate),
     Step("cts run, poll(2)", poll_loop),
+    Step("cts mutants", mutants),
+    Step("cts mutants, all", mutants_and_families, thorough=True),
     Step("cross compile", cross_compile, thorough=True),
     Step("bazel test, windows", windows_tests, thorough=True),
     Step("cts run, windows", windows_run, thorough=True),

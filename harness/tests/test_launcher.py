@@ -75,7 +75,7 @@ class Launcher(unittest.TestCase):
 
     def test_installs_nothing_unasked(self) -> None:
         self.debian()
-        for argv in (("run",), ("run", "--no-install"), ("test", "--no-install", "--yes")):
+        for argv in (("run",), ("mutants",), ("run", "--no-install"), ("test", "--no-install", "--yes")):
             done = self.start(*argv)
             self.assertEqual((done.returncode, self.log.exists()), (2, False), done.stderr)
             self.assertIn("install with: apt-get install", done.stderr)
