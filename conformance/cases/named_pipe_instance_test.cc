@@ -500,11 +500,9 @@ CTS_CASE(NamedPipeInstance, EachClientHasItsOwnPipe) {
 CTS_CASE(NamedPipeInstance, TwoAcceptsTakeTwoClients) {
   const Listener listener = LISTEN(FRESH_PIPE);
   Pending accepting[2];
-  for (int i = 0; i < 2; i++) {
-    accepting[i] = listener.start(
-        op::listener_accept_named_pipe().as("s" + std::to_string(i)).in("l" + std::to_string(i)).watch());
-  }
-  for (const Pending &each : accepting) each.expect_blocked();
+  accepting[0] = listener.start(op::listener_accept_named_pipe().as("s0").in("l0").watch());
+  accepting[0].expect_blocked();
+  accepting[1] = listener.start(op::listener_accept_named_pipe().as("s1").in("l1"));
   const NamedPipe clients[2] = {ConnectPipe(client(), listener), ConnectPipe(client(), listener)};
   for (const Pending &each : accepting) EXPECT_THAT(each.wait(), IsOk());
   for (const NamedPipe &each : clients) require_ok(each.write("x"));

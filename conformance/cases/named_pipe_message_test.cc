@@ -389,6 +389,15 @@ CTS_CASE(NamedPipeMessage, TransactionIsBusyWhileSomethingWaits) {
   EXPECT_THAT(asking.wait(), Reads("answer"));
 }
 
+CTS_CASE(NamedPipeMessage, EmptyMessageKeepsATransactionBusy) {
+  CONNECT(pair);
+  require_ok(pair.reader().write(""));
+  EXPECT_THAT(pair.writer().call(Transact("question", 64)), Reads("", "busy"));
+  EXPECT_THAT(pair.reader().call(ReadPipeNow(64)), Reads("", "would_block")) << "it was asked all the same";
+  EXPECT_THAT(pair.writer().read(64), Reads(""));
+  EXPECT_THAT(pair.writer().call(ReadPipeNow(64)), Reads("", "would_block"));
+}
+
 CTS_CASE(NamedPipeMessage, TransactionNeedsMessages) {
   CONNECT(pair);
   require_ok(pair.writer().call(ReadMode("bytes")));

@@ -37,6 +37,19 @@ static endpoint_request request_of(const cts_call *call, int direction, ipc_stat
   };
 }
 
+/* Of an operation that has no nonblocking form, and no argument `wait`: the library waits in every mode. */
+static endpoint_request waiting_request_of(const cts_call *call, int direction,
+                                           ipc_status (*once)(endpoint *, int64_t, void *), void *context) {
+  return (endpoint_request){
+      .direction = direction,
+      .wait = true,
+      .own_wait = true,
+      .timeout_ms = call_timeout(call),
+      .call = once,
+      .context = context,
+  };
+}
+
 /* ------------------------------------------------------------------------------------------ making and ending */
 
 cts_outcome do_named_pipe_listen(cts_call *call) {
@@ -217,7 +230,6 @@ cts_outcome do_named_pipe_read(cts_call *call) {
   return outcome;
 }
 
-/* A transaction has no nonblocking form: the library waits in every mode. */
 cts_outcome do_named_pipe_transact(cts_call *call) {
   cts_data data = cts_data_of(call, "data");
   uint8_t *bytes = call_room_get(call, data.len);
@@ -226,8 +238,7 @@ cts_outcome do_named_pipe_transact(cts_call *call) {
   cts_outcome outcome = cts_status("out_of_resources", "no memory for so much");
   if (bytes != NULL && r.room != NULL) {
     cts_data_copy(&data, 0, bytes, data.len);
-    endpoint_request request = request_of(call, WAIT_READABLE, transact_once, &r);
-    request.own_wait = true;
+    endpoint_request request = waiting_request_of(call, WAIT_READABLE, transact_once, &r);
     outcome = read_it(call, &r, &request);
   }
   free(r.room);
@@ -263,10 +274,8 @@ static ipc_status flush_once(endpoint *e, int64_t timeout_ms, void *context) {
   return library.named_pipe_flush(e->named_pipe, timeout_ms);
 }
 
-/* What the other end has read shows no readiness: the library waits in every mode. */
 cts_outcome do_named_pipe_flush(cts_call *call) {
-  endpoint_request request = request_of(call, WAIT_WRITABLE, flush_once, NULL);
-  request.own_wait = true;
+  endpoint_request request = waiting_request_of(call, WAIT_WRITABLE, flush_once, NULL);
   return outcome_of(endpoint_perform(cts_object(call), &request));
 }
 
@@ -277,8 +286,7 @@ static ipc_status disconnect_once(endpoint *e, int64_t timeout_ms, void *context
 
 cts_outcome do_named_pipe_disconnect(cts_call *call) {
   uint32_t flags = cts_bool_or(call, "flush", false) ? IPC_NAMED_PIPE_FLUSH : 0;
-  endpoint_request request = request_of(call, WAIT_WRITABLE, disconnect_once, &flags);
-  request.own_wait = true;
+  endpoint_request request = waiting_request_of(call, WAIT_WRITABLE, disconnect_once, &flags);
   return outcome_of(endpoint_perform(cts_object(call), &request));
 }
 

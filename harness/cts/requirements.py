@@ -21,6 +21,7 @@ SYSTEMS = ("linux", "macos", "freebsd", "windows")
 ROLES = ("server", "client", "writer", "reader", "peer")
 FRESH = "fresh"  # among a role's needs: it gets a process of its own
 LASTING = {"signal.set_handler"}  # operations that change a process beyond reset
+WINE_HIDES = "*Wine hides it.*"  # what would break the requirement does not show under Wine
 CONTRACTS = {"README.md", "operations.md", "abi.md", "results.md"}
 
 _HEADING = re.compile(r"### ([A-Z][A-Za-z0-9]*)\.([A-Z][A-Za-z0-9]*)$")
@@ -57,6 +58,11 @@ class Requirement:
     def alone(self) -> bool:
         """Whether it is about one process (`alone_because` says why)."""
         return "peer" in self.needs
+
+    @property
+    def hidden_by_wine(self) -> bool:
+        """Whether passing under Wine proves nothing of it, so that its evidence never comes from there."""
+        return WINE_HIDES in f"{self.source} {self.text}"
 
     def gates(self, label: str) -> bool:
         """Whether its evidence lets it gate the system of that label: Wine's results gate Wine alone."""
@@ -233,6 +239,8 @@ class _Reader:
             raise SpecError(f"{where} does not say what it needs (Server:, Client:, … or Peer:)")
         if not r.text or not r.source:
             raise SpecError(f"{where} lacks its {'rule' if not r.text else 'Source:'}")
+        if r.hidden_by_wine and r.evidence.get("windows", "").startswith("wine "):
+            raise SpecError(f"{where} has evidence from Wine, which hides what would break it")
         if bool({"writer", "reader"} & set(r.needs)) != ("writer" in r.shapes):
             raise SpecError(
                 f"{where}: Writer: and Reader: belong to the shape `writer = server | client`, and it to them"

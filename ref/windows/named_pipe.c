@@ -583,12 +583,13 @@ static ipc_status find_information(const ipc_named_pipe *pipe, HANDLE handle, ip
   DWORD flags, out_size, in_size, max, instances = 0;
   if (!GetNamedPipeInfo(handle, &flags, &out_size, &in_size, &max)) return ipc_platform_status(GetLastError());
   if (!GetNamedPipeHandleStateW(handle, NULL, &instances, NULL, NULL, NULL, 0)) {
-    return ipc_platform_status(GetLastError());
+    DWORD error = GetLastError(); /* a server's end that only writes has not the right to ask */
+    if (error != ERROR_ACCESS_DENIED) return ipc_platform_status(error);
   }
   out->server = pipe->server;
   out->type = pipe->type;
   out->read_mode = atomic_load(&pipe->read_mode);
-  out->instances_max = max == PIPE_UNLIMITED_INSTANCES ? 0 : max;
+  out->instances_max = max >= PIPE_UNLIMITED_INSTANCES ? 0 : max; /* Wine: 0xFFFFFFFF */
   out->num_instances = instances;
   out->in_size = in_size;
   out->out_size = out_size;

@@ -76,7 +76,7 @@ typedef struct ipc_named_pipe_information {
   uint32_t type;          /* IPC_NAMED_PIPE_BYTES or IPC_NAMED_PIPE_MESSAGES */
   uint32_t read_mode;     /* likewise */
   uint32_t instances_max; /* 0: no limit */
-  uint32_t num_instances; /* that the name has now, waiting ones included */
+  uint32_t num_instances; /* that the name has now, waiting ones included; 0: an end that only writes may not ask */
   uint32_t in_size;       /* as asked for; the system may hold more or less */
   uint32_t out_size;
 } ipc_named_pipe_information;
