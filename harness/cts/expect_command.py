@@ -200,8 +200,14 @@ def rewrite(project: Project, documents: List[Dict[str, Any]], name: str, path: 
     }
     entries = keep_reasons(from_results(records, name, versions), old, ran)
     offers = _offers(newest, file.offers if file else [])
-    label = expectations.label_of_file(system)
-    document = {"schema": 1, "implementation": name, "os": label, "expectation": entries, "offer": offers}
+    document = {
+        "schema": 1,
+        "implementation": name,
+        "os": expectations.label_of_file(system),
+        "expectation": entries,
+        "difference": file.differences if file else [],  # of traces, which results do not tell
+        "offer": offers,
+    }
     _write(path, {k: v for k, v in document.items() if v != []})
     return len(entries)
 

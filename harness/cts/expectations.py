@@ -193,16 +193,17 @@ class Matcher:
             return
         applicable = self.foreseen(record)
         matching = [e for e in applicable if e.outcome == observed]
-        for e in matching:
-            e.used = True
+        comes_and_goes = any(e.outcome == "flaky" for e in applicable)
         if matching:
+            for e in applicable if comes_and_goes else matching:
+                e.used = True
             record.update(outcome="expected_failure", expected=matching[0].reason)
             if matching[0].link:
                 record["link"] = matching[0].link
             return
-        for e in applicable:  # what comes and goes may come or go
-            e.used = e.used or (e.outcome == "flaky" and observed == "passed")
-        strict = [e for e in applicable if e.outcome != "flaky"]
+        for e in applicable:  # what comes and goes may come or go; beside it, another outcome is one that may stay
+            e.used = e.used or (comes_and_goes and observed == "passed")
+        strict = [] if comes_and_goes else applicable
         if observed == "passed" and strict:
             for e in strict:
                 e.used = True  # it is told as an unexpected pass already

@@ -90,6 +90,17 @@ class Matching(Checkout):
         self.expectation("other", HEAD.format(role="server", outcome="failed"))
         self.run_cts("--peer", "other", "--cases", "Alpha.Two")
 
+    def test_flaky_beside_another_outcome_allows_all_three(self) -> None:
+        for behaviour in ({}, {"outcome": "failed"}, {"outcome": "failed", "passes_at": 2}):
+            expectation = "".join(
+                f'[[expectation]]\ncase = "Alpha.Two"\nrole = "server"\noutcome = "{o}"\nreason = "r"\n'
+                for o in ("flaky", "failed")
+            )
+            self.expectation("ref", expectation)
+            self.behaviour["Alpha.Two"] = behaviour
+            document = self.run_cts("--mode", "blocking")
+            self.assertEqual(document["run"]["unmatched_expectations"], [], behaviour)
+
     def test_flaky_may_come_or_go(self) -> None:
         self.behaviour["Alpha.One"]["passes_at"] = 2
         self.assertEqual(self.outcome('with = "ref"\n', outcome="flaky")["outcome"], "expected_failure")
