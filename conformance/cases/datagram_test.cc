@@ -236,6 +236,10 @@ CTS_CASE(Datagram, DescriptorsComeWithTheirMessage) {
     EXPECT_THAT(reply, Reads(message.first));
     EXPECT_EQ(Came(server(), reply), message.second);
   }
+  require_ok(route.sender.call(route.request("scattered").lengths({4, 0, 5}).descriptors({writer.number})));
+  Reply scattered = route.receiver.call(Receive(64).lengths({3, 61}).descriptors_max(2));
+  EXPECT_THAT(scattered, Reads("scattered"));
+  EXPECT_EQ(Came(server(), scattered), std::vector<std::string>{writer.of});
 }
 
 CTS_CASE(Datagram, CutMessageBringsNoDescriptors) {
