@@ -17,19 +17,19 @@ extern "C" {
 typedef struct ipc_deadline {
   int64_t timeout_ms;
   bool running;
-  int64_t end_ns; /* CLOCK_MONOTONIC, once it is running */
+  int64_t end_ns; /* of the platform's clock, once it is running */
 } ipc_deadline;
 
 /* ipc_deadline_left starts |deadline| if it does not run, and gives the nanoseconds left: 0 if it has passed, INT64_MAX
  * if it never does. */
 int64_t ipc_deadline_left(ipc_deadline *deadline);
 
-/* ipc_deadline_left_ms is the same in milliseconds for poll(2): rounded up, so that it is never early, at most INT_MAX,
- * -1 if it never passes. */
+/* ipc_deadline_left_ms is the same in milliseconds for waits of the system: rounded up, so that it is never early, at
+ * most INT_MAX, -1 if it never passes. */
 int ipc_deadline_left_ms(ipc_deadline *deadline);
 
-/* ipc_deadline_now_ns reads the clock; ipc_deadline_end_ns is |timeout_ms| (not negative) from now, INT64_MAX if the
- * clock does not reach that. */
+/* ipc_deadline_now_ns reads the platform's clock, which nobody can set; ipc_deadline_end_ns is |timeout_ms| (not
+ * negative) from now, INT64_MAX if the clock does not reach that. */
 int64_t ipc_deadline_now_ns(void);
 int64_t ipc_deadline_end_ns(int64_t timeout_ms);
 

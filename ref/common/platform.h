@@ -7,10 +7,10 @@
  *
  * 1. every function declared in ipc/local.h, ipc/stream.h, ipc/pipe.h, ipc/fifo.h and ipc/signal.h, under those names,
  * with the semantics said there;
- * 2. the constants and functions below, and those of ref/common/deadline.h and ref/common/monitor.h.
+ * 2. the constants and functions below, those of ref/common/monitor.h, and the clock of ref/common/deadline.h.
  *
- * A function that spec/operations.toml gives to other systems alone (`systems`) is absent, and its slot NULL. What else a
- * platform does not have it does not leave out: it answers IPC_UNSUPPORTED, and does not list the feature.
+ * A function that spec/operations.toml gives to other systems alone (`systems`) is absent, and its slot NULL. What else
+ * a platform does not have it does not leave out: it answers IPC_UNSUPPORTED, and does not list the feature.
  */
 #ifndef REF_COMMON_PLATFORM_H
 #define REF_COMMON_PLATFORM_H

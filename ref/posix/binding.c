@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ref/common/options.h"
 #include "ref/common/platform.h"
 #include "ref/posix/system.h"
 
@@ -14,8 +15,7 @@ enum {
   KNOWN_FLAGS = IPC_LISTEN_RECLAIM | IPC_LISTEN_MODE | IPC_LISTEN_KEEP_NAME | IPC_LISTEN_SAME_USER,
   MODE_MAX = 0777,
   MODE_OF_THE_OWNER = 0700,
-  OPTIONS_SIZE_MAX = 4096, /* of an options structure of any version to come */
-  BIND_ATTEMPTS = 8,       /* each finds the name taken and then gone */
+  BIND_ATTEMPTS = 8, /* each finds the name taken and then gone */
 };
 
 static ipc_status from_errno(void) { return ipc_platform_status((uint32_t)errno); }
@@ -23,11 +23,7 @@ static ipc_status from_errno(void) { return ipc_platform_status((uint32_t)errno)
 bool ipc_binding_options(const ipc_local_listen_options *given, ipc_local_listen_options *out_options) {
   *out_options = (ipc_local_listen_options){.size = sizeof *out_options};
   if (given == NULL) return true;
-  if (given->size < sizeof *out_options || given->size > OPTIONS_SIZE_MAX) return false;
-  const unsigned char *bytes = (const unsigned char *)given;
-  for (size_t i = sizeof *out_options; i < given->size; i++) {
-    if (bytes[i] != 0) return false;
-  }
+  if (!ipc_options_fit(given, given->size, sizeof *out_options)) return false;
   *out_options = *given;
   if ((out_options->flags & ~(uint32_t)KNOWN_FLAGS) != 0) return false;
   return (out_options->flags & IPC_LISTEN_MODE) == 0 || out_options->mode <= MODE_MAX;

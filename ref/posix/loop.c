@@ -13,15 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ref/common/options.h"
 #include "ref/common/platform.h"
 #include "ref/posix/deadline.h"
 #include "ref/posix/poller.h"
 #include "ref/posix/stream.h"
 
 enum {
-  OPTIONS_SIZE_MAX = 4096, /* of a structure of any version to come */
-  FIRST_BUCKETS = 64,
-  FIRST_TIMERS = 32,
   READY_MAX = 64,  /* descriptors in one turn */
   SERVED_MAX = 16, /* operations of one queue in one turn */
   UNSEEN_MAX = 64, /* completions taken before there is another turn */
@@ -59,46 +57,18 @@ struct ipc_loop {
   pthread_cond_t unbound; /* the last binding went */
   bool waiting;           /* a thread is in ipc_loop_wait */
   bool signalled;         /* the thread in the poller has been told to come back */
-  loop_link under_way;    /* operations, in the order submitted; circular */
-  loop_link completed;    /* in the order ended */
-  loop_link spare;        /* operations to be used again */
+  loop_table table;       /* operations */
   loop_link bindings;
   size_t num_bindings;
   size_t num_always_ready; /* sources */
   size_t num_unseen;       /* completions taken since the last turn */
-  uint64_t num_submitted;
-  loop_source **sources; /* by descriptor */
+  loop_source **sources;   /* by descriptor */
   size_t sources_room;
-  loop_operation **timers; /* a heap: each ends no later than those below it */
-  size_t num_timers;
-  size_t timers_room;
-  loop_operation **buckets; /* by token; a power of 2 */
-  size_t num_buckets;
-  size_t num_under_way;
 };
 
 /* ------------------------------------------------------------------------------------------------ links */
 
-static void link_init(loop_link *head) { head->before = head->after = head; }
-
-static bool link_is_empty(const loop_link *head) { return head->after == head; }
-
-static void link_append(loop_link *head, loop_link *link) {
-  link->before = head->before;
-  link->after = head;
-  head->before->after = link;
-  head->before = link;
-}
-
-static void link_remove(loop_link *link) {
-  link->before->after = link->after;
-  link->after->before = link->before;
-  link->before = link->after = NULL;
-}
-
-static loop_operation *by_loop(loop_link *link) {
-  return (loop_operation *)(void *)((unsigned char *)link - offsetof(loop_operation, in_loop));
-}
+static loop_operation *by_loop(loop_link *link) { return (loop_operation *)(void *)link; }
 
 static loop_operation *by_queue(loop_link *link) {
   return (loop_operation *)(void *)((unsigned char *)link - offsetof(loop_operation, in_queue));
@@ -106,113 +76,6 @@ static loop_operation *by_queue(loop_link *link) {
 
 static loop_binding *binding_by_loop(loop_link *link) {
   return (loop_binding *)(void *)((unsigned char *)link - offsetof(loop_binding, in_loop));
-}
-
-/* ----------------------------------------------------------------------------------------------- tokens */
-
-static loop_operation **bucket_of(ipc_loop *loop, uint64_t token) {
-  uint64_t mixed = token * UINT64_C(0x9E3779B97F4A7C15);
-  return &loop->buckets[(mixed >> 32) & (loop->num_buckets - 1)];
-}
-
-static loop_operation *find_token(ipc_loop *loop, uint64_t token) {
-  loop_operation *op = *bucket_of(loop, token);
-  while (op != NULL && op->what.token != token) op = op->same_bucket;
-  return op;
-}
-
-/* More buckets, if there is memory; without, chains get longer and nothing else changes. */
-static void grow_buckets(ipc_loop *loop) {
-  size_t num = loop->num_buckets * 2;
-  loop_operation **grown = calloc(num, sizeof(loop_operation *));
-  if (grown == NULL) return;
-  free(loop->buckets);
-  loop->buckets = grown;
-  loop->num_buckets = num;
-  for (loop_link *link = loop->under_way.after; link != &loop->under_way; link = link->after) {
-    loop_operation **bucket = bucket_of(loop, by_loop(link)->what.token);
-    by_loop(link)->same_bucket = *bucket;
-    *bucket = by_loop(link);
-  }
-}
-
-static void add_under_way(ipc_loop *loop, loop_operation *op) {
-  if (loop->num_under_way >= loop->num_buckets) grow_buckets(loop);
-  loop_operation **bucket = bucket_of(loop, op->what.token);
-  op->same_bucket = *bucket;
-  *bucket = op;
-  link_append(&loop->under_way, &op->in_loop);
-  loop->num_under_way++;
-}
-
-static void remove_under_way(ipc_loop *loop, loop_operation *op) {
-  loop_operation **at = bucket_of(loop, op->what.token);
-  while (*at != op) at = &(*at)->same_bucket;
-  *at = op->same_bucket;
-  link_remove(&op->in_loop);
-  loop->num_under_way--;
-}
-
-/* ----------------------------------------------------------------------------------------------- timers */
-
-/* Of two that end at the same time the one submitted first comes first. */
-static bool ends_before(const loop_operation *a, const loop_operation *b) {
-  return a->end_ns != b->end_ns ? a->end_ns < b->end_ns : a->number < b->number;
-}
-
-static void timer_place(ipc_loop *loop, size_t at, loop_operation *op) {
-  loop->timers[at] = op;
-  op->timer = at + 1;
-}
-
-static void timer_up(ipc_loop *loop, size_t at, loop_operation *op) {
-  while (at > 0 && ends_before(op, loop->timers[(at - 1) / 2])) {
-    timer_place(loop, at, loop->timers[(at - 1) / 2]);
-    at = (at - 1) / 2;
-  }
-  timer_place(loop, at, op);
-}
-
-static void timer_down(ipc_loop *loop, size_t at, loop_operation *op) {
-  for (;;) {
-    size_t child = 2 * at + 1;
-    if (child >= loop->num_timers) break;
-    if (child + 1 < loop->num_timers && ends_before(loop->timers[child + 1], loop->timers[child])) child++;
-    if (!ends_before(loop->timers[child], op)) break;
-    timer_place(loop, at, loop->timers[child]);
-    at = child;
-  }
-  timer_place(loop, at, op);
-}
-
-/* Makes sure that another timer has room. */
-static bool timer_reserve(ipc_loop *loop) {
-  if (loop->num_timers < loop->timers_room) return true;
-  size_t room = loop->timers_room == 0 ? FIRST_TIMERS : loop->timers_room * 2;
-  loop_operation **grown = realloc(loop->timers, room * sizeof(loop_operation *));
-  if (grown == NULL) return false;
-  loop->timers = grown;
-  loop->timers_room = room;
-  return true;
-}
-
-static void timer_add(ipc_loop *loop, loop_operation *op) {
-  assert(loop->num_timers < loop->timers_room);
-  loop->num_timers++;
-  timer_up(loop, loop->num_timers - 1, op);
-}
-
-static void timer_remove(ipc_loop *loop, loop_operation *op) {
-  if (op->timer == 0) return;
-  size_t at = op->timer - 1;
-  loop_operation *last = loop->timers[--loop->num_timers];
-  op->timer = 0;
-  if (last == op) return;
-  if (at > 0 && ends_before(last, loop->timers[(at - 1) / 2])) {
-    timer_up(loop, at, last);
-  } else {
-    timer_down(loop, at, last);
-  }
 }
 
 /* ---------------------------------------------------------------------------------------------- sources */
@@ -323,13 +186,12 @@ static void dequeue(ipc_loop *loop, loop_operation *op) {
 
 /* Ends |op|, which is under way: the one place where operations end. */
 static void finish(ipc_loop *loop, loop_operation *op, ipc_status status) {
-  remove_under_way(loop, op);
-  timer_remove(loop, op);
+  ipc_loop_table_remove(&loop->table, &op->entry);
   if (op->in_queue.before != NULL) dequeue(loop, op);
   op->status = op->kind->end != NULL ? op->kind->end(op, status) : status;
   if (op->gate != NULL) ipc_gate_leave(op->gate);
   op->gate = NULL;
-  link_append(&loop->completed, &op->in_loop);
+  link_append(&loop->table.completed, &op->entry.in_loop);
   call_back(loop);
 }
 
@@ -442,9 +304,8 @@ static void start(ipc_loop *loop, loop_operation *op) {
     }
   }
   if (op->what.timeout_ms < 0) return;
-  op->end_ns = ipc_deadline_end_ns(op->what.timeout_ms);
-  timer_add(loop, op);
-  if (op->timer == 1) call_back(loop); /* the poller waits for a later one */
+  bool is_first = ipc_loop_table_time(&loop->table, &op->entry, ipc_deadline_end_ns(op->what.timeout_ms));
+  if (is_first) call_back(loop); /* the poller waits for a later one */
 }
 
 /* Makes attempts for the head of a queue for as long as it gets done, within what is fair. */
@@ -494,25 +355,15 @@ static void serve_always_ready(ipc_loop *loop) {
 
 /* Ends what is past its deadline, in the order of the deadlines. */
 static void serve_timers(ipc_loop *loop) {
-  if (loop->num_timers == 0) return;
+  loop_entry *first = ipc_loop_table_first(&loop->table);
+  if (first == NULL) return;
   int64_t now = ipc_deadline_now_ns();
-  while (loop->num_timers > 0 && loop->timers[0]->end_ns <= now) {
-    finish(loop, loop->timers[0], ipc_status_of(IPC_TIMED_OUT));
+  for (; first != NULL && first->end_ns <= now; first = ipc_loop_table_first(&loop->table)) {
+    finish(loop, by_loop(&first->in_loop), ipc_status_of(IPC_TIMED_OUT));
   }
 }
 
 /* ---------------------------------------------------------------------------------------- open, close, free */
-
-/* Whether the bytes behind |known| of a structure of |size| bytes are zeros: a newer program that asks for nothing new
- * has zeros there. */
-static bool is_layout(const void *given, size_t size, size_t known) {
-  if (size < known || size > OPTIONS_SIZE_MAX) return false;
-  const unsigned char *bytes = given;
-  for (size_t i = known; i < size; i++) {
-    if (bytes[i] != 0) return false;
-  }
-  return true;
-}
 
 static int init_locks(ipc_loop *loop) {
   int error = pthread_mutex_init(&loop->lock, NULL);
@@ -523,15 +374,10 @@ static int init_locks(ipc_loop *loop) {
 }
 
 static int init(ipc_loop *loop) {
-  loop->buckets = calloc(FIRST_BUCKETS, sizeof(loop_operation *));
-  if (loop->buckets == NULL) return ENOMEM;
-  loop->num_buckets = FIRST_BUCKETS;
+  if (!ipc_loop_table_init(&loop->table)) return ENOMEM;
   atomic_init(&loop->closed, false);
   atomic_init(&loop->woken, false);
   atomic_init(&loop->polling, false);
-  link_init(&loop->under_way);
-  link_init(&loop->completed);
-  link_init(&loop->spare);
   link_init(&loop->bindings);
   int error = init_locks(loop);
   if (error != 0) return error;
@@ -546,7 +392,7 @@ static int init(ipc_loop *loop) {
 ipc_status ipc_loop_open(const ipc_loop_options *options, ipc_loop **out_loop) {
   if (out_loop == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   *out_loop = NULL;
-  if (options != NULL && !is_layout(options, options->size, sizeof *options)) {
+  if (options != NULL && !ipc_options_fit(options, options->size, sizeof *options)) {
     return ipc_status_of(IPC_INVALID_ARGUMENT);
   }
   uint32_t backend = options != NULL ? options->backend : IPC_LOOP_BEST;
@@ -558,7 +404,7 @@ ipc_status ipc_loop_open(const ipc_loop_options *options, ipc_loop **out_loop) {
   loop->kind = kind;
   int error = init(loop);
   if (error != 0) {
-    free(loop->buckets);
+    ipc_loop_table_free(&loop->table);
     free(loop);
     return ipc_platform_status((uint32_t)error);
   }
@@ -571,8 +417,8 @@ ipc_status ipc_loop_close(ipc_loop *loop) {
   pthread_mutex_lock(&loop->lock);
   bool was_closed = atomic_exchange(&loop->closed, true);
   if (!was_closed) {
-    while (!link_is_empty(&loop->under_way)) {
-      finish(loop, by_loop(loop->under_way.after), ipc_status_of(IPC_CANCELLED));
+    while (!link_is_empty(&loop->table.under_way)) {
+      finish(loop, by_loop(loop->table.under_way.after), ipc_status_of(IPC_CANCELLED));
     }
     for (loop_link *link = loop->bindings.after, *after; link != &loop->bindings; link = after) {
       loop_binding *binding = binding_by_loop(link);
@@ -591,7 +437,7 @@ ipc_status ipc_loop_close(ipc_loop *loop) {
 static void free_operations(loop_link *head) {
   while (!link_is_empty(head)) {
     loop_operation *op = by_loop(head->after);
-    link_remove(&op->in_loop);
+    link_remove(&op->entry.in_loop);
     free(op);
   }
 }
@@ -602,18 +448,17 @@ ipc_status ipc_loop_free(ipc_loop *loop) {
   pthread_mutex_lock(&loop->lock);
   while (loop->num_bindings > 0) pthread_cond_wait(&loop->unbound, &loop->lock);
   pthread_mutex_unlock(&loop->lock);
-  for (loop_link *link = loop->completed.after; link != &loop->completed; link = link->after) {
+  for (loop_link *link = loop->table.completed.after; link != &loop->table.completed; link = link->after) {
     (void)ipc_stream_free(by_loop(link)->stream);
     (void)ipc_socket_free(by_loop(link)->socket);
   }
-  free_operations(&loop->completed);
-  free_operations(&loop->spare);
+  free_operations(&loop->table.completed);
+  free_operations(&loop->table.spare);
   loop->kind->close(loop->poller);
   pthread_cond_destroy(&loop->unbound);
   pthread_mutex_destroy(&loop->lock);
   free(loop->sources);
-  free(loop->timers);
-  free(loop->buckets);
+  ipc_loop_table_free(&loop->table);
   free(loop);
   return ipc_status_of(IPC_OK);
 }
@@ -621,14 +466,15 @@ ipc_status ipc_loop_free(ipc_loop *loop) {
 /* ---------------------------------------------------------------------------------------- submit, cancel, wake */
 
 static loop_operation *take_spare(ipc_loop *loop) {
-  if (link_is_empty(&loop->spare)) return malloc(sizeof(loop_operation));
-  loop_operation *op = by_loop(loop->spare.after);
-  link_remove(&op->in_loop);
+  if (link_is_empty(&loop->table.spare)) return malloc(sizeof(loop_operation));
+  loop_operation *op = by_loop(loop->table.spare.after);
+  link_remove(&op->entry.in_loop);
   return op;
 }
 
 /* Fills |op| but for what its kind adds. */
-static void set_up(ipc_loop *loop, loop_operation *op, const loop_kind *kind, const ipc_submission *submission) {
+static void set_up(loop_operation *op, const loop_kind *kind, const ipc_submission *submission) {
+  op->entry.token = submission->token;
   op->in_queue = (loop_link){NULL, NULL};
   op->kind = kind;
   op->what = *submission;
@@ -638,8 +484,6 @@ static void set_up(ipc_loop *loop, loop_operation *op, const loop_kind *kind, co
   op->aside_fd = -1;
   op->aside_direction = 0;
   op->single = false;
-  op->timer = 0;
-  op->number = loop->num_submitted++;
   op->status = ipc_status_of(IPC_OK);
   op->len = 0;
   op->stream = NULL;
@@ -648,28 +492,27 @@ static void set_up(ipc_loop *loop, loop_operation *op, const loop_kind *kind, co
   op->opening = NULL;
   op->room = -1;
   op->connecting = false;
-  op->end_ns = INT64_MAX;
 }
 
 static ipc_status submit(ipc_loop *loop, const loop_kind *kind, const ipc_submission *submission) {
   if (atomic_load(&loop->closed)) return ipc_status_of(IPC_CLOSED);
-  if (find_token(loop, submission->token) != NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
-  if (!timer_reserve(loop)) return ipc_status_of(IPC_OUT_OF_RESOURCES);
+  if (ipc_loop_table_find(&loop->table, submission->token) != NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
+  if (!ipc_loop_table_reserve(&loop->table)) return ipc_status_of(IPC_OUT_OF_RESOURCES);
   loop_operation *op = take_spare(loop);
   if (op == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
-  set_up(loop, op, kind, submission);
+  set_up(op, kind, submission);
   ipc_status status = kind->begin(op);
   if (status.code != IPC_OK) {
-    link_append(&loop->spare, &op->in_loop);
+    link_append(&loop->table.spare, &op->entry.in_loop);
     return status;
   }
-  add_under_way(loop, op);
+  ipc_loop_table_add(&loop->table, &op->entry);
   start(loop, op);
   return status;
 }
 
 ipc_status ipc_loop_submit(ipc_loop *loop, const ipc_submission *submission) {
-  if (loop == NULL || submission == NULL || !is_layout(submission, submission->size, sizeof *submission) ||
+  if (loop == NULL || submission == NULL || !ipc_options_fit(submission, submission->size, sizeof *submission) ||
       submission->timeout_ms < IPC_NO_TIMEOUT || submission->operation == 0 ||
       submission->operation > IPC_SUBMIT_TIMER) {
     return ipc_status_of(IPC_INVALID_ARGUMENT);
@@ -686,13 +529,13 @@ ipc_status ipc_loop_cancel(ipc_loop *loop, uint64_t token) {
   if (loop == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   int32_t code = IPC_OK;
   pthread_mutex_lock(&loop->lock);
-  loop_operation *op = find_token(loop, token);
+  loop_entry *found = ipc_loop_table_find(&loop->table, token);
   if (atomic_load(&loop->closed)) {
     code = IPC_CLOSED;
-  } else if (op == NULL) {
+  } else if (found == NULL) {
     code = IPC_NOT_FOUND;
   } else {
-    finish(loop, op, ipc_status_of(IPC_CANCELLED));
+    finish(loop, by_loop(&found->in_loop), ipc_status_of(IPC_CANCELLED));
   }
   pthread_mutex_unlock(&loop->lock);
   return ipc_status_of(code);
@@ -712,13 +555,14 @@ ipc_status ipc_loop_wake(ipc_loop *loop) {
 /* How long the poller may wait: until the first deadline of an operation or |deadline|, not at all if there is
  * something to return. In milliseconds, rounded up: never early. */
 static int patience_ms(ipc_loop *loop, ipc_deadline *deadline) {
-  if (!link_is_empty(&loop->completed) || atomic_load(&loop->woken) || loop->num_always_ready > 0 ||
+  if (!link_is_empty(&loop->table.completed) || atomic_load(&loop->woken) || loop->num_always_ready > 0 ||
       atomic_load(&loop->closed)) {
     return 0;
   }
   int left_ms = ipc_deadline_left_ms(deadline);
-  if (loop->num_timers == 0) return left_ms;
-  ipc_deadline first = {.timeout_ms = 1, .running = true, .end_ns = loop->timers[0]->end_ns};
+  const loop_entry *entry = ipc_loop_table_first(&loop->table);
+  if (entry == NULL) return left_ms;
+  ipc_deadline first = {.timeout_ms = 1, .running = true, .end_ns = entry->end_ns};
   int first_ms = ipc_deadline_left_ms(&first);
   return left_ms < 0 || first_ms < left_ms ? first_ms : left_ms;
 }
@@ -743,16 +587,16 @@ static int turn(ipc_loop *loop, ipc_deadline *deadline) {
 
 static size_t take_completions(ipc_loop *loop, ipc_completion *out, size_t max) {
   size_t num = 0;
-  while (num < max && !link_is_empty(&loop->completed)) {
-    loop_operation *op = by_loop(loop->completed.after);
-    link_remove(&op->in_loop);
+  while (num < max && !link_is_empty(&loop->table.completed)) {
+    loop_operation *op = by_loop(loop->table.completed.after);
+    link_remove(&op->entry.in_loop);
     out[num++] = (ipc_completion){.token = op->what.token,
                                   .operation = op->what.operation,
                                   .status = op->status,
                                   .len = op->len,
                                   .stream = op->stream,
                                   .socket = op->socket};
-    link_append(&loop->spare, &op->in_loop);
+    link_append(&loop->table.spare, &op->entry.in_loop);
   }
   loop->num_unseen += num;
   return num;
@@ -763,7 +607,7 @@ static ipc_status wait_for_completions(ipc_loop *loop, ipc_deadline *deadline) {
   bool looked = false;
   for (;;) {
     bool woken = atomic_load(&loop->woken);
-    bool has_some = !link_is_empty(&loop->completed);
+    bool has_some = !link_is_empty(&loop->table.completed);
     if (has_some && (looked || (!woken && loop->num_unseen < UNSEEN_MAX))) return ipc_status_of(IPC_OK);
     if (!has_some && atomic_load(&loop->closed)) return ipc_status_of(IPC_CLOSED);
     if (!has_some && looked && woken) return ipc_status_of(IPC_INTERRUPTED);

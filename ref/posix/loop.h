@@ -40,6 +40,7 @@
 #include <stdint.h>
 
 #include "ipc/loop.h"
+#include "ref/common/loop_table.h"
 #include "ref/posix/address.h"
 #include "ref/posix/fifo.h"
 #include "ref/posix/gate.h"
@@ -63,16 +64,9 @@ typedef struct loop_kind {
   ipc_status (*end)(loop_operation *op, ipc_status status);
 } loop_kind;
 
-/* A place in a queue. */
-typedef struct loop_link {
-  struct loop_link *before;
-  struct loop_link *after;
-} loop_link;
-
 struct loop_operation {
-  loop_link in_loop;  /* of all that are under way; of the completions; of the spare ones */
+  loop_entry entry;   /* first */
   loop_link in_queue; /* of its source; before NULL: it waits in none */
-  loop_operation *same_bucket;
   const loop_kind *kind;
   ipc_submission what;
   ipc_gate *gate; /* that it is inside of, or NULL */
@@ -80,10 +74,7 @@ struct loop_operation {
   uint32_t direction;
   int aside_fd; /* what it waits for in truth, or -1; -1 again before each attempt */
   uint32_t aside_direction;
-  bool single;    /* IPC_WOULD_BLOCK is its outcome */
-  int64_t end_ns; /* of one with a timer: its deadline */
-  size_t timer;   /* its place in the heap plus 1; 0: it is not there */
-  uint64_t number;
+  bool single; /* IPC_WOULD_BLOCK is its outcome */
   ipc_status status;
   size_t len;
   ipc_stream *stream;        /* prepared, or made */

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "ipc/pipe.h"
+#include "ref/common/options.h"
 #include "ref/common/platform.h"
 #include "ref/posix/descriptor.h"
 #include "ref/posix/system.h"
@@ -39,7 +40,7 @@
 #endif
 
 enum { LACKS_NOW = 1, LACKS_QUIET = 2 }; /* ipc_channel.lacks */
-enum { OPTIONS_SIZE_MAX = 4096, KNOWN_FLAGS = IPC_PIPE_INHERIT_READER | IPC_PIPE_INHERIT_WRITER };
+enum { KNOWN_FLAGS = IPC_PIPE_INHERIT_READER | IPC_PIPE_INHERIT_WRITER };
 
 static bool lacks(const ipc_channel *channel, uint32_t what) {
   return (atomic_load_explicit(&channel->lacks, memory_order_relaxed) & what) != 0;
@@ -231,16 +232,11 @@ ipc_status ipc_pipe_adoptable(const ipc_raw *raw, int *out_fd, uint32_t *out_dir
   return status;
 }
 
-/* Copies what this version knows of |given|. False if there is something in it that this version does not: a newer
- * program that asks for nothing new has zeros there. */
+/* Copies what this version knows of |given|. False if there is something in it that this version does not know. */
 static bool read_options(const ipc_pipe_options *given, ipc_pipe_options *out) {
   *out = (ipc_pipe_options){.size = sizeof *out};
   if (given == NULL) return true;
-  if (given->size < sizeof *out || given->size > OPTIONS_SIZE_MAX) return false;
-  const unsigned char *bytes = (const unsigned char *)given;
-  for (size_t i = sizeof *out; i < given->size; i++) {
-    if (bytes[i] != 0) return false;
-  }
+  if (!ipc_options_fit(given, given->size, sizeof *out)) return false;
   *out = *given;
   return (out->flags & ~(uint32_t)KNOWN_FLAGS) == 0;
 }

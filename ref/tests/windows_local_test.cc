@@ -236,6 +236,24 @@ TEST_F(WindowsLocalTest, ConnectTimesOutOnTimeWhileTheBacklogIsFull) {
   for (ipc_stream *one : {waiting[0], waiting[1], stream, accepted}) EXPECT_STATUS(IPC_OK, ipc_stream_free(one));
 }
 
+TEST_F(WindowsLocalTest, AConnectThatWaitsEndsWhenTheListenerCloses) {
+  listen(1);
+  ipc_stream *waiting, *stream = nullptr;
+  ASSERT_STATUS(IPC_OK, ipc_local_connect(&name_, 20000, &waiting));
+  std::atomic<bool> begins{false};
+  ipc_status status{};
+  std::thread late([&] {
+    begins = true;
+    status = ipc_local_connect(&name_, IPC_NO_TIMEOUT, &stream);
+  });
+  while (!begins) SwitchToThread();
+  EXPECT_STATUS(IPC_OK, ipc_listener_close(listener_));
+  late.join();
+  EXPECT_STATUS(IPC_NOT_FOUND, status);
+  EXPECT_STATUS(IPC_END, ipc_stream_read(waiting, data_, 1, 20000, &len_));
+  EXPECT_STATUS(IPC_OK, ipc_stream_free(waiting));
+}
+
 TEST_F(WindowsLocalTest, ReleasedListenerCanBeAdopted) {
   listen();
   visit("early");
@@ -339,8 +357,3 @@ TEST_F(WindowsLocalTest, NothingIsInherited) {
 }
 
 }  // namespace
-
-int main(int argc, char **argv) {
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

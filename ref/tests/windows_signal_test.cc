@@ -20,7 +20,7 @@ void hook(const ipc_signal_event *event, void *context) {
   const int depth = ++seen->depth;
   if (depth > seen->depth_max) seen->depth_max = depth;
   if (seen->num++ == 0) {
-    for (int i = 0; i < seen->raise_times; i++) std::raise(event->signal);
+    for (int i = 0; i < seen->raise_times; i++) (void)ipc_signal_raise(event->signal);
   }
   seen->depth--;
 }
@@ -68,13 +68,14 @@ TEST_F(WindowsSignalTest, HasTheSignalsOfTheRunTimeLibrary) {
     EXPECT_STATUS(IPC_NOT_FOUND, ipc_signal_name(none, out, sizeof out, &len)) << none;
     EXPECT_STATUS(IPC_INVALID_ARGUMENT, ipc_signal_describe(none, &traits)) << none;
     EXPECT_STATUS(IPC_INVALID_ARGUMENT, ipc_signal_set_handler(none, IPC_SIGNAL_DEFAULT, 0, nullptr, nullptr));
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT, ipc_signal_raise(none));
   }
 }
 
 TEST_F(WindowsSignalTest, AHookStaysSet) {
   ASSERT_STATUS(IPC_OK, set(IPC_SIGNAL_HOOK, IPC_SIGNAL_RESTART));
   for (int i = 1; i <= 5; i++) {
-    EXPECT_EQ(0, std::raise(SIGTERM));
+    EXPECT_STATUS(IPC_OK, ipc_signal_raise(SIGTERM));
     EXPECT_EQ(i, seen_.num);
   }
   EXPECT_EQ(SIGTERM, seen_.signal);
@@ -82,7 +83,7 @@ TEST_F(WindowsSignalTest, AHookStaysSet) {
 
 TEST_F(WindowsSignalTest, ResetLeavesTheDefault) {
   ASSERT_STATUS(IPC_OK, set(IPC_SIGNAL_HOOK, IPC_SIGNAL_RESET));
-  EXPECT_EQ(0, std::raise(SIGTERM));
+  EXPECT_STATUS(IPC_OK, ipc_signal_raise(SIGTERM));
   EXPECT_EQ(1, seen_.num);
   EXPECT_EQ(SIG_DFL, std::signal(SIGTERM, SIG_IGN));
 }
@@ -90,7 +91,7 @@ TEST_F(WindowsSignalTest, ResetLeavesTheDefault) {
 TEST_F(WindowsSignalTest, IgnoredAndDefault) {
   ASSERT_STATUS(IPC_OK, set(IPC_SIGNAL_HOOK));
   ASSERT_STATUS(IPC_OK, set(IPC_SIGNAL_IGNORE));
-  EXPECT_EQ(0, std::raise(SIGTERM));
+  EXPECT_STATUS(IPC_OK, ipc_signal_raise(SIGTERM));
   EXPECT_EQ(0, seen_.num);
   ASSERT_STATUS(IPC_OK, set(IPC_SIGNAL_DEFAULT));
   EXPECT_EQ(SIG_DFL, std::signal(SIGTERM, SIG_IGN));
@@ -99,7 +100,7 @@ TEST_F(WindowsSignalTest, IgnoredAndDefault) {
 TEST_F(WindowsSignalTest, AHookIsNotInterruptedByItsOwnSignal) {
   seen_.raise_times = 3;
   ASSERT_STATUS(IPC_OK, set(IPC_SIGNAL_HOOK));
-  EXPECT_EQ(0, std::raise(SIGTERM));
+  EXPECT_STATUS(IPC_OK, ipc_signal_raise(SIGTERM));
   EXPECT_EQ(1, seen_.depth_max);
   EXPECT_EQ(2, seen_.num) << "signals that wait fall together";
 }
@@ -107,7 +108,7 @@ TEST_F(WindowsSignalTest, AHookIsNotInterruptedByItsOwnSignal) {
 TEST_F(WindowsSignalTest, ANestedHookIs) {
   seen_.raise_times = 1;
   ASSERT_STATUS(IPC_OK, set(IPC_SIGNAL_HOOK, IPC_SIGNAL_NESTED));
-  EXPECT_EQ(0, std::raise(SIGTERM));
+  EXPECT_STATUS(IPC_OK, ipc_signal_raise(SIGTERM));
   EXPECT_EQ(2, seen_.depth_max);
   EXPECT_EQ(2, seen_.num);
 }
@@ -126,8 +127,3 @@ TEST_F(WindowsSignalTest, ArgumentsAreChecked) {
 }
 
 }  // namespace
-
-int main(int argc, char **argv) {
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

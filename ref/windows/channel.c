@@ -40,6 +40,8 @@ void ipc_channel_drop(ipc_channel *channel) {
   if (channel->pipe != INVALID_HANDLE_VALUE) (void)CloseHandle(channel->pipe);
   if (event != NULL) (void)CloseHandle(event);
   if (channel->written != NULL) (void)CloseHandle(channel->written);
+  event = atomic_load(&channel->arrived);
+  if (event != NULL) (void)CloseHandle(event);
   if (channel->monitor != NULL) ipc_monitor_free(channel->monitor);
   free(channel->bytes);
   free(channel);
@@ -184,9 +186,16 @@ static DWORD begin(ipc_channel *channel) {
   return done ? 0 : GetLastError();
 }
 
+/* Says where the chunk is, also to who waits for an event. */
+static void note_chunk(ipc_channel *channel, uint32_t chunk) {
+  channel->chunk = chunk;
+  HANDLE arrived = atomic_load(&channel->arrived);
+  if (arrived != NULL) (void)(chunk == CHUNK_NONE ? SetEvent(arrived) : ResetEvent(arrived));
+}
+
 static void set_chunk(ipc_channel *channel, uint32_t chunk, DWORD refused, DWORD lost) {
   ipc_monitor_lock(channel->monitor);
-  channel->chunk = chunk;
+  note_chunk(channel, chunk);
   channel->refused = refused;
   if (lost != 0) channel->lost = lost;
   ipc_monitor_wake(channel->monitor);
@@ -281,7 +290,7 @@ static DWORD await_handed(ipc_channel *channel) {
 static DWORD write_self(ipc_channel *channel) {
   DWORD error = begin(channel);
   if (error != ERROR_IO_PENDING) return error;
-  channel->chunk = CHUNK_FLYING;
+  note_chunk(channel, CHUNK_FLYING);
   if (!submit_chunk(channel)) see_off(channel);
   return 0;
 }
@@ -291,9 +300,9 @@ static DWORD hand_over(ipc_channel *channel) {
   if (ipc_pipe_room(channel->pipe) >= channel->len) return write_self(channel);
   if (channel->synchronous && ipc_pipe_is_closing(channel->pipe)) return ERROR_NO_DATA;
   channel->refused = 0;
-  channel->chunk = CHUNK_HANDED;
+  note_chunk(channel, CHUNK_HANDED);
   if (!submit_chunk(channel)) {
-    channel->chunk = CHUNK_NONE;
+    note_chunk(channel, CHUNK_NONE);
     return ERROR_NOT_ENOUGH_MEMORY;
   }
   return await_handed(channel);
@@ -406,6 +415,25 @@ ipc_status ipc_channel_write_message(ipc_channel *channel, const void *data, siz
   }
   ipc_turn_give(&channel->turn);
   return status;
+}
+
+bool ipc_channel_is_busy(ipc_channel *channel) {
+  ipc_monitor_lock(channel->monitor);
+  bool busy = channel->chunk != CHUNK_NONE;
+  ipc_monitor_unlock(channel->monitor);
+  return busy;
+}
+
+/* A writer that is just handing a chunk over may miss the event's making: then it is set too early, once. */
+HANDLE ipc_channel_arrival(ipc_channel *channel) {
+  ipc_monitor_lock(channel->monitor);
+  HANDLE arrived = atomic_load(&channel->arrived);
+  if (arrived == NULL) {
+    arrived = CreateEventW(NULL, TRUE, channel->chunk == CHUNK_NONE, NULL);
+    atomic_store(&channel->arrived, arrived);
+  }
+  ipc_monitor_unlock(channel->monitor);
+  return arrived;
 }
 
 /* ------------------------------------------------------------------------------------------------- messages */

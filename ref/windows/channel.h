@@ -50,10 +50,11 @@ typedef struct ipc_channel {
 
   /* Writing; NULL and unused in a channel that is only read. */
   ipc_monitor *monitor;
-  ipc_turn turn;  /* of writers */
-  uint32_t chunk; /* CHUNK_*; from here on under the monitor */
-  DWORD refused;  /* why the system did not take the chunk; 0 if it did */
-  DWORD lost;     /* why a chunk that was taken did not arrive; stays */
+  ipc_turn turn;           /* of writers */
+  uint32_t chunk;          /* CHUNK_*; from here on under the monitor */
+  DWORD refused;           /* why the system did not take the chunk; 0 if it did */
+  DWORD lost;              /* why a chunk that was taken did not arrive; stays */
+  _Atomic(HANDLE) arrived; /* event, set while no chunk is in flight; NULL before somebody wanted it */
   OVERLAPPED operation;
   HANDLE written;       /* the operation's event */
   unsigned char *bytes; /* made by the first write */
@@ -98,6 +99,11 @@ ipc_status ipc_channel_read_message(ipc_channel *channel, ipc_gate *gate, void *
  * ipc_channel_give_writing must follow; or IPC_TIMED_OUT, IPC_CANCELLED, or why the last chunk did not arrive. */
 ipc_status ipc_channel_take_writing(ipc_channel *channel, ipc_deadline *deadline);
 void ipc_channel_give_writing(ipc_channel *channel);
+
+/* ipc_channel_is_busy says whether a chunk is in flight; ipc_channel_arrival gives an event that is set when none is,
+ * NULL if there can be none. It is the channel's. */
+bool ipc_channel_is_busy(ipc_channel *channel);
+HANDLE ipc_channel_arrival(ipc_channel *channel);
 
 /* ipc_channel_flush waits until the other end has read everything, inside |gate|. IPC_OK, IPC_TIMED_OUT, IPC_CANCELLED,
  * IPC_BROKEN_PIPE, ... It waits in a thread of the pool, which is called back when patience ends. */

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "ipc/status.h"
 
@@ -135,7 +134,7 @@ int32_t ipc_gate_shut_if_empty(ipc_gate *gate) {
 int32_t ipc_gate_wait(ipc_gate *gate, const HANDLE *events, size_t num, ipc_deadline *deadline) {
   HANDLE waits[MAXIMUM_WAIT_OBJECTS];
   assert(num <= GATE_EVENTS_MAX);
-  memcpy(waits, events, num * sizeof *events);
+  for (size_t i = 0; i < num; i++) waits[i] = events[i];
   waits[num] = gate->shut;
   for (;;) {
     int left_ms = ipc_deadline_left_ms(deadline);

@@ -1,6 +1,7 @@
 /* listener.c - accepting connections. */
 #include "ref/windows/listener.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,6 @@ typedef struct instance {
   HANDLE pipe;
   uint32_t state; /* INSTANCE_*; WAITING: `operation` is under way */
   OVERLAPPED operation;
-  HANDLE connected; /* its event */
 } instance;
 
 struct ipc_listener {
@@ -26,6 +26,7 @@ struct ipc_listener {
   ipc_claim claim; /* on the name */
   ipc_listener_shape shape;
   ipc_address address;
+  HANDLE connected;     /* event of all their operations */
   size_t num_instances; /* in `row`, all of which have a pipe */
   instance *row[BACKLOG_MAX];
   size_t backlog;
@@ -35,19 +36,8 @@ struct ipc_listener {
 /* ------------------------------------------------------------------------------------------------- life */
 
 static void end_accepts(ipc_gate_attachment *attachment) {
-  const ipc_listener *owner = attachment->owner;
-  ipc_turn *turn = &((ipc_listener *)(uintptr_t)owner)->turn;
-  (void)ipc_turn_end(turn);
-}
-
-static bool make_events(ipc_listener *listener) {
-  for (size_t i = 0; i < listener->backlog; i++) {
-    listener->instances[i].pipe = INVALID_HANDLE_VALUE;
-    listener->instances[i].connected = CreateEventW(NULL, TRUE, FALSE, NULL);
-    if (listener->instances[i].connected == NULL) return false;
-    listener->row[i] = &listener->instances[i];
-  }
-  return true;
+  unsigned char *inside = (unsigned char *)attachment;
+  (void)ipc_turn_end(&((ipc_listener *)(void *)(inside - offsetof(ipc_listener, closing)))->turn);
 }
 
 ipc_listener_shape ipc_listener_local_shape(bool same_user) {
@@ -75,8 +65,13 @@ ipc_status ipc_listener_prepare(const ipc_address *address, const ipc_listener_s
   listener->backlog = wanted;
   listener->shape = *shape;
   listener->address = *address;
+  for (size_t i = 0; i < wanted; i++) {
+    listener->instances[i].pipe = INVALID_HANDLE_VALUE;
+    listener->row[i] = &listener->instances[i];
+  }
   listener->monitor = ipc_monitor_new();
-  if (!ipc_gate_init(&listener->gate) || listener->monitor == NULL || !make_events(listener)) {
+  listener->connected = CreateEventW(NULL, TRUE, FALSE, NULL);
+  if (!ipc_gate_init(&listener->gate) || listener->monitor == NULL || listener->connected == NULL) {
     ipc_listener_discard(listener);
     return ipc_status_of(IPC_OUT_OF_RESOURCES);
   }
@@ -92,26 +87,24 @@ void ipc_listener_discard(ipc_listener *listener) {
     (void)ipc_gate_shut(&listener->gate);
     ipc_gate_destroy(&listener->gate);
   }
-  for (size_t i = 0; i < listener->backlog; i++) {
-    if (listener->instances[i].connected != NULL) (void)CloseHandle(listener->instances[i].connected);
-  }
+  if (listener->connected != NULL) (void)CloseHandle(listener->connected);
   if (listener->monitor != NULL) ipc_monitor_free(listener->monitor);
   free(listener);
 }
 
-/* Takes the operation of |at| back, if there is one. */
-static void stop_waiting(instance *at) {
+/* Takes the operation of |at| back, if there is one. The event is that of all, so it may be set for another. */
+static void stop_waiting(const ipc_listener *listener, instance *at) {
   DWORD len;
   if (at->state != INSTANCE_WAITING) return;
   (void)CancelIoEx(at->pipe, &at->operation);
-  (void)WaitForSingleObject(at->connected, INFINITE);
+  while (!HasOverlappedIoCompleted(&at->operation)) (void)WaitForSingleObject(listener->connected, 1);
   at->state = ipc_overlapped_result(at->pipe, &at->operation, &len) == 0 ? INSTANCE_CONNECTED : INSTANCE_FRESH;
 }
 
 /* Closes every instance from |first| on, and gives the name back. Nobody accepts any more. */
 static void close_row(ipc_listener *listener, size_t first) {
   for (size_t i = first; i < listener->num_instances; i++) {
-    stop_waiting(listener->row[i]);
+    stop_waiting(listener, listener->row[i]);
     (void)CloseHandle(listener->row[i]->pipe);
     listener->row[i]->pipe = INVALID_HANDLE_VALUE;
   }
@@ -240,7 +233,7 @@ ipc_status ipc_listener_release(ipc_listener *listener, ipc_raw *out_raw) {
     close_row(listener, 0);
     return ipc_status_of(IPC_BUSY);
   }
-  stop_waiting(listener->row[0]);
+  stop_waiting(listener, listener->row[0]);
   *out_raw = ipc_pipe_raw(listener->row[0]->pipe);
   close_row(listener, 1);
   return ipc_status_of(IPC_OK);
@@ -255,7 +248,7 @@ static bool means_connected(DWORD error) {
 
 /* Notes whether |at| has a client, and has it waited for if not. The system takes back what a thread has begun when
  * that ends: then it is begun again. A Win32 error if the instance is of no use. */
-static DWORD look_at(instance *at) {
+static DWORD look_at(const ipc_listener *listener, instance *at, bool *out_begun) {
   DWORD len;
   DWORD error = ERROR_OPERATION_ABORTED;
   if (at->state == INSTANCE_WAITING) {
@@ -263,7 +256,8 @@ static DWORD look_at(instance *at) {
     error = ipc_overlapped_result(at->pipe, &at->operation, &len);
   }
   if (at->state != INSTANCE_CONNECTED && error == ERROR_OPERATION_ABORTED) {
-    at->operation = ipc_overlapped_init(at->connected);
+    at->operation = ipc_overlapped_init(listener->connected);
+    *out_begun = true;
     error = ConnectNamedPipe(at->pipe, &at->operation) ? 0 : GetLastError();
     if (error == ERROR_IO_PENDING) {
       at->state = INSTANCE_WAITING;
@@ -305,17 +299,17 @@ static ipc_status take_oldest(ipc_listener *listener, HANDLE *out_pipe) {
   DWORD error = listener->shape.named_pipe ? fill_row(listener) : 0;
   if (error != 0) return ipc_platform_status(error);
   size_t found = listener->num_instances;
-  for (size_t i = listener->num_instances; i-- > 0;) {
-    error = look_at(listener->row[i]);
-    if (error != 0) return ipc_platform_status(error);
-    if (listener->row[i]->state == INSTANCE_CONNECTED) found = i;
-  }
+  bool begun;
+  (void)ResetEvent(listener->connected); /* it may be set for a connection that was taken long ago */
+  do { /* what is begun resets the event: of others it may have been set behind the look at them */
+    begun = false;
+    for (size_t i = listener->num_instances; i-- > 0;) {
+      error = look_at(listener, listener->row[i], &begun);
+      if (error != 0) return ipc_platform_status(error);
+      if (listener->row[i]->state == INSTANCE_CONNECTED) found = i;
+    }
+  } while (begun);
   return found < listener->num_instances ? take(listener, found, out_pipe) : ipc_status_of(IPC_WOULD_BLOCK);
-}
-
-static size_t row_events(const ipc_listener *listener, HANDLE out_events[BACKLOG_MAX]) {
-  for (size_t i = 0; i < listener->num_instances; i++) out_events[i] = listener->row[i]->connected;
-  return listener->num_instances;
 }
 
 /* The caller has the turn. IPC_TIMED_OUT if nobody came in time. */
@@ -323,12 +317,10 @@ static ipc_status await_connection(ipc_listener *listener, ipc_deadline *deadlin
   for (;;) {
     ipc_status status = take_oldest(listener, out_pipe);
     if (status.code != IPC_WOULD_BLOCK) return status;
-    HANDLE events[BACKLOG_MAX];
     int left_ms = ipc_deadline_left_ms(deadline);
     bool full = listener->num_instances == 0;
     ipc_deadline slice = {.timeout_ms = left_ms < 0 || left_ms > SLICE_MS ? SLICE_MS : left_ms};
-    int32_t code =
-        ipc_gate_wait(&listener->gate, events, row_events(listener, events), full && left_ms != 0 ? &slice : deadline);
+    int32_t code = ipc_gate_wait(&listener->gate, &listener->connected, 1, full && left_ms != 0 ? &slice : deadline);
     if (code != IPC_OK && !(code == IPC_TIMED_OUT && full && left_ms != 0)) return ipc_status_of(code);
   }
 }
@@ -349,11 +341,7 @@ ipc_status ipc_listener_attempt(ipc_listener *listener, HANDLE *out_pipe) {
   return status.code == IPC_TIMED_OUT ? ipc_status_of(IPC_WOULD_BLOCK) : status;
 }
 
-/* The events belong to the instances' places, which stay; only their order changes. */
-size_t ipc_listener_events(ipc_listener *listener, HANDLE out_events[BACKLOG_MAX]) {
-  for (size_t i = 0; i < listener->backlog; i++) out_events[i] = listener->instances[i].connected;
-  return listener->backlog;
-}
+HANDLE ipc_listener_event(const ipc_listener *listener) { return listener->connected; }
 
 static ipc_status accept_inside(ipc_listener *listener, int64_t timeout_ms, HANDLE *out_pipe) {
   if (!ipc_gate_enter(&listener->gate)) return ipc_status_of(IPC_CLOSED);

@@ -24,7 +24,7 @@
 #include "ref/windows/address.h"
 #include "ref/windows/pipe_handle.h"
 
-enum { BACKLOG_DEFAULT = 16, BACKLOG_MAX = GATE_EVENTS_MAX };
+enum { BACKLOG_DEFAULT = 16, BACKLOG_MAX = 64 };
 
 /* What the instances of a listener are like. */
 typedef struct ipc_listener_shape {
@@ -51,11 +51,11 @@ ipc_status ipc_listener_open(ipc_listener *listener);
 void ipc_listener_discard(ipc_listener *listener);
 
 /* What a loop needs of a listener. Behind the gate, which the caller has entered: one attempt to take a connection,
- * IPC_WOULD_BLOCK if nobody waits or another thread is accepting; and the events, at most BACKLOG_MAX, one of which is
- * set when an attempt should be repeated. The events last until the listener is closed. */
+ * IPC_WOULD_BLOCK if nobody waits or another thread is accepting; and the event that is set when an attempt should be
+ * repeated. It lasts until the listener is closed. */
 ipc_gate *ipc_listener_gate(ipc_listener *listener);
 ipc_status ipc_listener_attempt(ipc_listener *listener, HANDLE *out_pipe);
-size_t ipc_listener_events(ipc_listener *listener, HANDLE out_events[BACKLOG_MAX]);
+HANDLE ipc_listener_event(const ipc_listener *listener);
 
 /* ipc_listener_accept_pipe is the accept of either kind, |named_pipe| as in the listener's shape; IPC_UNSUPPORTED if it
  * is of the other. */

@@ -1,26 +1,21 @@
 /* local.c - local sockets: listening on a name and connecting to one. */
 #include "ipc/local.h"
 
+#include "ref/common/options.h"
 #include "ref/common/platform.h"
 #include "ref/windows/listener.h"
 #include "ref/windows/stream.h"
 
 enum {
-  OPTIONS_SIZE_MAX = 4096,
   MODE_MAX = 0777,
   KNOWN_FLAGS = IPC_LISTEN_RECLAIM | IPC_LISTEN_MODE | IPC_LISTEN_KEEP_NAME | IPC_LISTEN_SAME_USER,
 };
 
-/* Copies what this version knows of |given|. False if there is something in it that this version does not: a newer
- * program that asks for nothing new has zeros there. */
+/* Copies what this version knows of |given|. False if there is something in it that this version does not know. */
 static bool read_options(const ipc_local_listen_options *given, ipc_local_listen_options *out) {
   *out = (ipc_local_listen_options){.size = sizeof *out};
   if (given == NULL) return true;
-  if (given->size < sizeof *out || given->size > OPTIONS_SIZE_MAX) return false;
-  const unsigned char *bytes = (const unsigned char *)given;
-  for (size_t i = sizeof *out; i < given->size; i++) {
-    if (bytes[i] != 0) return false;
-  }
+  if (!ipc_options_fit(given, given->size, sizeof *out)) return false;
   *out = *given;
   if ((out->flags & ~(uint32_t)KNOWN_FLAGS) != 0) return false;
   return (out->flags & IPC_LISTEN_MODE) == 0 || out->mode <= MODE_MAX;

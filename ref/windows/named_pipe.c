@@ -3,11 +3,12 @@
 
 #include <stdlib.h>
 
+#include "ref/common/options.h"
 #include "ref/common/platform.h"
 #include "ref/windows/listener.h"
 #include "ref/windows/stream.h"
 
-enum { OPTIONS_SIZE_MAX = 4096, INSTANCES_LIMIT = 254 };
+enum { INSTANCES_LIMIT = 254 };
 
 /* Where the life of a pipe is: whoever moves it on does what belongs to that. */
 enum { LIFE_OPEN, LIFE_DISCONNECTED, LIFE_CLOSED };
@@ -27,23 +28,13 @@ struct ipc_named_pipe {
 
 /* ------------------------------------------------------------------------------------------------- options */
 
-/* Whether every byte that this version does not know of is zero. */
-static bool ends_in_zeros(const void *given, uint32_t size, size_t known) {
-  const unsigned char *bytes = given;
-  if (size < known || size > OPTIONS_SIZE_MAX) return false;
-  for (size_t i = known; i < size; i++) {
-    if (bytes[i] != 0) return false;
-  }
-  return true;
-}
-
 static bool is_type(uint32_t type) { return type == IPC_NAMED_PIPE_BYTES || type == IPC_NAMED_PIPE_MESSAGES; }
 
 /* Copies the options, with the defaults in them. */
 static bool read_options(const ipc_named_pipe_options *given, ipc_named_pipe_options *out) {
   *out = (ipc_named_pipe_options){.size = sizeof *out};
   if (given != NULL) {
-    if (!ends_in_zeros(given, given->size, sizeof *out)) return false;
+    if (!ipc_options_fit(given, given->size, sizeof *out)) return false;
     *out = *given;
   }
   const uint32_t known =
@@ -60,7 +51,7 @@ static bool read_options(const ipc_named_pipe_options *given, ipc_named_pipe_opt
 static bool read_access(const ipc_named_pipe_access *given, ipc_named_pipe_access *out) {
   *out = (ipc_named_pipe_access){.size = sizeof *out};
   if (given != NULL) {
-    if (!ends_in_zeros(given, given->size, sizeof *out)) return false;
+    if (!ipc_options_fit(given, given->size, sizeof *out)) return false;
     *out = *given;
   }
   if (out->direction == 0) out->direction = IPC_NAMED_PIPE_DUPLEX;

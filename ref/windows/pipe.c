@@ -8,28 +8,23 @@
 
 #include <stdio.h>
 
+#include "ref/common/options.h"
 #include "ref/common/platform.h"
 #include "ref/windows/random.h"
 #include "ref/windows/stream.h"
 
 enum {
-  OPTIONS_SIZE_MAX = 4096,
   KNOWN_FLAGS = IPC_PIPE_INHERIT_READER | IPC_PIPE_INHERIT_WRITER,
   CAPACITY_MIN = 4096,    /* bytes: a smaller one is slow and serves nobody */
   CAPACITY_MAX = 1048576, /* bytes: the system charges them to the process */
   NAMES_MAX = 8,          /* that are tried: somebody may open one before this process does */
 };
 
-/* Copies what this version knows of |given|. False if there is something in it that this version does not: a newer
- * program that asks for nothing new has zeros there. */
+/* Copies what this version knows of |given|. False if there is something in it that this version does not know. */
 static bool read_options(const ipc_pipe_options *given, ipc_pipe_options *out) {
   *out = (ipc_pipe_options){.size = sizeof *out};
   if (given == NULL) return true;
-  if (given->size < sizeof *out || given->size > OPTIONS_SIZE_MAX) return false;
-  const unsigned char *bytes = (const unsigned char *)given;
-  for (size_t i = sizeof *out; i < given->size; i++) {
-    if (bytes[i] != 0) return false;
-  }
+  if (!ipc_options_fit(given, given->size, sizeof *out)) return false;
   *out = *given;
   return (out->flags & ~(uint32_t)KNOWN_FLAGS) == 0;
 }

@@ -55,14 +55,16 @@ DWORD ipc_pipe_make_instance(const wchar_t *name, const ipc_pipe_instance_option
   return *out_pipe != INVALID_HANDLE_VALUE ? 0 : GetLastError();
 }
 
-/* The system takes some numbers for words: 0 for the server's own choice, 1 for no waiting at all. */
-enum { WAIT_LEAST_MS = 2 };
+/* The system takes some numbers for words: 0 for the server's own choice, 1 for no waiting at all. It is asked again
+ * now and then, for the server may have closed the last instance meanwhile. */
+enum { WAIT_LEAST_MS = 2, WAIT_SLICE_MS = 500 };
 
 DWORD ipc_pipe_await_instance(const wchar_t *name, ipc_deadline *deadline) {
   for (;;) {
     int left_ms = ipc_deadline_left_ms(deadline);
-    DWORD ms = left_ms < 0 ? NMPWAIT_WAIT_FOREVER : left_ms < WAIT_LEAST_MS ? WAIT_LEAST_MS : (DWORD)left_ms;
-    if (WaitNamedPipeW(name, left_ms == 0 ? NMPWAIT_NOWAIT : ms)) return 0;
+    int slice_ms = left_ms < 0 || left_ms > WAIT_SLICE_MS ? WAIT_SLICE_MS : left_ms;
+    if (left_ms != 0 && slice_ms < WAIT_LEAST_MS) slice_ms = WAIT_LEAST_MS;
+    if (WaitNamedPipeW(name, left_ms == 0 ? NMPWAIT_NOWAIT : (DWORD)slice_ms)) return 0;
     DWORD error = GetLastError();
     if (error != ERROR_SEM_TIMEOUT) return error;
     if (left_ms == 0) return ERROR_PIPE_BUSY; /* whether the time is over the deadline says, not the system */
@@ -128,10 +130,12 @@ ipc_status ipc_pipe_examine(const ipc_raw *raw, ipc_pipe_facts *out_facts) {
 
 bool ipc_pipe_is_closing(HANDLE pipe) { return state_of(pipe) == STATE_CLOSING; }
 
-DWORD ipc_pipe_room(HANDLE pipe) {
+static DWORD room_of(HANDLE pipe) {
   FILE_PIPE_LOCAL_INFORMATION local;
   return ask(pipe, FilePipeLocalInformation, &local, sizeof local) ? local.WriteQuotaAvailable : 0;
 }
+
+DWORD (*ipc_pipe_room)(HANDLE pipe) = room_of;
 
 ipc_raw ipc_pipe_raw(HANDLE pipe) {
   ipc_raw raw = {IPC_RAW_HANDLE, (uint64_t)(uintptr_t)pipe};

@@ -12,6 +12,7 @@
 
 #include "ipc/base.h"
 #include "ref/windows/gate.h"
+#include "ref/windows/room.h"
 
 enum { DIRECTION_READ = 1, DIRECTION_WRITE = 2, DIRECTION_BOTH = 3 };
 
@@ -73,10 +74,6 @@ ipc_status ipc_pipe_examine(const ipc_raw *raw, ipc_pipe_facts *out_facts);
 
 /* ipc_pipe_is_closing says whether the other end of a connected pipe is gone; false also if the handle may not ask. */
 bool ipc_pipe_is_closing(HANDLE pipe);
-
-/* ipc_pipe_room gives the bytes that a write would not have to wait for, at least; 0 also if the system does not say.
- */
-DWORD ipc_pipe_room(HANDLE pipe);
 
 ipc_raw ipc_pipe_raw(HANDLE pipe);
 

@@ -187,11 +187,8 @@ static size_t channel_get(void *out, size_t max) {
     int number = winsock.recv(channel.socket, out, (int)max, 0);
     return number > 0 ? (size_t)number : 0;
   }
-  /* A write of no bytes to a pipe is a read of none, and not the end of it. */
-  while (ReadFile(channel.in, out, (DWORD)max, &got, NULL)) {
-    if (got > 0 || GetFileType(channel.in) != FILE_TYPE_PIPE) return got;
-  }
-  return 0;
+  /* A read of nothing is the end, too: so Wine says it of a pipe of the system below. No runner writes no bytes. */
+  return ReadFile(channel.in, out, (DWORD)max, &got, NULL) ? got : 0;
 }
 
 /* channel_put writes at most |len| bytes; 0: it cannot. */
@@ -2200,6 +2197,7 @@ void cts_awake(cts_call *call) {
 enum { AGAIN_YIELDS = 16, AGAIN_MAX_MS = 5 };
 
 bool cts_again(cts_call *call) {
+  if (call->target == NULL) peer_is_wrong("cts_again is for operations on a handle, unlike", call->operation->name);
   kit_lock(&state.mutex);
   call->repeats = true;
   call->tried = call->turn;

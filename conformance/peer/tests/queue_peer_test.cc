@@ -186,6 +186,20 @@ TEST_P(QueuePeerTest, AChildHasAChannelOfItsOwn) {
   EXPECT_EQ(peer_.end(), 0);
 }
 
+// A child that held its parent's output would keep it open.
+TEST_P(QueuePeerTest, AChildDoesNotHoldItsParentsChannel) {
+  ControlListener listener;
+  ask(R"("op":"process.spawn","as":"p","control":")" + listener.control() + "\"");
+  listener.accept_child();
+  peer_.close_in();
+  EXPECT_EQ(peer_.line(), "(the end) ");
+  EXPECT_EQ(peer_.end(), 0);
+  listener.send_line(R"({"id":1,"op":"reset"})");
+  EXPECT_EQ(listener.line(), R"({"id":1,"status":"ok"})") << "it goes on";
+  listener.half_close();
+  EXPECT_EQ(listener.line(), "");
+}
+
 TEST_P(QueuePeerTest, ClosingAProcessKillsIt) {
   ControlListener listener;
   ask(R"("op":"process.spawn","as":"p","control":")" + listener.control() + "\"");
@@ -235,6 +249,13 @@ TEST(QueuePeer, TheNameOfALibraryIsNotOfOneCodePage) {
   EXPECT_TRUE(has(peer.ask(R"({"id":1,"op":"hello","protocol":1})"), R"("implementation":"queue")"));
   EXPECT_EQ(peer.end(), 0);
   std::filesystem::remove(copy);
+}
+
+TEST(QueuePeer, ItEndsWithItsInputWhileNobodyTakesItsReplies) {
+  LinePeer peer({peer_path, "--library", library_path});
+  for (int i = 1; i <= 400; i++) peer.send("{\"id\":" + std::to_string(i) + R"(,"op":"hello","protocol":1})");
+  peer.close_in();
+  EXPECT_EQ(peer.wait(), 0);
 }
 
 TEST(QueuePeer, ALibraryThatCannotBeLoadedIsStatus2) {

@@ -288,6 +288,12 @@ class Runs(unittest.TestCase):
         run = Run(wrapped, wrapped, ["LocalSocket.ReadWaitsForData/*"])
         self.assertEqual({(r["outcome"], r["proof"]) for r in run.records}, {("passed", "thread")}, run.records)
 
+    def test_what_asks_again_waits_when_it_asked_in_vain(self) -> None:
+        for kind, expected in (("in_vain", ("passed", "pending")), ("never", ("failed", "none"))):
+            command = [sys.executable, str(HERE / "repeating_peer.py"), kind, *REFERENCE]
+            run = Run(command, command, ["LocalSocket.ReadWaitsForData/*"])
+            self.assertEqual({(r["outcome"], r["proof"]) for r in run.records}, {expected}, run.records)
+
     def test_an_unwritable_record_is_no_success(self) -> None:
         with tempfile.TemporaryDirectory(prefix="cts-") as work:
             side = {"name": "one", "command": REFERENCE}

@@ -127,7 +127,8 @@ ipc_status ipc_listener_adopt(const ipc_raw *raw, ipc_listener **out_listener);
 
 /* ipc_listener_close ends accepts under way as IPC_CANCELLED and returns after they have returned; stops listening;
  * removes the file that ipc_local_listen made if the name still leads to that very file. Accepted streams go on;
- * connections never accepted end for their clients. IPC_OK, IPC_CLOSED (it was before), IPC_INVALID_ARGUMENT. */
+ * connections never accepted end for their clients. On Windows the name is free once the accepted streams are closed,
+ * too. IPC_OK, IPC_CLOSED (it was before), IPC_INVALID_ARGUMENT. */
 ipc_status ipc_listener_close(ipc_listener *listener);
 
 /* ipc_listener_free closes the listener if that has not been done, and releases its memory. No other call on it may be

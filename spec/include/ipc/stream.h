@@ -91,6 +91,8 @@ ipc_status ipc_stream_release(ipc_stream *stream, ipc_raw *out_raw);
 
 /* ipc_stream_adopt makes a stream of a connected local socket, or of one end of a pipe or FIFO. On IPC_OK the stream
  * owns the handle; otherwise it stays the caller's, untouched. O_NONBLOCK on it is neither needed nor changed.
+ * On Windows it is either end of a named or unnamed pipe, not in PIPE_NOWAIT mode. One that was opened without
+ * FILE_FLAG_OVERLAPPED, as standard streams are, does one thing at a time: its two directions wait for each other.
  *
  *   IPC_OK
  *   IPC_INVALID_ARGUMENT   a NULL pointer, a kind of another system, no open descriptor, no stream socket of the local
