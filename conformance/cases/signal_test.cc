@@ -2,6 +2,7 @@
 #include <set>
 
 #include "conformance/cases/common.h"
+#include "conformance/cases/ending.h"
 #include "conformance/support/host.h"
 
 namespace cts {
@@ -80,7 +81,7 @@ std::string NameIn(const Reply &reply) {
 /// Ends the case unless the process ends, and by the signal of that number.
 void ExpectEndsBy(Peer &peer, uint64_t number) {
   const std::unique_ptr<Exit> exit = peer.AwaitExit();
-  if (exit != nullptr && host::IsEndBySignal(*exit, number)) return;
+  if (exit != nullptr && IsEndBySignal(*exit, number)) return;
   throw Abort{"failed", peer.role(),
               "the " + peer.role() + " should have ended by signal " + std::to_string(number) + ", but " +
                   (exit == nullptr ? "goes on" : "ended with " + exit->describe())};

@@ -12,9 +12,6 @@
 #include <vector>
 
 namespace cts {
-
-struct Exit;
-
 namespace host {
 
 /// Makes a regular file with these contents.
@@ -127,10 +124,6 @@ std::string WithControlLength(std::string message, uint64_t length);
 /// Effective user and group of this process, which its peers share.
 uint32_t UserId();
 uint32_t GroupId();
-
-/// Whether a process that ended so was ended by what signal number `signal` does by default: on Unix by that signal, on
-/// Windows with exit code 3 (Microsoft, "signal").
-bool IsEndBySignal(const Exit &exit, uint64_t signal);
 
 }  // namespace host
 }  // namespace cts

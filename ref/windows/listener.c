@@ -139,6 +139,16 @@ static DWORD fill_row(ipc_listener *listener) {
   return 0;
 }
 
+/* Whether |pipe| is what was asked for: one that joins others is what these are, and not every system refuses it then.
+ * An end that has not the right to ask is taken at its word. */
+static bool is_as_asked(const ipc_listener *listener, HANDLE pipe) {
+  const ipc_pipe_instance_options *asked = &listener->shape.instance;
+  DWORD flags, max;
+  if (!GetNamedPipeInfo(pipe, &flags, NULL, NULL, &max)) return true;
+  if (max > PIPE_UNLIMITED_INSTANCES) max = PIPE_UNLIMITED_INSTANCES; /* Wine says 0xFFFFFFFF */
+  return ((flags ^ asked->pipe_mode) & PIPE_TYPE_MESSAGE) == 0 && max == asked->instances_max;
+}
+
 /* Makes an instance of a name that others may have instances of, too. */
 static ipc_status open_shared(ipc_listener *listener) {
   int32_t code = ipc_claim_share(&listener->address, &listener->claim);
@@ -149,7 +159,7 @@ static ipc_status open_shared(ipc_listener *listener) {
   listener->row[0]->pipe = pipe;
   listener->row[0]->state = INSTANCE_FRESH;
   listener->num_instances = 1;
-  return ipc_status_of(IPC_OK);
+  return ipc_status_of(is_as_asked(listener, pipe) ? IPC_OK : IPC_PERMISSION_DENIED);
 }
 
 /* Makes the first instance, and sees that it is the first. The system knows FILE_FLAG_FIRST_PIPE_INSTANCE; Wine does

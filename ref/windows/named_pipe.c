@@ -17,8 +17,9 @@ struct ipc_named_pipe {
   ipc_stream *stream; /* the handle, its gate, and bytes */
   uint32_t type;      /* IPC_NAMED_PIPE_* */
   bool server;
-  _Atomic uint32_t read_mode; /* IPC_NAMED_PIPE_* */
-  _Atomic uint32_t life;      /* LIFE_* */
+  ipc_pipe_instance_options made; /* as a listener made it; all zero for others */
+  _Atomic uint32_t read_mode;     /* IPC_NAMED_PIPE_* */
+  _Atomic uint32_t life;          /* LIFE_* */
 
   /* Messages are read one call at a time: a message and what is left of it belong together. */
   ipc_gate_attachment closing;
@@ -172,6 +173,7 @@ ipc_status ipc_listener_accept_named_pipe(ipc_listener *listener, int64_t timeou
     return status;
   }
   ipc_stream_own(pipe->stream, handle, false, true);
+  pipe->made = *instance;
   bool messages = (instance->pipe_mode & PIPE_TYPE_MESSAGE) != 0;
   bool reads_messages = (instance->pipe_mode & PIPE_READMODE_MESSAGE) != 0;
   pipe_begin(pipe, messages ? IPC_NAMED_PIPE_MESSAGES : IPC_NAMED_PIPE_BYTES,
@@ -570,7 +572,9 @@ ipc_status ipc_named_pipe_peer(ipc_named_pipe *pipe, ipc_named_pipe_process *out
   }
   visit v;
   ULONG pid = 0, session = 0;
-  if (!begin_visit(pipe, 0, false, &v)) return ipc_status_of(IPC_CLOSED);
+  if (!begin_visit(pipe, 0, false, &v)) {
+    return ipc_status_of(atomic_load(&pipe->life) == LIFE_DISCONNECTED ? IPC_NOT_CONNECTED : IPC_CLOSED);
+  }
   ipc_status status = find_process(pipe, v.channel->pipe, &pid, &session);
   if (status.code == IPC_OK) {
     out_process->pid = pid;
@@ -579,17 +583,23 @@ ipc_status ipc_named_pipe_peer(ipc_named_pipe *pipe, ipc_named_pipe_process *out
   return end_visit(&v, status);
 }
 
+/* A server's end that only writes has not the right to ask: it tells what it was made with. */
 static ipc_status find_information(const ipc_named_pipe *pipe, HANDLE handle, ipc_named_pipe_information *out) {
-  DWORD flags, out_size, in_size, max, instances = 0;
-  if (!GetNamedPipeInfo(handle, &flags, &out_size, &in_size, &max)) return ipc_platform_status(GetLastError());
+  const bool made = pipe->made.instances_max != 0;
+  DWORD flags, out_size = pipe->made.out_size, in_size = pipe->made.in_size, max = pipe->made.instances_max;
+  DWORD instances = 0;
+  if (!GetNamedPipeInfo(handle, &flags, &out_size, &in_size, &max)) {
+    DWORD error = GetLastError();
+    if (error != ERROR_ACCESS_DENIED || !made) return ipc_platform_status(error);
+  }
   if (!GetNamedPipeHandleStateW(handle, NULL, &instances, NULL, NULL, NULL, 0)) {
-    DWORD error = GetLastError(); /* a server's end that only writes has not the right to ask */
+    DWORD error = GetLastError();
     if (error != ERROR_ACCESS_DENIED) return ipc_platform_status(error);
   }
   out->server = pipe->server;
   out->type = pipe->type;
   out->read_mode = atomic_load(&pipe->read_mode);
-  out->instances_max = max >= PIPE_UNLIMITED_INSTANCES ? 0 : max; /* Wine: 0xFFFFFFFF */
+  out->instances_max = max >= PIPE_UNLIMITED_INSTANCES ? 0 : max; /* Wine says 0xFFFFFFFF */
   out->num_instances = instances;
   out->in_size = in_size;
   out->out_size = out_size;

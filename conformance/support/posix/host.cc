@@ -304,9 +304,5 @@ void KillProcess(int64_t pid) {
 uint32_t UserId() { return geteuid(); }
 uint32_t GroupId() { return getegid(); }
 
-bool IsEndBySignal(const Exit &exit, uint64_t signal) {
-  return exit.by_signal && static_cast<uint64_t>(exit.code) == signal;
-}
-
 }  // namespace host
 }  // namespace cts
