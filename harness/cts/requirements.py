@@ -51,14 +51,14 @@ class Requirement:
     known_to_break: str = ""
 
     @property
-    def alone(self) -> bool:
-        """Whether it is about one process."""
-        return "peer" in self.needs
-
-    @property
     def hidden_by_wine(self) -> bool:
         """Whether passing under Wine proves nothing of it, so that its evidence never comes from there."""
         return WINE_HIDES in f"{self.source} {self.text}"
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is about one process."""
+        return "peer" in self.needs
 
     def gates(self, system: str) -> bool:
         """Whether its evidence lets it gate that system."""
