@@ -62,6 +62,8 @@ def write(root: Path, requirements: Dict[str, Requirement], path: Path) -> List[
         requirement = requirements.get(case)
         if requirement is None or requirement.evidence.get(system) != "documented":
             continue
+        if requirement.hidden_by_wine and evidence.startswith("wine "):
+            continue
         lines = files.setdefault(requirement.file, (root / requirement.file).read_text(encoding="utf-8").split("\n"))
         line = requirement.line  # behind the heading, whose number counts from 1
         lines[line] = lines[line].replace(f" · {system}: documented", f" · {system}: {evidence}")

@@ -46,7 +46,7 @@ class Evidence(Checkout):
         changed = [number for number, line in enumerate(after) if line != before[number]]
         self.assertEqual(changed, [0])
         self.assertEqual(after[0], before[0].replace("windows: documented", "windows: wine 8.0"))
-        self.assertIn("spec/fake.md:1: Alpha.One: windows: wine 8.0\n1 requirement changed", self.out)
+        self.assertIn("spec/fake.md:5: Alpha.One: windows: wine 8.0\n1 requirement changed", self.out)
         self.generated.assert_called_once()
 
     def test_a_real_kernel(self) -> None:

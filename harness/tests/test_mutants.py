@@ -7,7 +7,9 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from cts import mutants
 from cts.build import Artifacts
+from cts.common import host_system
 from cts.project import Project
+from cts.systems import System
 from tests.support import Checkout
 
 
@@ -25,7 +27,7 @@ class _Project(Project):
     listed: List[Dict[str, str]] = []
 
     def mutants(self, progress: Callable[[str], None]) -> Tuple[Artifacts, List[mutants.Mutant]]:
-        artifacts = self.artifacts(progress)
+        artifacts = self.artifacts(System(host_system()), progress)
         return artifacts, mutants.parse(json.dumps(self.listed), artifacts.peer, artifacts.reference)
 
 
