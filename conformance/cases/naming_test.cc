@@ -371,15 +371,6 @@ CTS_CASE(Naming, OverlongPathIsNameTooLong) {
   EXPECT_THAT(client().call(op::local_connect().kind("path").name(path).as("s1")), StatusIs("name_too_long"));
 }
 
-CTS_CASE(Naming, NulInAPathIsRefused) {
-  const std::string path = fresh_path(), whole = path + Nul("tail");
-  EXPECT_THAT(server().call(op::local_listen().kind("path").name(whole).as("cut")), Fails());
-  ASSERT_EQ(host::TypeOf(path), "none") << "it took the beginning of the path";
-  // Whoever ends the path at the NUL when connecting would reach a listener there.
-  Listener listener = listen(server(), op::local_listen().kind("path").name(path));
-  EXPECT_THAT(client().call(op::local_connect().kind("path").name(whole).as("cut")), Fails());
-}
-
 CTS_CASE(Naming, LongestAbstractNameIsUsable) {
   const std::string name = Padded(fresh_name("namespaced").name, 107);
   Listener listener = listen(server(), op::local_listen().kind("namespaced").name(name));

@@ -19,6 +19,8 @@ class MinimalPeer(cts_peer.Peer):
     features = ["name.path"]
 
     def local_connect(self, call):
+        if b"\0" in call["name"]:
+            raise cts_peer.Outcome("invalid_name", "the system would read the path up to its NUL")
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             stream.connect(call["name"])
