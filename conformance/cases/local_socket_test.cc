@@ -664,7 +664,7 @@ CTS_CASE(LocalSocket, ConnectWaitsForRoomInTheBacklog) {
     ASSERT_LT(waiting.size(), 64u);
   }
   const Stream late(&client(), client().fresh_handle("s"));
-  Pending connecting = client().start(connect_request(listener).as(late.handle()).watch());
+  Pending connecting = client().start(connect_request(listener).as(late.handle()).timeout_ms(10000).watch());
   connecting.expect_blocked();
   for (size_t i = 0; i < waiting.size(); i++) listener.accept();
   require_ok(connecting.wait());
