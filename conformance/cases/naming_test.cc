@@ -463,7 +463,7 @@ CTS_CASE(Naming, PublishedLimitIsReal) {
 }
 
 CTS_CASE(Naming, RelativePathIsOfTheWorkingDirectory) {
-  const std::string name = "relative-" + Base(directory());
+  const std::string name = fresh_name("namespaced").name;
   Listener listener = listen(server(), ListenAt(name));
   const std::string whole = host::WorkingDirectory(server().offer().pid) + "/" + name;
   EXPECT_EQ(host::TypeOf(whole), "socket");
