@@ -97,10 +97,12 @@ CTS_CASE(LocalSocket, TransferFarBeyondTheBuffer) {
 CTS_CASE(LocalSocket, BothDirectionsAtOnce) {
   Pair pair = connected_pair();
   Data to_server = pattern(1_MiB), to_client = pattern(1_MiB);
+  Pending server_reads = pair.server.start(ReadExact(1_MiB).in("r").watch());
+  Pending client_reads = pair.client.start(ReadExact(1_MiB).in("r").watch());
+  server_reads.expect_blocked();  // a direction that waits must not keep the other from going
+  client_reads.expect_blocked();
   Pending server_writes = pair.server.start(op::stream_write().data(to_client).in("w"));
   Pending client_writes = pair.client.start(op::stream_write().data(to_server).in("w"));
-  Pending server_reads = pair.server.start(ReadExact(1_MiB).in("r"));
-  Pending client_reads = pair.client.start(ReadExact(1_MiB).in("r"));
   EXPECT_THAT(server_writes.wait(), Accepts(to_client));
   EXPECT_THAT(client_writes.wait(), Accepts(to_server));
   EXPECT_THAT(server_reads.wait(), Reads(to_server));

@@ -2,6 +2,7 @@
 
 A mutant is the reference with a function or two replaced. It names the case that must catch it (it is *killed*), and
 passes at least `SHARE_MIN` of the other cases of that family, so that it is caught for what it does and not for
+SURVIVOR_REPEATS = 2  # a scheduler may let a broken one pass once
 breaking everything. The unbroken library, reached in the same way, fails none.
 """
 
@@ -131,6 +132,12 @@ def judge(mutant: Mutant, named: List[Record], others: Optional[List[Record]], e
     return verdict
 
 
+def _judge_first(mutant: Mutant, outcomes: List[Outcome]) -> Verdict:
+    """The verdict from the named case alone."""
+    error = next((o.error for o in outcomes if o.error), "")
+    return judge(mutant, [r for o in outcomes for r in o.records], None, error)
+
+
 class Trial:
     """Runs the cases against mutants: `runner` runs them, `progress` is told how many are done of how many."""
 
@@ -213,6 +220,11 @@ class Trial:
         """What the named cases make of the mutants and, if `families`, the other cases of their families."""
         pairings = {m.name: m.pairing() for m in mutants}
         named = self.run({pairings[m.name]: self.named(m) for m in mutants})
+        for _repetition in range(SURVIVOR_REPEATS):
+            left = [m for m in mutants if _judge_first(m, named[pairings[m.name].id]).verdict == "survived"]
+            if not left:
+                break
+            named.update(self.run({pairings[m.name]: self.named(m) for m in left}))
         others = self.run({pairings[m.name]: self.family(m) for m in mutants}) if families else {}
         found = []
         for m in mutants:
