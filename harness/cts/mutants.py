@@ -2,7 +2,6 @@
 
 A mutant is the reference with a function or two replaced. It names the case that must catch it (it is *killed*), and
 passes at least `SHARE_MIN` of the other cases of that family, so that it is caught for what it does and not for
-SURVIVOR_REPEATS = 2  # a scheduler may let a broken one pass once
 breaking everything. The unbroken library, reached in the same way, fails none.
 """
 
@@ -23,6 +22,7 @@ from cts.runner import Outcome, Record, Runner, Task, case_of, is_canary, test_o
 
 UNBROKEN = "unbroken"  # the mutant that changes nothing: no case catches it
 SHARE_MIN = 0.9
+SURVIVOR_REPEATS = 2  # a scheduler may let a broken one pass once
 DEADLINE_MS = 3000  # a mutant that waits for ever costs this; the unbroken library shows that it is enough
 VARIABLE = "CTS_MUTANT"  # tells the library which of its mutants it is
 NOT_RUN = ("not_applicable", "unavailable", "unverifiable")
