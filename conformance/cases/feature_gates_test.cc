@@ -38,7 +38,7 @@ CTS_CASE(FeatureGates, WhatIsNotOfferedIsUnsupported) {
 }
 
 CTS_CASE(FeatureGates, SingleAttemptsAreOfferedOrUnsupported) {
-  Listener listener = listen(peer(), fresh_name("path"));
+  Listener listener = listen(peer(), fresh_name());
   const Json request = {{"op", "listener.accept"}, {"on", listener.handle()}, {"as", "none"}, {"wait", false}};
   EXPECT_THAT(Ask(peer(), request, 1), StatusIs(peer().offers("wait") ? "would_block" : "unsupported"));
   connect(peer(), listener);
@@ -46,7 +46,7 @@ CTS_CASE(FeatureGates, SingleAttemptsAreOfferedOrUnsupported) {
 }
 
 CTS_CASE(FeatureGates, TimeoutsAreOfferedOrUnsupported) {
-  Listener listener = listen(peer(), fresh_name("path"));
+  Listener listener = listen(peer(), fresh_name());
   const Json request = {
       {"op", "listener.accept"}, {"on", listener.handle()}, {"as", "none"}, {"timeout_ms", kTimeoutMs}};
   const bool offered = peer().offers("listener.accept.timeout");
@@ -80,7 +80,7 @@ CTS_CASE(FeatureGates, OfferStaysTheSame) {
   const Json request = {{"op", "hello"}, {"protocol", 1}, {"lane", "control"}};
   const Reply first = Ask(peer(), request, 1);
   require_ok(first);
-  listen(peer(), fresh_name("path"));
+  listen(peer(), fresh_name());
   const Reply second = Ask(peer(), request, 2);
   EXPECT_TRUE(peer().Reset());
   for (const Reply &later : {second, Ask(peer(), request, 3)}) {

@@ -16,6 +16,8 @@ from cts.requirements import Requirement
 
 Known = Dict[str, Any]  # a `[[difference]]` of an expectation file
 _STATUS = re.compile(r"(?<= -> )status=(\S+)")
+_PREFIX = re.compile(r'"(?:\\\\\\\\\.\\\\pipe\\\\|\\u0000)(<name-\d+>)"')
+_KIND_OF_NAME = re.compile(r"kind=(?:path|namespaced) (name=<name-\d+>)")
 
 
 @dataclass
@@ -124,6 +126,8 @@ class Comparer:
         short = self.a.recorded or self.b.recorded
         for place in sorted({*a.lanes, *b.lanes}):
             one, two = a.lanes.get(place, []), b.lanes.get(place, [])
+            if self.a.system != self.b.system:
+                one, two = ([self._of_any_system(key, text) for text in lane] for lane in (one, two))
             if short:
                 one, two = elided(one), elided(two)
             if one == two:
@@ -141,6 +145,15 @@ class Comparer:
                     yield Difference(key, [], "missing", f"{place}, operation {n + 1}", one[n], "")
                 for n in range(j + pairs, j_end):
                     yield Difference(key, [], "extra", f"{place}, operation {n + 1}", "", two[n])
+
+    def _of_any_system(self, key: Key, operation: str) -> str:
+        """The operation without what each system has of its own at a name of the run: its prefix, and its kind where
+        the case left that to the system.
+        """
+        operation = _PREFIX.sub(r"\1", operation)
+        requirement = self.requirements.get(key[0])
+        asks = requirement is None or "kind" in requirement.shapes
+        return operation if asks else _KIND_OF_NAME.sub(r"kind=<kind> \1", operation)
 
     def _expected(self, key: Key, a: str, b: str) -> str:
         """The reason of the record that foresees two answers which differ in some keys alone."""

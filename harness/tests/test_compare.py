@@ -330,6 +330,19 @@ class Allowed(unittest.TestCase):
         alike = compare.Comparer(a, self.side("gvisor", "ok pid=<pid-1>"), self.requirements, [known]).compare()
         self.assertEqual(alike.unmatched, [known])
 
+    def test_a_name_of_the_run_is_each_systems_own(self) -> None:
+        def listening(system: str, kind: str, native: str) -> Side:
+            side = self.side(system, "ok")
+            lanes = {"server/a": [f"local.listen kind={kind} name=<name-1> -> status=ok native={native}"]}
+            side.cases[self.case, ""] = [Variant(["blocking"], "passed", "", lanes)]
+            return side
+
+        linux = listening("linux", "path", "<name-1>")
+        windows = listening("windows", "namespaced", r'"\\\\.\\pipe\\<name-1>"')
+        self.assertEqual(self.comparison(linux, windows).refused, [])
+        self.assertTrue(self.comparison(linux, listening("windows", "namespaced", "<name-2>")).refused)
+        self.assertTrue(self.comparison(linux, listening("linux", "namespaced", "<name-1>")).refused)
+
     def test_nothing_in_common(self) -> None:
         empty = self.side("linux", "ok")
         empty.cases = {("Other.Case", ""): empty.cases[self.case, ""]}
