@@ -1,5 +1,6 @@
 // What process_test starts: test_child WHAT [ARGUMENTS…]. Each WHAT is one way for a process to behave.
 #include <condition_variable>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -241,6 +242,7 @@ int main(int argc, char **argv) {
   if (what == "wait") return WaitForever();
   if (what == "exit") return atoi(argument.c_str());
   if (what == "crash") {
+    std::signal(SIGSEGV, SIG_DFL);  // a sanitizer would make an exit status of it
     volatile int *nothing = nullptr;
     return *nothing;
   }
