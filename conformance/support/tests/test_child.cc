@@ -221,7 +221,7 @@ int WaitForever() {
   for (int c; (c = getchar()) != EOF;) continue;
   for (;;) {
 #ifdef _WIN32
-    Sleep(INFINITE);
+    WaitForSingleObject(GetCurrentProcess(), INFINITE);  // for its own end
 #else
     pause();
 #endif

@@ -722,6 +722,9 @@ int64_t NowUs() {
 
 int64_t NowMs() { return NowUs() / 1000; }
 
-void LetOthersRun() { Sleep(1); }
+void LetOthersRun() {
+  SwitchToThread();
+  WaitForSingleObject(GetCurrentProcess(), 1);
+}
 
 }  // namespace cts
