@@ -245,6 +245,128 @@ TEST_F(WindowsNamedPipeTest, AsManyAtATimeAsTheLimit) {
   }
 }
 
+TEST_F(WindowsNamedPipeTest, ALimitedNameOutlivesItsConnections) {
+  options_.instances_max = 1;
+  connect();
+  for (int i = 0; i < 20; i++) {
+    EXPECT_STATUS(IPC_TIMED_OUT, ipc_named_pipe_wait(&name_, 0));
+    // The client leaves first, or the server does.
+    for (const int whose : {i % 2, 1 - i % 2}) {
+      ipc_named_pipe *&end = whose == 0 ? server_ : client_;
+      EXPECT_STATUS(IPC_OK, ipc_named_pipe_free(end));
+      end = nullptr;
+    }
+    ASSERT_STATUS(IPC_OK, ipc_named_pipe_wait(&name_, 20000)) << "nobody accepts";
+    ASSERT_STATUS(IPC_OK, ipc_named_pipe_connect(&name_, &access_, 20000, &client_));
+    ASSERT_STATUS(IPC_OK, ipc_listener_accept_named_pipe(listener_, 20000, &server_));
+    write(client_, "up");
+    EXPECT_EQ("up", read(server_, 10).bytes);
+  }
+}
+
+TEST_F(WindowsNamedPipeTest, LastWordsAreReadBeforeTheInstanceComesBack) {
+  messages();
+  options_.instances_max = 1;
+  connect();
+  write(server_, "last words");
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_close(server_));
+  EXPECT_STATUS(IPC_TIMED_OUT, ipc_named_pipe_wait(&name_, 50));
+  ipc_named_pipe *next = nullptr;
+  EXPECT_STATUS(IPC_BUSY, ipc_named_pipe_connect(&name_, &access_, 0, &next));
+  EXPECT_EQ("last words", read(client_, 100).bytes);
+  EXPECT_EQ(IPC_END, read(client_, 100).code);
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_connect(&name_, &access_, 20000, &next));
+  size_t len;
+  EXPECT_STATUS(IPC_BROKEN_PIPE, ipc_named_pipe_write(client_, "late", 4, 20000, &len));
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_free(next));
+}
+
+TEST_F(WindowsNamedPipeTest, ClosingTheListenerLeavesLastWords) {
+  options_.instances_max = 1;
+  connect();
+  write(server_, "last words");
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_close(server_));
+  EXPECT_STATUS(IPC_OK, ipc_listener_free(listener_));
+  listener_ = nullptr;
+  EXPECT_STATUS(IPC_NOT_FOUND, ipc_named_pipe_wait(&name_, 0)) << "the last handle is closed with the listener";
+  EXPECT_EQ("last words", read(client_, 100).bytes);
+  EXPECT_EQ(IPC_END, read(client_, 100).code);
+}
+
+TEST_F(WindowsNamedPipeTest, AClientThatLeavesLastWordsUnreadFreesTheInstance) {
+  options_.instances_max = 1;
+  connect();
+  const std::string much = pattern(1 << 20);
+  size_t len;
+  (void)ipc_named_pipe_write(server_, much.data(), much.size(), 20, &len); /* a chunk is left in flight */
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_close(server_));
+  EXPECT_STATUS(IPC_TIMED_OUT, ipc_named_pipe_wait(&name_, 20));
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_close(client_));
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_wait(&name_, 20000));
+}
+
+TEST_F(WindowsNamedPipeTest, WhoComesFirstIsAcceptedFirstWhateverComesBack) {
+  options_.instances_max = 3;
+  connect();
+  std::vector<ipc_named_pipe *> clients(3);
+  ASSERT_STATUS(IPC_OK, ipc_named_pipe_connect(&name_, &access_, 20000, &clients[0]));
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_close(client_));
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_close(server_));
+  for (size_t i : {1u, 2u}) {
+    ASSERT_STATUS(IPC_OK, ipc_named_pipe_connect(&name_, &access_, 20000, &clients[i]));
+  }
+  for (size_t i = 0; i < clients.size(); i++) write(clients[i], std::to_string(i));
+  for (size_t i = 0; i < clients.size(); i++) {
+    ipc_named_pipe *accepted = nullptr;
+    ASSERT_STATUS(IPC_OK, ipc_listener_accept_named_pipe(listener_, 20000, &accepted));
+    EXPECT_EQ(std::to_string(i), read(accepted, 10).bytes);
+    EXPECT_STATUS(IPC_OK, ipc_named_pipe_free(accepted));
+    EXPECT_STATUS(IPC_OK, ipc_named_pipe_free(clients[i]));
+  }
+}
+
+TEST_F(WindowsNamedPipeTest, AnInstanceComesBackAsItWasMade) {
+  messages();
+  options_.instances_max = 1;
+  connect();
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_set_read_mode(server_, IPC_NAMED_PIPE_BYTES));
+  for (ipc_named_pipe **end : {&client_, &server_}) {
+    EXPECT_STATUS(IPC_OK, ipc_named_pipe_free(*end));
+    *end = nullptr;
+  }
+  ASSERT_STATUS(IPC_OK, ipc_named_pipe_connect(&name_, &access_, 20000, &client_));
+  ASSERT_STATUS(IPC_OK, ipc_listener_accept_named_pipe(listener_, 20000, &server_));
+  write(client_, "one");
+  write(client_, "two");
+  EXPECT_EQ("one", read(server_, 100).bytes);
+  EXPECT_EQ("two", read(server_, 100).bytes);
+}
+
+TEST_F(WindowsNamedPipeTest, AnInstanceOfManyHandlesStaysConnected) {
+  options_.instances_max = 1;
+  connect();
+  ipc_raw raw;
+  ipc_named_pipe *twin = nullptr;
+  ASSERT_STATUS(IPC_OK, ipc_named_pipe_duplicate(server_, GetCurrentProcessId(), &raw));
+  ASSERT_STATUS(IPC_OK, ipc_named_pipe_adopt(&raw, &twin));
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_close(server_));
+  write(twin, "still here");
+  EXPECT_EQ("still here", read(client_, 100).bytes);
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_free(twin));
+  EXPECT_EQ(IPC_END, read(client_, 100).code);
+}
+
+TEST_F(WindowsNamedPipeTest, ADisconnectedInstanceServesTheNextAtOnce) {
+  options_.instances_max = 1;
+  connect();
+  write(server_, "never read");
+  ASSERT_STATUS(IPC_OK, ipc_named_pipe_disconnect(server_, 0, 0));
+  ipc_named_pipe *next = nullptr;
+  ASSERT_STATUS(IPC_OK, ipc_named_pipe_connect(&name_, &access_, 0, &next));
+  EXPECT_EQ(IPC_END, read(client_, 100).code);
+  EXPECT_STATUS(IPC_OK, ipc_named_pipe_free(next));
+}
+
 TEST_F(WindowsNamedPipeTest, NamesAreSharedByThoseWhoShare) {
   ipc_listener *second;
   options_.flags = IPC_NAMED_PIPE_SHARE_NAME;

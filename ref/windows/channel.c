@@ -6,12 +6,47 @@
 
 #include "ref/common/platform.h"
 
+/* ------------------------------------------------------------------------------------------------- pool */
+
+/* The pool lives as long as the process. Its threads may all be stuck, so there must be enough of them for every
+ * stream. */
+enum { CARRIERS_MAX = 65535 };
+static PTP_POOL carriers;
+static HMODULE this_module;
+static INIT_ONCE carriers_once = INIT_ONCE_STATIC_INIT;
+
+static BOOL CALLBACK make_carriers(PINIT_ONCE once, void *parameter, void **context) {
+  (void)once;
+  (void)parameter;
+  (void)context;
+  carriers = CreateThreadpool(NULL);
+  if (carriers == NULL) return FALSE;
+  SetThreadpoolThreadMaximum(carriers, CARRIERS_MAX);
+  (void)GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+                           (LPCWSTR)(void *)&carriers, &this_module);
+  return TRUE;
+}
+
+/* Has the pool run |body|. A library that is unloaded stays in memory until it has. */
+static bool submit(PTP_SIMPLE_CALLBACK body, void *context) {
+  if (!InitOnceExecuteOnce(&carriers_once, make_carriers, NULL, NULL)) return false;
+  TP_CALLBACK_ENVIRON environment;
+  InitializeThreadpoolEnvironment(&environment);
+  SetThreadpoolCallbackPool(&environment, carriers);
+  SetThreadpoolCallbackLibrary(&environment, this_module);
+  SetThreadpoolCallbackRunsLong(&environment);
+  bool submitted = TrySubmitThreadpoolCallback(body, context, &environment);
+  DestroyThreadpoolEnvironment(&environment);
+  return submitted;
+}
+
 /* ------------------------------------------------------------------------------------------------- life */
 
 ipc_channel *ipc_channel_new(uint32_t directions) {
   ipc_channel *channel = calloc(1, sizeof *channel);
   if (channel == NULL) return NULL;
   channel->pipe = INVALID_HANDLE_VALUE;
+  atomic_init(&channel->home, NULL);
   atomic_init(&channel->references, 1);
   atomic_init(&channel->reading, NULL);
   InitializeSRWLock(&channel->looking);
@@ -34,8 +69,15 @@ void ipc_channel_own(ipc_channel *channel, HANDLE pipe, bool synchronous, bool s
   channel->server = server;
 }
 
-void ipc_channel_drop(ipc_channel *channel) {
-  if (atomic_fetch_sub(&channel->references, 1) != 1) return;
+void ipc_channel_set_home(ipc_channel *channel, ipc_pipe_home *home) { atomic_store(&channel->home, home); }
+
+void ipc_channel_leave_home(ipc_channel *channel) {
+  ipc_pipe_home *home = atomic_exchange(&channel->home, NULL);
+  if (home != NULL) home->leave(home);
+}
+
+/* Releases a channel that nobody refers to and that has no home. */
+static void dispose(ipc_channel *channel) {
   HANDLE event = atomic_load(&channel->reading);
   if (channel->pipe != INVALID_HANDLE_VALUE) (void)CloseHandle(channel->pipe);
   if (event != NULL) (void)CloseHandle(event);
@@ -45,6 +87,43 @@ void ipc_channel_drop(ipc_channel *channel) {
   if (channel->monitor != NULL) ipc_monitor_free(channel->monitor);
   free(channel->bytes);
   free(channel);
+}
+
+/* Ends the life of a channel that has come inside the gate of |home|, with one reference. The pipe is home or closed
+ * before the gate is left: who shuts it finds the name free of it. */
+static void end_at_home(ipc_channel *channel, ipc_pipe_home *home, bool goes_home) {
+  atomic_store(&channel->home, NULL);
+  if (goes_home) {
+    home->take_back(home, channel->pipe);
+    channel->pipe = INVALID_HANDLE_VALUE;
+  }
+  ipc_channel_drop(channel);
+  ipc_gate_leave(home->gate);
+  home->leave(home);
+}
+
+/* In the pool: waits until everything has been read. */
+static void CALLBACK await_reader(PTP_CALLBACK_INSTANCE instance, void *context) {
+  ipc_channel *channel = context;
+  ipc_pipe_home *home = atomic_load(&channel->home);
+  ipc_deadline forever = {.timeout_ms = -1};
+  (void)instance;
+  ipc_channel_renew_writes(channel); /* no chunk is in flight, and nobody writes any more */
+  ipc_status status = ipc_channel_flush(channel, home->gate, &forever);
+  end_at_home(channel, home, status.code == IPC_OK || status.code == IPC_BROKEN_PIPE);
+}
+
+void ipc_channel_drop(ipc_channel *channel) {
+  if (atomic_fetch_sub(&channel->references, 1) != 1) return;
+  ipc_pipe_home *home = atomic_load(&channel->home);
+  if (home != NULL && channel->pipe != INVALID_HANDLE_VALUE && ipc_gate_enter(home->gate)) {
+    atomic_store(&channel->references, 1);
+    bool may_be_unread = channel->monitor != NULL && ipc_pipe_is_connected(channel->pipe);
+    if (!may_be_unread || !submit(await_reader, channel)) end_at_home(channel, home, !may_be_unread);
+    return;
+  }
+  ipc_channel_leave_home(channel);
+  dispose(channel);
 }
 
 /* A second handle for the same, inherited if |pipe| is; INVALID_HANDLE_VALUE if there can be none. */
@@ -60,6 +139,7 @@ static HANDLE duplicate(HANDLE pipe) {
 
 HANDLE ipc_channel_give_away(ipc_channel *channel) {
   HANDLE given = channel->pipe;
+  ipc_channel_leave_home(channel);
   if (channel->monitor == NULL) {
     channel->pipe = INVALID_HANDLE_VALUE;
     return given;
@@ -229,38 +309,6 @@ static void CALLBACK carry(PTP_CALLBACK_INSTANCE instance, void *context) {
     }
   }
   ipc_channel_drop(channel);
-}
-
-/* The pool lives as long as the process. Its threads may all be stuck, so there must be enough of them for every
- * stream. */
-enum { CARRIERS_MAX = 65535 };
-static PTP_POOL carriers;
-static HMODULE this_module;
-static INIT_ONCE carriers_once = INIT_ONCE_STATIC_INIT;
-
-static BOOL CALLBACK make_carriers(PINIT_ONCE once, void *parameter, void **context) {
-  (void)once;
-  (void)parameter;
-  (void)context;
-  carriers = CreateThreadpool(NULL);
-  if (carriers == NULL) return FALSE;
-  SetThreadpoolThreadMaximum(carriers, CARRIERS_MAX);
-  (void)GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
-                           (LPCWSTR)(void *)&carriers, &this_module);
-  return TRUE;
-}
-
-/* Has the pool run |body|. A library that is unloaded stays in memory until it has. */
-static bool submit(PTP_SIMPLE_CALLBACK body, void *context) {
-  if (!InitOnceExecuteOnce(&carriers_once, make_carriers, NULL, NULL)) return false;
-  TP_CALLBACK_ENVIRON environment;
-  InitializeThreadpoolEnvironment(&environment);
-  SetThreadpoolCallbackPool(&environment, carriers);
-  SetThreadpoolCallbackLibrary(&environment, this_module);
-  SetThreadpoolCallbackRunsLong(&environment);
-  bool submitted = TrySubmitThreadpoolCallback(body, context, &environment);
-  DestroyThreadpoolEnvironment(&environment);
-  return submitted;
 }
 
 /* Gives the chunk to the pool. */
@@ -463,10 +511,10 @@ ipc_status ipc_channel_read_message(ipc_channel *channel, ipc_gate *gate, void *
 /* A flush under way: its caller's, and its thread's. */
 typedef struct flush {
   _Atomic uint32_t references;
-  ipc_channel *channel;
-  HANDLE thread; /* NULL until it runs */
-  HANDLE begun;  /* event: `thread` is there */
-  HANDLE done;   /* event */
+  ipc_channel *channel; /* the thread's reference, which it drops before it is done */
+  HANDLE thread;        /* NULL until it runs */
+  HANDLE begun;         /* event: `thread` is there */
+  HANDLE done;          /* event */
   DWORD error;
 } flush;
 
@@ -475,7 +523,6 @@ static void flush_drop(flush *f) {
   if (f->thread != NULL) (void)CloseHandle(f->thread);
   if (f->begun != NULL) (void)CloseHandle(f->begun);
   if (f->done != NULL) (void)CloseHandle(f->done);
-  ipc_channel_drop(f->channel);
   free(f);
 }
 
@@ -488,6 +535,7 @@ static void CALLBACK carry_out_flush(PTP_CALLBACK_INSTANCE instance, void *conte
   }
   (void)SetEvent(f->begun);
   f->error = FlushFileBuffers(f->channel->pipe) ? 0 : GetLastError();
+  ipc_channel_drop(f->channel);
   (void)SetEvent(f->done);
   flush_drop(f);
 }
@@ -496,7 +544,6 @@ static flush *flush_new(ipc_channel *channel) {
   flush *f = calloc(1, sizeof *f);
   if (f == NULL) return NULL;
   atomic_init(&f->references, 1);
-  atomic_fetch_add(&channel->references, 1);
   f->channel = channel;
   f->begun = CreateEventW(NULL, TRUE, FALSE, NULL);
   f->done = CreateEventW(NULL, TRUE, FALSE, NULL);
@@ -524,7 +571,9 @@ ipc_status ipc_channel_flush(ipc_channel *channel, ipc_gate *gate, ipc_deadline 
   flush *f = flush_new(channel);
   if (f == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
   atomic_fetch_add(&f->references, 1);
+  atomic_fetch_add(&channel->references, 1);
   if (!submit(carry_out_flush, f)) {
+    ipc_channel_drop(channel);
     flush_drop(f);
     flush_drop(f);
     return ipc_status_of(IPC_OUT_OF_RESOURCES);

@@ -40,8 +40,19 @@ enum {
   CHUNK_FLYING, /* to the system */
 };
 
+/* A home: where a pipe goes that its channel has no use for any more, in place of being closed. It goes when the other
+ * end has read everything or is gone; a thread of the pool waits for that, until the gate is shut: then the pipe is
+ * closed. */
+typedef struct ipc_pipe_home ipc_pipe_home;
+struct ipc_pipe_home {
+  ipc_gate *gate;
+  void (*take_back)(ipc_pipe_home *home, HANDLE pipe); /* inside the gate; the pipe is the home's */
+  void (*leave)(ipc_pipe_home *home);                  /* outside: the channel knows the home no more */
+};
+
 typedef struct ipc_channel {
-  HANDLE pipe; /* INVALID_HANDLE_VALUE before there is one */
+  HANDLE pipe;                   /* INVALID_HANDLE_VALUE before there is one */
+  _Atomic(ipc_pipe_home *) home; /* NULL: none */
   bool synchronous;
   bool server;                 /* the end of who made the pipe */
   _Atomic uint32_t references; /* handles of the library, and the chunk in flight; the last one closes the pipe */
@@ -68,8 +79,13 @@ ipc_channel *ipc_channel_new(uint32_t directions);
 /* ipc_channel_own gives it its pipe. */
 void ipc_channel_own(ipc_channel *channel, HANDLE pipe, bool synchronous, bool server);
 
-/* ipc_channel_drop gives up a reference. */
+/* ipc_channel_drop gives up a reference. With the last one the pipe is closed, or goes home. */
 void ipc_channel_drop(ipc_channel *channel);
+
+/* ipc_channel_set_home gives a new channel the home of its pipe. ipc_channel_leave_home: there may be other handles of
+ * the pipe from now on, which go on when this one is closed, so it does not go home. */
+void ipc_channel_set_home(ipc_channel *channel, ipc_pipe_home *home);
+void ipc_channel_leave_home(ipc_channel *channel);
 
 /* ipc_channel_give_away takes the pipe out: the caller owns what is returned. No call is under way. While a chunk is in
  * flight that is a duplicate: the chunk goes on in the handle that it was begun with. */

@@ -20,18 +20,23 @@ typedef struct instance {
 
 struct ipc_listener {
   ipc_gate gate;
+  _Atomic uint32_t references; /* the caller's, and those of accepted pipes that come back */
+  ipc_pipe_home home;
   ipc_gate_attachment closing; /* ends the accepts that wait for their turn */
   ipc_monitor *monitor;
-  ipc_turn turn;   /* of accepts: who has it may use the row */
+  ipc_turn turn;   /* of accepts */
   ipc_claim claim; /* on the name */
   ipc_listener_shape shape;
   ipc_address address;
   HANDLE connected;     /* event of all their operations */
-  size_t num_instances; /* in `row`, all of which have a pipe */
+  size_t num_instances; /* in `row`, all of which have a pipe; under the monitor, as is what follows */
   instance *row[BACKLOG_MAX];
   size_t backlog;
   instance instances[]; /* `backlog` of them */
 };
+
+static void take_back(ipc_pipe_home *home, HANDLE pipe);
+static void leave_home(ipc_pipe_home *home);
 
 /* ------------------------------------------------------------------------------------------------- life */
 
@@ -75,6 +80,8 @@ ipc_status ipc_listener_prepare(const ipc_address *address, const ipc_listener_s
     ipc_listener_discard(listener);
     return ipc_status_of(IPC_OUT_OF_RESOURCES);
   }
+  atomic_init(&listener->references, 1);
+  listener->home = (ipc_pipe_home){.gate = &listener->gate, .take_back = take_back, .leave = leave_home};
   ipc_turn_init(&listener->turn, listener->monitor);
   listener->closing = (ipc_gate_attachment){.shut = end_accepts, .owner = listener};
   (void)ipc_gate_attach(&listener->gate, &listener->closing);
@@ -122,6 +129,13 @@ static DWORD make_instance(const ipc_listener *listener, DWORD open_flags, HANDL
   return ipc_pipe_make_instance(listener->address.text, &options, out_pipe);
 }
 
+/* Puts |pipe| at the end of the row, which has room. */
+static void append(ipc_listener *listener, HANDLE pipe) {
+  instance *at = listener->row[listener->num_instances++];
+  at->pipe = pipe;
+  at->state = INSTANCE_FRESH;
+}
+
 /* Fills the row up, as far as the system lets it. What there is stays. */
 static DWORD fill_row(ipc_listener *listener) {
   while (listener->num_instances < listener->backlog) {
@@ -129,12 +143,7 @@ static DWORD fill_row(ipc_listener *listener) {
     DWORD error = make_instance(listener, 0, &pipe);
     if (error == ERROR_PIPE_BUSY) return 0; /* the limit */
     if (error != 0) return error;
-    ipc_monitor_lock(listener->monitor); /* ipc_listener_raw looks, too */
-    instance *at = listener->row[listener->num_instances];
-    at->pipe = pipe;
-    at->state = INSTANCE_FRESH;
-    listener->num_instances++;
-    ipc_monitor_unlock(listener->monitor);
+    append(listener, pipe);
   }
   return 0;
 }
@@ -156,9 +165,7 @@ static ipc_status open_shared(ipc_listener *listener) {
   HANDLE pipe;
   DWORD error = make_instance(listener, 0, &pipe);
   if (error != 0) return ipc_platform_status(error); /* ERROR_PIPE_BUSY: IPC_BUSY */
-  listener->row[0]->pipe = pipe;
-  listener->row[0]->state = INSTANCE_FRESH;
-  listener->num_instances = 1;
+  append(listener, pipe);
   return ipc_status_of(is_as_asked(listener, pipe) ? IPC_OK : IPC_PERMISSION_DENIED);
 }
 
@@ -172,9 +179,7 @@ static ipc_status open_first(ipc_listener *listener) {
   DWORD error = make_instance(listener, FILE_FLAG_FIRST_PIPE_INSTANCE, &pipe);
   if (error == ERROR_ACCESS_DENIED || error == ERROR_PIPE_BUSY) return (ipc_status){IPC_IN_USE, error};
   if (error != 0) return ipc_platform_status(error);
-  listener->row[0]->pipe = pipe;
-  listener->row[0]->state = INSTANCE_FRESH;
-  listener->num_instances = 1;
+  append(listener, pipe);
   DWORD instances;
   bool alone = !GetNamedPipeHandleStateW(pipe, NULL, &instances, NULL, NULL, NULL, 0) || instances <= 1;
   return ipc_status_of(alone ? IPC_OK : IPC_IN_USE);
@@ -209,8 +214,7 @@ ipc_status ipc_listener_adopt(const ipc_raw *raw, ipc_listener **out_listener) {
   status = ipc_listener_prepare(&address, &shape, 0, &listener);
   if (status.code != IPC_OK) return status;
   (void)ipc_claim_alone(&address, &listener->claim); /* somebody may have it: the handle is what counts */
-  listener->row[0]->pipe = pipe;
-  listener->num_instances = 1;
+  append(listener, pipe);
   error = fill_row(listener);
   if (error == 0 && !SetHandleInformation(pipe, HANDLE_FLAG_INHERIT, 0)) error = GetLastError();
   if (error != 0) {
@@ -232,7 +236,7 @@ ipc_status ipc_listener_close(ipc_listener *listener) {
 ipc_status ipc_listener_free(ipc_listener *listener) {
   if (listener == NULL) return ipc_status_of(IPC_OK);
   (void)ipc_listener_close(listener);
-  ipc_listener_discard(listener);
+  leave_home(&listener->home);
   return ipc_status_of(IPC_OK);
 }
 
@@ -294,13 +298,11 @@ static ipc_status take(ipc_listener *listener, size_t i, HANDLE *out_pipe) {
   }
   instance *taken = listener->row[i];
   *out_pipe = taken->pipe;
-  ipc_monitor_lock(listener->monitor); /* ipc_listener_raw looks, too */
   taken->pipe = limited ? INVALID_HANDLE_VALUE : fresh;
   taken->state = INSTANCE_FRESH;
   memmove(&listener->row[i], &listener->row[i + 1], (listener->num_instances - i - 1) * sizeof *listener->row);
   listener->row[listener->num_instances - 1] = taken;
   if (limited) listener->num_instances--;
-  ipc_monitor_unlock(listener->monitor);
   return ipc_status_of(IPC_OK);
 }
 
@@ -325,15 +327,70 @@ static ipc_status take_oldest(ipc_listener *listener, HANDLE *out_pipe) {
 /* The caller has the turn. IPC_TIMED_OUT if nobody came in time. */
 static ipc_status await_connection(ipc_listener *listener, ipc_deadline *deadline, HANDLE *out_pipe) {
   for (;;) {
+    ipc_monitor_lock(listener->monitor);
     ipc_status status = take_oldest(listener, out_pipe);
+    bool full = listener->num_instances == 0;
+    ipc_monitor_unlock(listener->monitor);
     if (status.code != IPC_WOULD_BLOCK) return status;
     int left_ms = ipc_deadline_left_ms(deadline);
-    bool full = listener->num_instances == 0;
     ipc_deadline slice = {.timeout_ms = left_ms < 0 || left_ms > SLICE_MS ? SLICE_MS : left_ms};
     int32_t code = ipc_gate_wait(&listener->gate, &listener->connected, 1, full && left_ms != 0 ? &slice : deadline);
     if (code != IPC_OK && !(code == IPC_TIMED_OUT && full && left_ms != 0)) return ipc_status_of(code);
   }
 }
+
+/* ------------------------------------------------------------------------------------------ coming back */
+
+ipc_pipe_home *ipc_listener_home(ipc_listener *listener) {
+  if (!listener->shape.named_pipe || listener->shape.instance.instances_max == PIPE_UNLIMITED_INSTANCES) return NULL;
+  (void)atomic_fetch_add(&listener->references, 1);
+  return &listener->home;
+}
+
+static ipc_listener *listener_at(ipc_pipe_home *home) {
+  return (ipc_listener *)(void *)((unsigned char *)home - offsetof(ipc_listener, home));
+}
+
+static void leave_home(ipc_pipe_home *home) {
+  ipc_listener *listener = listener_at(home);
+  if (atomic_fetch_sub(&listener->references, 1) == 1) ipc_listener_discard(listener);
+}
+
+/* Makes an instance that was connected as it was made, but that no client can connect to. False if it cannot be. */
+static bool restore(const ipc_listener *listener, HANDLE pipe) {
+  DWORD mode = listener->shape.instance.pipe_mode & PIPE_READMODE_MESSAGE;
+  if (!DisconnectNamedPipe(pipe) && GetLastError() != ERROR_PIPE_NOT_CONNECTED) return false;
+  /* An end that has not the right to set the mode has not set it before either. */
+  return SetNamedPipeHandleState(pipe, &mode, NULL, NULL) || GetLastError() == ERROR_ACCESS_DENIED;
+}
+
+/* Has clients connect to the one instance of the row, which was restored. */
+static void reopen(ipc_listener *listener) {
+  bool begun;
+  if (look_at(listener, listener->row[0], &begun) == 0) return;
+  (void)CloseHandle(listener->row[0]->pipe);
+  listener->row[0]->pipe = INVALID_HANDLE_VALUE;
+  listener->num_instances = 0;
+}
+
+/* An instance that comes back to others is closed, and one made in its place that the system finds last, as the row
+ * has it last. The only one is used again. */
+static void take_back(ipc_pipe_home *home, HANDLE pipe) {
+  ipc_listener *listener = listener_at(home);
+  bool restored = restore(listener, pipe);
+  ipc_monitor_lock(listener->monitor);
+  if (restored && listener->num_instances == 0) {
+    append(listener, pipe);
+    reopen(listener);
+  } else {
+    (void)CloseHandle(pipe);
+  }
+  (void)fill_row(listener);            /* if it fails, who accepts is told */
+  (void)SetEvent(listener->connected); /* what was begun has reset it */
+  ipc_monitor_unlock(listener->monitor);
+}
+
+/* ------------------------------------------------------------------------------------------- waiting for it */
 
 static ipc_status take_turn_and_connection(ipc_listener *listener, ipc_deadline *deadline, HANDLE *out_pipe) {
   int32_t code = ipc_turn_take(&listener->turn, deadline);

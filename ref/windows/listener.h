@@ -13,8 +13,13 @@
  * its client, overlapped and for both directions, and makes the others beside it.
  *
  * A named pipe may have a limit of instances. Then the row is as long as the system lets it be, and empty while every
- * instance is connected. That one is free again the system does not tell, so who accepts asks every SLICE_MS
- * milliseconds.
+ * instance is connected. If those were closed with their connections the name would be gone with the last one, and be
+ * nobody's until somebody accepts. So they come back (ipc_listener_home): when the client of one has read everything or
+ * is gone, it is disconnected, and waits for the next client, whether anybody accepts or not. Until then the connection
+ * stays: a client that never reads and never leaves keeps the instance, as it would if that had been closed. One of
+ * which there may be another handle (its owner has asked for that, or duplicated or released it) does not come back;
+ * nor does any once the listener is closed. That an instance of somebody else's is free again the system does not tell,
+ * so who accepts while the row is empty asks every SLICE_MS milliseconds.
  */
 #ifndef REF_WINDOWS_LISTENER_H
 #define REF_WINDOWS_LISTENER_H
@@ -22,7 +27,7 @@
 #include "ipc/local.h"
 #include "ipc/named_pipe.h"
 #include "ref/windows/address.h"
-#include "ref/windows/pipe_handle.h"
+#include "ref/windows/channel.h"
 
 enum { BACKLOG_DEFAULT = 16, BACKLOG_MAX = 64 };
 
@@ -61,5 +66,9 @@ HANDLE ipc_listener_event(const ipc_listener *listener);
  * is of the other. */
 ipc_status ipc_listener_accept_pipe(ipc_listener *listener, bool named_pipe, int64_t timeout_ms, HANDLE *out_pipe);
 const ipc_listener_shape *ipc_listener_shape_of(const ipc_listener *listener);
+
+/* ipc_listener_home is where a pipe that was accepted comes back to, and must be given to its channel; NULL if it is
+ * closed as any other. It outlives the listener. */
+ipc_pipe_home *ipc_listener_home(ipc_listener *listener);
 
 #endif /* REF_WINDOWS_LISTENER_H */

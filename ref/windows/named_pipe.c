@@ -173,6 +173,7 @@ ipc_status ipc_listener_accept_named_pipe(ipc_listener *listener, int64_t timeou
     return status;
   }
   ipc_stream_own(pipe->stream, handle, false, true);
+  ipc_channel_set_home(ipc_stream_channel(pipe->stream), ipc_listener_home(listener));
   pipe->made = *instance;
   bool messages = (instance->pipe_mode & PIPE_TYPE_MESSAGE) != 0;
   bool reads_messages = (instance->pipe_mode & PIPE_READMODE_MESSAGE) != 0;
@@ -645,5 +646,6 @@ ipc_status ipc_named_pipe_duplicate(ipc_named_pipe *pipe, uint64_t pid, ipc_raw 
   if (pipe == NULL || out_raw == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   visit v;
   if (!begin_visit(pipe, 0, false, &v)) return ipc_status_of(IPC_CLOSED);
+  ipc_channel_leave_home(v.channel);
   return end_visit(&v, duplicate_to(v.channel->pipe, pid, out_raw));
 }

@@ -128,6 +128,7 @@ ipc_status ipc_pipe_examine(const ipc_raw *raw, ipc_pipe_facts *out_facts) {
   return status;
 }
 
+bool ipc_pipe_is_connected(HANDLE pipe) { return state_of(pipe) == STATE_CONNECTED; }
 bool ipc_pipe_is_closing(HANDLE pipe) { return state_of(pipe) == STATE_CLOSING; }
 
 static DWORD room_of(HANDLE pipe) {

@@ -72,7 +72,9 @@ typedef struct ipc_pipe_facts {
 /* ipc_pipe_examine looks at |raw| without changing it. IPC_OK, or IPC_INVALID_ARGUMENT if it is no handle of a pipe. */
 ipc_status ipc_pipe_examine(const ipc_raw *raw, ipc_pipe_facts *out_facts);
 
-/* ipc_pipe_is_closing says whether the other end of a connected pipe is gone; false also if the handle may not ask. */
+/* ipc_pipe_is_connected says whether both ends are there; ipc_pipe_is_closing whether the other end of a connected pipe
+ * is gone. A handle that may not ask is connected. */
+bool ipc_pipe_is_connected(HANDLE pipe);
 bool ipc_pipe_is_closing(HANDLE pipe);
 
 ipc_raw ipc_pipe_raw(HANDLE pipe);

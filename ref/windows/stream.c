@@ -314,6 +314,7 @@ ipc_status ipc_stream_set_nonblocking(ipc_stream *stream, bool nonblocking) {
 ipc_status ipc_stream_raw(ipc_stream *stream, ipc_raw *out_raw) {
   if (stream == NULL || out_raw == NULL) return ipc_status_of(IPC_INVALID_ARGUMENT);
   if (!ipc_gate_enter(&stream->gate)) return ipc_status_of(IPC_CLOSED);
+  ipc_channel_leave_home(stream->channel); /* the caller may duplicate it */
   *out_raw = ipc_pipe_raw(stream->channel->pipe);
   ipc_gate_leave(&stream->gate);
   return ipc_status_of(IPC_OK);

@@ -214,7 +214,8 @@ ipc_status ipc_named_pipe_set_nonblocking(ipc_named_pipe *pipe, bool nonblocking
 #endif
 
 /* The following are what their namesakes of ipc/stream.h are. ipc_named_pipe_adopt takes a connected end of a named
- * pipe, of bytes or messages, whatever its read mode. */
+ * pipe, of bytes or messages, whatever its read mode. Where instances are limited, the instance of a server's end that
+ * was closed serves another client as soon as its own has read everything or is gone. */
 ipc_status ipc_named_pipe_raw(ipc_named_pipe *pipe, ipc_raw *out_raw);
 ipc_status ipc_named_pipe_release(ipc_named_pipe *pipe, ipc_raw *out_raw);
 ipc_status ipc_named_pipe_adopt(const ipc_raw *raw, ipc_named_pipe **out_pipe);
