@@ -335,18 +335,12 @@ CTS_CASE(Async, AcceptsUnderWayTakeConnectionsInOrder) {
 
 CTS_CASE(Async, CancelEndsAWaitingConnect) {
   Listener listener = listen(server(), listen_request(fresh_name()).backlog(1));
-  size_t fill = 0;
-  for (;; fill++) {  // how many fit into a backlog of 1 is the system's business
-    const Reply reply = client().call(connect_request(listener).as(client().fresh_handle("s")).timeout_ms(0));
-    if (reply.status() == "timed_out") break;
-    require_ok(reply);
-    ASSERT_LT(fill, 64u);
-  }
+  const size_t filled = FillBacklog(client(), connect_request(listener));
   Pending connecting = client().start(connect_request(listener).as("none").watch());
   connecting.expect_blocked();
   EXPECT_THAT(Cancel(client(), connecting), IsOk());
   EXPECT_THAT(connecting.wait(), StatusIs("cancelled"));
-  for (size_t i = 0; i < fill; i++) listener.accept();
+  for (size_t i = 0; i < filled; i++) listener.accept();
   Pending accepting = listener.start_accept("nobody");
   accepting.expect_blocked();  // the one called off is none of them
   EXPECT_THAT(client().call(connect_request(listener).as("none")), IsOk());

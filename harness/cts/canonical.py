@@ -27,6 +27,8 @@ _REPLY_DROPPED = {"id", "error", "why"}
 _HANDLE_KEYS = ("on", "as", "read_as", "write_as")
 _PID_KEYS = ("pid", "group")
 _USER_KEYS = ("uid", "gid")
+LINE = "line"  # stands for the operation of an answer to which there is no request
+OS_HANDLE = "os-handle"  # label of a handle of the system; `handle` is one of the protocol
 _PIDS = range(2, 1 << 22 | 1)  # what a system may give; other numbers are a case's own choice
 # A name of the run: what begins with `cts-` and digits of the run id, and the directories before it, which in an
 # abstract name may lack their slash.
@@ -252,7 +254,7 @@ class _Pairing:
     def _line(self, event: Event) -> Operation:
         """What the answer belongs to that no request asked for: a line that was none."""
         process = self.processes.name(event)
-        operation: Operation = {"op": "line", "arguments": {}, "answer": {}, "process": process}
+        operation: Operation = {"op": LINE, "arguments": {}, "answer": {}, "process": process}
         self.lanes.setdefault(f"{process}/lines", []).append(operation)
         return operation
 
@@ -353,6 +355,7 @@ class _Room:
     crc32: int  # of these
     pieces: List[Tuple[int, int]]  # length and digest of each
     label: str = ""
+    accepted: bool = False  # of connections, which come out only once
 
 
 def _is_full(operation: Operation) -> bool:
@@ -462,10 +465,11 @@ def _emptyings(operations: List[Operation], rooms: List[_Room]) -> List[Operatio
     while at < len(operations):
         for room in rooms:
             row = operations[at : at + room.count]
-            if room.op.startswith("stream.") or len(row) < room.count or room.count < 1:
+            if room.op.startswith("stream.") or room.accepted or len(row) < room.count or room.count < 1:
                 continue
             like = all(_common(o) == _common(row[0]) for o in row)
             if like and all(_gives(o, room, index) for index, o in enumerate(row)):
+                room.accepted = "accept" in _FILLS[room.op]
                 folded.append({**row[0], "arguments": _common(row[0]), "answer": {"status": "ok", "room": room}})
                 at += room.count
                 break
@@ -593,7 +597,7 @@ class Labels:
     def replace(self, value: Any) -> Any:
         """The value with names replaced: a text, `{"b64": …}`, or anything that holds such."""
         if isinstance(value, _Number):
-            return self.label(value.kind or "raw", value.issue)
+            return self.label({"handle": OS_HANDLE}.get(value.kind, value.kind or "raw"), value.issue)
         if isinstance(value, _Target):
             return self.places.get(value.serial, "<nothing>")
         if isinstance(value, _Room):
@@ -637,6 +641,9 @@ class Labels:
             elif key == "control" and operation["op"].startswith("ancillary."):
                 # A buffer in the system's own layout, with numbers of this run in it; what it says is decoded beside.
                 told[key] = "<control>" if _decoded(value) else value
+            elif key == "control" and operation["op"] == "process.spawn":
+                # Where the runner waits for a child: a name of the run, whatever it is made of.
+                told[key] = self.label("name", _decoded(value))
             else:
                 told[key] = self.replace(value)
         return told

@@ -7,16 +7,18 @@ import fnmatch
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Any, Callable, Collection, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from cts import expectations
+from cts.canonical import OS_HANDLE
 from cts.common import CannotRun
-from cts.recorded import Key, Side, Variant, elided
+from cts.recorded import Key, Side, Variant, elided, without_prefixes
 from cts.requirements import Requirement
 
 Known = Dict[str, Any]  # a `[[difference]]` of an expectation file
 _STATUS = re.compile(r"(?<= -> )status=(\S+)")
-_PREFIX = re.compile(r'"(?:\\\\\\\\\.\\\\pipe\\\\|\\u0000)(<name-\d+>)"')
+_KEY_AND_VALUE = re.compile(r' ([a-z_0-9]+)=(?:"(?:[^"\\]|\\.)*"(?= |$)|(?:(?! [a-z_0-9]+=| ->).)*)')
+_RAW = re.compile(rf"(?<= raw=)<(?:fd|{OS_HANDLE})-(\d+)>")
 _KIND_OF_NAME = re.compile(r"kind=(?:path|namespaced) (name=<name-\d+>)")
 
 
@@ -132,13 +134,14 @@ class Comparer:
                 one, two = elided(one), elided(two)
             if one == two:
                 continue
-            matcher = difflib.SequenceMatcher(None, one, two, autojunk=False)
-            for tag, i, i_end, j, j_end in matcher.get_opcodes():
-                if tag == "equal":
-                    continue
+            asked = ([self._request(key, text) for text in lane] for lane in (one, two))
+            matcher = difflib.SequenceMatcher(None, *asked, autojunk=False)
+            for _, i, i_end, j, j_end in matcher.get_opcodes():
                 pairs = min(i_end - i, j_end - j)
                 for n in range(pairs):
-                    allowed = self._table(key, one[i + n], two[j + n]) or self._expected(key, one[i + n], two[j + n])
+                    if one[i + n] == two[j + n]:
+                        continue
+                    allowed = self._why(key, one[i + n], two[j + n])
                     where = f"{place}, operation {i + n + 1}"
                     yield Difference(key, [], "answer", where, one[i + n], two[j + n], allowed)
                 for n in range(i + pairs, i_end):
@@ -148,19 +151,33 @@ class Comparer:
 
     def _of_any_system(self, key: Key, operation: str) -> str:
         """The operation without what each system has of its own at a name of the run: its prefix, and its kind where
-        the case left that to the system.
+        the case left that to the system; and whatever it calls the handles below its own.
         """
-        operation = _PREFIX.sub(r"\1", operation)
+        operation = _RAW.sub(r"<raw-\1>", without_prefixes(operation))
         requirement = self.requirements.get(key[0])
         asks = requirement is None or "kind" in requirement.shapes
         return operation if asks else _KIND_OF_NAME.sub(r"kind=<kind> \1", operation)
 
+    def _own(self, key: Key, operation: str) -> str:
+        """The operation without what the requirement says is each system's own; the same one on one system."""
+        requirement = self.requirements.get(key[0])
+        keys = requirement.own.get(operation.partition(" ")[0], ()) if requirement else ()
+        return operation if self.a.system == self.b.system else _without(operation, keys)
+
+    def _request(self, key: Key, operation: str) -> str:
+        return self._own(key, operation).partition(" -> ")[0]
+
+    def _why(self, key: Key, a: str, b: str) -> str:
+        """What allows two operations that stand in the same place and differ; empty if nothing does."""
+        if self._own(key, a) == self._own(key, b):
+            return "each system's own"
+        return self._table(key, a, b) or self._expected(key, a, b)
+
     def _expected(self, key: Key, a: str, b: str) -> str:
         """The reason of the record that foresees two answers which differ in some keys alone."""
         for number, known in enumerate(self.known):
-            keys = re.compile(r" (?:%s)=\S+" % "|".join(known["keys"]))
             told = [text.partition(" -> ") for text in (a, b)]
-            same = (told[0][0], keys.sub("", told[0][2])) == (told[1][0], keys.sub("", told[1][2]))
+            same = told[0][0] == told[1][0] and len({_without(" " + t[2], known["keys"]) for t in told}) == 1
             if same and fnmatch.fnmatchcase(key[0], known["case"]):
                 self.matched.add(number)
                 return f"expected: {known['reason']}"
@@ -177,6 +194,11 @@ class Comparer:
             if status_a.group(1) in in_a and status_b.group(1) in in_b:
                 return f"table: {name}"
         return ""
+
+
+def _without(operation: str, keys: Collection[str]) -> str:
+    """The operation without these keys of its arguments and its answer."""
+    return _KEY_AND_VALUE.sub(lambda m: "" if m.group(1) in keys else m.group(), operation) if keys else operation
 
 
 def known_differences(root: Path, *sides: Side) -> List[Known]:

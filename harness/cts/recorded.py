@@ -26,6 +26,8 @@ _VALUE_MAX = 160  # characters of a value that are shown; more is told by its di
 _LANE_MAX = 120  # operations of a lane that are recorded one by one
 _BLOCK = 100  # operations beyond these that one digest stands for
 _BARE = re.compile(r'[A-Za-z<][^\s"=,\[\]{}]*')
+_PREFIX = re.compile(r'"(?:\\\\\\\\\.\\\\pipe\\\\|\\u0000)(<name-\d+>)"')
+_OF_PREFIXES = re.compile(r"(?<=[0-9a-f]), with prefixes [0-9a-f]{16}$")
 _NOT_RUN = ("not_applicable", "unavailable")
 _ABOUT_KEYS = {"format": int, "implementation": str, "version": str, "label": str, "system": str, "seed": int}
 
@@ -55,8 +57,19 @@ def line(operation: canonical.Operation) -> str:
     return " ".join([*told, *status, *(f"{k}={_value(answer[k])}" for k in sorted(answer))])
 
 
+def without_prefixes(operation: str) -> str:
+    """The operation, or a digest of some, without what a system puts before a name of the run."""
+    return _OF_PREFIXES.sub("", _PREFIX.sub(r"\1", operation))
+
+
+def _digest(block: List[str]) -> str:
+    return hashlib.sha256("\n".join(block).encode()).hexdigest()[:16]
+
+
 def elided(operations: List[str]) -> List[str]:
-    """The lines of a lane as a recording holds them: beyond the first, blocks of them are told by a digest."""
+    """The lines of a lane as a recording holds them: beyond the first, blocks of them are told by a digest, and by
+    another one that holds the systems' prefixes of names, if there are any.
+    """
     if len(operations) <= _LANE_MAX:
         return operations
     told = operations[:_BLOCK]
@@ -64,7 +77,9 @@ def elided(operations: List[str]) -> List[str]:
         block = operations[at : at + _BLOCK]
         names = Counter(o.partition(" ")[0] for o in block)
         counted = ", ".join(f"{n} {name}" for name, n in sorted(names.items()))
-        told.append(f"… {counted}: sha256 {hashlib.sha256(chr(10).join(block).encode()).hexdigest()[:16]}")
+        bare = [without_prefixes(o) for o in block]
+        with_prefixes = f", with prefixes {_digest(block)}" if bare != block else ""
+        told.append(f"… {counted}: sha256 {_digest(bare)}{with_prefixes}")
     return told
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 from cts import definition as definitions
-from cts.canonical import NO_RULES, Rules
+from cts.canonical import LINE, NO_RULES, Rules
 from cts.common import system_of
 from cts.definition import Definition
 
@@ -49,6 +49,7 @@ class Requirement:
     fresh: List[str] = field(default_factory=list)
     outcomes: Dict[str, Dict[str, List[str]]] = field(default_factory=dict)
     rules: Rules = NO_RULES
+    own: Dict[str, List[str]] = field(default_factory=dict)  # operation -> keys that are each system's own
     text: str = ""
     source: str = ""
     known_to_break: str = ""
@@ -122,12 +123,23 @@ def _rules(line: str, rules: Rules, where: str, known: Dict[str, str], statuses:
         ops = tuple(rest.split())
         races.update({op: () for op in ops})
     for op in ops:
-        if known.get(op) != "operation" and op != "cancel":
+        if known.get(op) != "operation" and op not in ("cancel", LINE):
             raise SpecError(f"{where}: {op!r} is no operation of operations.toml")
     for status in (s for told in races.values() for s in told):
         if status not in statuses:
             raise SpecError(f"{where}: {status!r} is no status")
     return Rules(repeats, races)
+
+
+def _own(line: str, where: str, known: Dict[str, Set[str]]) -> Dict[str, List[str]]:
+    """What a line `Own: op.key op.key` names: operation -> keys of its arguments and answers."""
+    own: Dict[str, List[str]] = {}
+    for token in line.split():
+        op, _, key = token.rpartition(".")
+        if key not in known.get(op, ()):
+            raise SpecError(f"{where}: {token!r} is no argument and no result of an operation of operations.toml")
+        own.setdefault(op, []).append(key)
+    return own
 
 
 def _outcome_row(
@@ -170,6 +182,10 @@ class _Reader:
         self.known = {o.name: "operation" for o in d.protocol_operations}
         self.known.update({f: "feature" for f in d.features})
         self.known.update({t: "trait" for t in d.traits})
+        self.keys = {
+            o.name: {"status", "exit", *(v.name for v in [*o.args, *o.results])} for o in d.protocol_operations
+        }
+        self.keys[LINE] = set().union(*self.keys.values())
 
     def requirements(self) -> List[Requirement]:
         found = []
@@ -215,6 +231,8 @@ class _Reader:
                 requirement.needs, requirement.fresh = _needs(line, where, self.known)
             elif re.match(r"(Repeats|Races): ", line) and not text:
                 requirement.rules = _rules(line, requirement.rules, where, self.known, self.statuses)
+            elif line.startswith("Own: ") and not text:
+                requirement.own = _own(line[5:], where, self.keys)
             elif line.startswith("Alone: "):
                 continue
             elif line.startswith("Source: "):
