@@ -146,6 +146,20 @@ CTS_CASE(NamedPipeInstance, ConnectWaitsForAnInstance) {
   ExpectConnected(accepted, NamedPipe(&client(2), "late"));
 }
 
+CTS_CASE(NamedPipeInstance, LastWordsAreReadBeforeAnotherIsServed) {
+  const Listener listener = LISTEN(FRESH_PIPE.instances_max(1));
+  const PipePair pair = ConnectPipes(listener, client());
+  require_ok(pair.server.write("last words"));
+  require_ok(pair.server.close());
+  EXPECT_THAT(client().call(ConnectNow(listener).as("none")), StatusIs("busy"));
+  Pending connecting = client(2).start(ConnectRequest(listener).as("next"));
+  ExpectBytes(pair.client, "last words");
+  EXPECT_THAT(pair.client.read(16), Ends(""));
+  EXPECT_THAT(connecting.wait(), IsOk()) << "nobody accepts";
+  const NamedPipe accepted = AcceptPipe(listener);
+  ExpectConnected(accepted, NamedPipe(&client(2), "next"));
+}
+
 CTS_CASE(NamedPipeInstance, WaitTellsOfAFreeInstance) {
   const Listener listener = LISTEN(FRESH_PIPE.instances_max(1));
   EXPECT_THAT(client().call(WaitFor(listener)), IsOk());
