@@ -534,7 +534,10 @@ static void CALLBACK carry_out_flush(PTP_CALLBACK_INSTANCE instance, void *conte
     f->thread = NULL;
   }
   (void)SetEvent(f->begun);
-  f->error = FlushFileBuffers(f->channel->pipe) ? 0 : GetLastError();
+  if (ipc_pipe_is_closing(f->channel->pipe)) /* Wine would say that all is well */
+    f->error = ERROR_BROKEN_PIPE;
+  else
+    f->error = FlushFileBuffers(f->channel->pipe) ? 0 : GetLastError();
   ipc_channel_drop(f->channel);
   (void)SetEvent(f->done);
   flush_drop(f);
@@ -567,7 +570,6 @@ ipc_status ipc_channel_flush(ipc_channel *channel, ipc_gate *gate, ipc_deadline 
   ipc_status status = ipc_channel_take_writing(channel, deadline);
   if (status.code != IPC_OK) return status;
   ipc_channel_give_writing(channel); /* what others write meanwhile is theirs to flush */
-  if (ipc_pipe_is_closing(channel->pipe)) return ipc_status_of(IPC_BROKEN_PIPE); /* Wine would say that all is well */
   flush *f = flush_new(channel);
   if (f == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
   atomic_fetch_add(&f->references, 1);
