@@ -10,7 +10,7 @@ namespace {
 /// What a requirement calls `role` in that shape: by itself, and as the writer or reader.
 std::vector<std::string> NamesOf(const Shape &shape, const std::string &role) {
   auto writer = shape.find("writer");
-  if (writer == shape.end() || role == "peer") return {role};
+  if (writer == shape.end() || role == "peer" || role == "library") return {role};
   return {role, writer->second == role ? "writer" : "reader"};
 }
 
