@@ -159,17 +159,18 @@ CTS_CASE(AbiArguments, NullMakerOutputIsRefused) {
 CTS_CASE(AbiArguments, ReadOfNothingIsOk) {
   cts::abi::Pair pair = stream_pair();
   auto read = LIB(stream_read);
+  char byte = '#';
   size_t len = 7;
-  EXPECT_STATUS(IPC_OK, read(pair.reader.get(), nullptr, 0, IPC_NO_TIMEOUT, &len)) << "with nothing to read";
+  EXPECT_STATUS(IPC_OK, read(pair.reader.get(), &byte, 0, IPC_NO_TIMEOUT, &len)) << "with nothing to read";
   EXPECT_EQ(len, 0u);
   write_all(pair.writer.get(), "x");
   len = 7;
-  EXPECT_STATUS(IPC_OK, read(pair.reader.get(), nullptr, 0, IPC_NO_TIMEOUT, &len)) << "with a byte to read";
+  EXPECT_STATUS(IPC_OK, read(pair.reader.get(), &byte, 0, IPC_NO_TIMEOUT, &len)) << "with a byte to read";
   EXPECT_EQ(len, 0u);
   pair.writer.reset();
   EXPECT_EQ(read_to_end(pair.reader.get()), "x");
   len = 7;
-  EXPECT_STATUS(IPC_OK, read(pair.reader.get(), nullptr, 0, IPC_NO_TIMEOUT, &len)) << "at the end";
+  EXPECT_STATUS(IPC_OK, read(pair.reader.get(), &byte, 0, IPC_NO_TIMEOUT, &len)) << "at the end";
   EXPECT_EQ(len, 0u);
 }
 

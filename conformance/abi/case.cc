@@ -357,7 +357,6 @@ const char *Case::Declared(size_t offset) {
   if (std::find(needs.begin(), needs.end(), slot->operation) == needs.end()) {
     throw Ended{"failed", std::string("the case uses ") + slot->operation + ", which its requirement does not name"};
   }
-  used_.insert(slot->operation);
   return slot->operation;
 }
 
@@ -365,7 +364,7 @@ void Case::CheckUse() const {
   for (const std::string &need : NeedsOf(*requirement_, shape_, "library")) {
     const bool operation =
         std::any_of(Slots().begin(), Slots().end(), [&](const Slot &s) { return need == s.operation; });
-    if (operation && used_.count(need) == 0) {
+    if (operation && TheSurroundings().used.count(need) == 0) {
       throw Ended{"failed", "the requirement names " + need + ", which the case never used"};
     }
   }

@@ -103,6 +103,19 @@ struct Open;  // calls.h
 /// The codec that cases use: four bytes of length, the highest first.
 ipc_framing PlainFraming();
 
+/// What a case's process knows of the run.
+struct Surroundings {
+  std::string os, run_id, work_dir;
+  std::set<std::string> used;  // operations
+  int results = -1;            // descriptor: `step` and the result go there
+  Ended ended = {"passed", ""};
+  std::string proof = "none";  // that a thread waited (spec/results.md)
+  /// Tells what has been found so far and ends the process: for a case that cannot be left, because a call of the
+  /// library is still under way.
+  std::function<void()> end_now;
+};
+Surroundings &TheSurroundings();
+
 /// The fixture of every case.
 class Case : public testing::Test {
  public:
@@ -174,13 +187,13 @@ class Case : public testing::Test {
   template <typename F>
   static F at(F ipc_table::*slot, const char *operation) {
     F function = TheLibrary().table().*slot;
-    if (function == nullptr) throw Ended{"failed", std::string("the case uses ") + operation + ", not offered"};
+    if (function == nullptr) throw Ended{"not_applicable", std::string("not offered: library: ") + operation};
+    TheSurroundings().used.insert(operation);
     return function;
   }
 
   const Requirement *requirement_;
   const Shape shape_;
-  std::set<std::string> used_;
 };
 
 /// The function of an operation that the requirement names.
@@ -195,18 +208,6 @@ struct Registered {
 };
 std::vector<Registered> &Registry();
 bool AddCase(const char *family, const char *rule, const char *file, int line, CaseMaker maker);
-
-/// What a case's process knows of the run.
-struct Surroundings {
-  std::string os, run_id, work_dir;
-  int results = -1;  // descriptor: `step` and the result go there
-  Ended ended = {"passed", ""};
-  std::string proof = "none";  // that a thread waited (spec/results.md)
-  /// Tells what has been found so far and ends the process: for a case that cannot be left, because a call of the
-  /// library is still under way.
-  std::function<void()> end_now;
-};
-Surroundings &TheSurroundings();
 
 }  // namespace abi
 }  // namespace cts

@@ -216,6 +216,7 @@ const Requirement *RequirementOf(const std::string &id) {
 bool Register(const std::string &only, std::string *error) {
   bool found = false;
   for (const Registered &entry : Registry()) {
+    if (!only.empty() && only.substr(0, only.find('/')) != entry.id) continue;
     const Requirement *requirement = RequirementOf(entry.id);
     if (requirement == nullptr || !requirement->in_process()) {
       *error = entry.file + ":" + std::to_string(entry.line) + ": case " + entry.id +

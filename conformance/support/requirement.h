@@ -50,9 +50,7 @@ std::string SystemOf(const std::string &os);
 /// Whether a need is an operation, not a feature or an excluded trait.
 bool IsOperation(const std::string &need);
 
-/// Every requirement of the specification.
-const std::vector<Requirement> &Requirements();
-/// nullptr if there is none of that id.
+/// The requirement of that id, which lives as long as the program; nullptr if there is none.
 const Requirement *FindRequirement(const std::string &id);
 
 }  // namespace cts
