@@ -84,8 +84,8 @@ def _needs(line: str, where: str, known: Dict[str, str]) -> Tuple[Dict[str, List
         role = role.strip().lower()
         if not colon or role not in ROLES or role in needs:
             raise SpecError(
-                f"{where}: {part!r} should be one of Server, Client, Writer, Reader, Peer, Library, a colon, and what it "
-                "needs"
+                f"{where}: {part!r} should be one of Server, Client, Writer, Reader, Peer, Library, a colon, and what "
+                "it needs"
             )
         words = tokens.split()
         if FRESH in words:
@@ -308,7 +308,8 @@ def check(root: Path) -> List[str]:
         if name in requirements and not f.startswith(CASES[requirements[name].in_process] + "/")
     ]
     problems += [
-        f"{r.file}:{r.line}: {r.id} is about one process (Peer:, Library:), and no `Alone: ` says why, in it, its section or page"
+        f"{r.file}:{r.line}: {r.id} is about one process (Peer:, Library:), and no `Alone: ` says why, in it, its "
+        "section or page"
         for r in requirements.values()
         if r.alone and not r.alone_because
     ]
