@@ -2,12 +2,14 @@
 // library anew. So a case that crashes, hangs or trips a sanitizer costs that case and no other.
 //
 //   abi --cts_plan=FILE [--gtest_…]     by a plan of the harness; its server's command is the library (spec/results.md)
-//   abi --library=FILE [--gtest_…]      by itself, as `bazel test //conformance/abi:ref_abi_test` does
+//   abi --library=FILE [--deadline_ms=N] [--gtest_…]
+//                                       by itself, as `bazel test //conformance/abi:ref_abi_test` does
 //   abi --cts_case=TEST …               what the runner starts for one case
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstring>
 #include <deque>
@@ -359,11 +361,12 @@ int RunAll(const std::string &plan_file, const std::string &library) {
 
 int Main(int argc, char **argv) {
   testing::InitGoogleTest(&argc, argv);
-  std::string plan, library, test;
+  std::string plan, library, test, deadline_ms;
   Surroundings &surroundings = TheSurroundings();
   const std::pair<const char *, std::string *> options[] = {{"--cts_plan=", &plan},
                                                             {"--library=", &library},
                                                             {"--cts_case=", &test},
+                                                            {"--deadline_ms=", &deadline_ms},
                                                             {"--cts_os=", &surroundings.os},
                                                             {"--cts_run_id=", &surroundings.run_id},
                                                             {"--cts_work_dir=", &surroundings.work_dir}};
@@ -384,6 +387,7 @@ int Main(int argc, char **argv) {
     std::cerr << "usage: abi --cts_plan=FILE | --library=FILE [--gtest_…]\n";
     return 2;
   }
+  if (!deadline_ms.empty()) TheSession().plan.deadline_ms = std::max(1, atoi(deadline_ms.c_str()));
   return RunAll(plan, library);
 }
 

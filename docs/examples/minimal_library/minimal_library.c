@@ -4,7 +4,7 @@
  * the table out. A slot left out is NULL and a feature left out is not offered: what needs it is not applicable.
  *
  *     cc -std=c11 -shared -fPIC -I spec/include -o libminimal.so docs/examples/minimal_library/minimal_library.c
- *     ./cts run --library ./libminimal.so */
+ *     ./cts run --library ./libminimal.so --abi */
 #define _GNU_SOURCE /* accept4, MSG_NOSIGNAL, SOCK_CLOEXEC */
 
 #include <errno.h>
