@@ -17,9 +17,22 @@ static const mutant unbroken[] = {
 };
 
 const mutant *const mutant_families[] = {
-    unbroken,          naming_mutants,        local_socket_mutants, unix_stream_mutants,  abstract_mutants,
-    ancillary_mutants, datagram_mutants,      seqpacket_mutants,    unnamed_pipe_mutants, fifo_mutants,
-    framing_mutants,   framed_stream_mutants, signal_mutants,       async_mutants,        NULL,
+    unbroken,
+    naming_mutants,
+    local_socket_mutants,
+    unix_stream_mutants,
+    abstract_mutants,
+    ancillary_mutants,
+    datagram_mutants,
+    seqpacket_mutants,
+    unnamed_pipe_mutants,
+    fifo_mutants,
+    framing_mutants,
+    framed_stream_mutants,
+    signal_mutants,
+    async_mutants,
+    abi_mutants,
+    NULL,
 };
 
 /* --------------------------------------------------------------------------------------- what is remembered */

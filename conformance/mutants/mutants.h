@@ -17,7 +17,7 @@ typedef struct mutant {
   const char *sentence;              /* what it does wrong, for people */
   const char *case_id;               /* the case that must catch it */
   const char *shape;                 /* the shape that must; NULL: any of them */
-  const char *mode;                  /* NULL: blocking */
+  const char *mode;                  /* NULL: blocking; `abi`: a case in the process that calls it */
   void (*install)(ipc_table *table); /* replaces functions of the reference's table; NULL: nothing */
 } mutant;
 
@@ -26,6 +26,7 @@ typedef struct mutant {
   static void install_##function(ipc_table *table) { table->slot = function; }
 
 /* The mutants of a family, ended by one without a name. */
+extern const mutant abi_mutants[];
 extern const mutant abstract_mutants[];
 extern const mutant ancillary_mutants[];
 extern const mutant async_mutants[];

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "conformance/support/host.h"
+#include "conformance/support/record.h"
 
 namespace cts {
 namespace {
@@ -40,17 +41,6 @@ Session &TheSession() {
   return session;
 }
 
-/// Puts what GoogleTest says of a failed expectation on one line.
-std::string OneLine(std::string text) {
-  std::string line;
-  for (char c : text) {
-    if (c == '\n') c = ' ';
-    if (c == ' ' && !line.empty() && line.back() == ' ') continue;
-    line += c;
-  }
-  return line.substr(0, 2000);
-}
-
 /// What GoogleTest says of a failed expectation, in a sentence where a reply did not match.
 std::string Sentence(const std::string &message, size_t *next_mismatch) {
   const std::vector<Mismatch> &mismatches = Mismatches();
@@ -72,10 +62,8 @@ std::string Failures() {
   for (int i = 0; i < result->total_part_count(); i++) {
     const testing::TestPartResult &part = result->GetTestPartResult(i);
     if (!part.failed() || ++count > 3) continue;
-    std::string file = part.file_name() == nullptr ? "" : part.file_name();
-    size_t at = file.find("conformance/");
-    text += (text.empty() ? "" : " ; ") + Sentence(part.message(), &mismatch) + " [" +
-            (at == std::string::npos ? file : file.substr(at)) + ":" + std::to_string(part.line_number()) + "]";
+    text +=
+        (text.empty() ? "" : " ; ") + Sentence(part.message(), &mismatch) + Place(part.file_name(), part.line_number());
   }
   return text;
 }
@@ -85,9 +73,6 @@ bool NeedsOperation(const Requirement &requirement, const Shape &shape, const st
   const std::vector<std::string> needs = NeedsOf(requirement, shape, role);
   return std::any_of(needs.begin(), needs.end(), [](const std::string &need) { return IsOperation(need); });
 }
-
-/// nlohmann refuses bytes that are no UTF-8; what peers say may be anything.
-std::string Dump(const Json &json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace
 
@@ -456,28 +441,14 @@ void Case::Record() {
   uint64_t requests = 0;
   for (Peer *peer : peers_) requests += peer->requests();
   for (const auto &child : children_) requests += child->requests();
-  std::string blame = requirement_->alone() && !blame_.empty() ? "peer" : blame_.substr(0, 6);
-  Json record = {{"case", requirement_->id},
-                 {"requirement", requirement_->level},
-                 {"shape", ShapeName(*requirement_, shape_)},
-                 {"os", session.plan.os},
-                 {"outcome", outcome_},
-                 {"proof", proof_},
-                 {"blame", blame},
-                 {"duration_ms", static_cast<double>(NowUs() - begun_us_) / 1000.0},
-                 {"message", message_},
-                 {"operations", requests},
-                 {"gates", requirement_->gates(session.plan.os)}};
-  if (requirement_->alone()) {
-    record["peer"] = session.plan.server.name;
-    record["mode"] = session.plan.server.mode;
-  } else {
-    record["server"] = session.plan.server.name;
-    record["server_mode"] = session.plan.server.mode;
-    record["client"] = session.plan.client.name;
-    record["client_mode"] = session.plan.client.mode;
-  }
-  session.records << Dump(record) << "\n" << std::flush;
+  Result result;
+  result.outcome = outcome_;
+  result.message = message_;
+  result.proof = proof_;
+  result.blame = requirement_->alone() && !blame_.empty() ? "peer" : blame_.substr(0, 6);
+  result.operations = requests;
+  result.duration_us = NowUs() - begun_us_;
+  session.records << Dump(RecordOf(session.plan, *requirement_, shape_, result)) << "\n" << std::flush;
   session.trace << std::flush;
 }
 

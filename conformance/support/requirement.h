@@ -24,7 +24,9 @@ struct Requirement {
   std::string family() const { return id.substr(0, id.find('.')); }
   std::string rule() const { return id.substr(id.find('.') + 1); }
   /// It is about one process.
-  bool alone() const { return needs.count("peer") != 0; }
+  bool alone() const { return needs.count("peer") != 0 || in_process(); }
+  /// It is about a library in the process that calls it (spec/abi.md): conformance/abi has its case.
+  bool in_process() const { return needs.count("library") != 0; }
   /// Its evidence lets it gate the system `os` (a label such as `linux` or `windows-wine-8.0`).
   bool gates(const std::string &os) const;
   /// It is not applicable on that system.
@@ -38,7 +40,7 @@ using Shape = std::map<std::string, std::string>;
 std::vector<Shape> ShapesOf(const Requirement &requirement);
 /// Values in the order of the axes, joined by `+`: what records call the shape.
 std::string ShapeName(const Requirement &requirement, const Shape &shape);
-/// What `role` (server, client, peer) has to offer in that shape: operations, features and `!traits`.
+/// What `role` (server, client, peer, library) has to offer in that shape: operations, features and `!traits`.
 std::vector<std::string> NeedsOf(const Requirement &requirement, const Shape &shape, const std::string &role);
 /// Whether `role` gets a process in that shape that is new to the case and ended after it.
 bool IsFresh(const Requirement &requirement, const Shape &shape, const std::string &role);
@@ -48,9 +50,7 @@ std::string SystemOf(const std::string &os);
 /// Whether a need is an operation, not a feature or an excluded trait.
 bool IsOperation(const std::string &need);
 
-/// Every requirement of the specification.
-const std::vector<Requirement> &Requirements();
-/// nullptr if there is none of that id.
+/// The requirement of that id, which lives as long as the program; nullptr if there is none.
 const Requirement *FindRequirement(const std::string &id);
 
 }  // namespace cts

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Sequence, Tuple
+from typing import Callable, Dict, Optional, Sequence, Tuple
 
 from cts.common import CannotRun, clip, host_system, printable
 from cts.systems import System
@@ -20,6 +20,7 @@ class Artifacts:
     runner: Path
     peer: Path
     reference: Path
+    abi: Optional[Path] = None  # the runner of the in-process cases, if it was asked for
 
 
 def bazel() -> str:
@@ -41,13 +42,14 @@ def _errors(output: str) -> str:
 _Targets = Dict[str, Tuple[str, str]]  # what each is for: the package, and the file that Bazel makes there
 
 
-def _targets(system: System) -> _Targets:
-    """What a run needs."""
-    return {
+def _targets(system: System, abi: bool) -> _Targets:
+    """What a run needs, with or without the in-process cases."""
+    targets = {
         "runner": ("conformance/cases", system.program("cases")),
         "peer": ("conformance/peer", system.program("peer")),
         "reference": ("ref", system.library("ipc_ref")),
     }
+    return {**targets, "abi": ("conformance/abi", system.program("abi"))} if abi else targets
 
 
 def _label(package: str, file: str) -> str:
@@ -86,15 +88,15 @@ def _build(root: Path, system: System, targets: _Targets, progress: Callable[[st
     return paths
 
 
-def build(root: Path, system: System, progress: Callable[[str], None]) -> Artifacts:
+def build(root: Path, system: System, progress: Callable[[str], None], abi: bool = False) -> Artifacts:
     """Build what a run on that system needs and return where it is; raises CannotRun."""
-    return Artifacts(**_build(root, system, _targets(system), progress))
+    return Artifacts(**_build(root, system, _targets(system, abi), progress))
 
 
 def build_mutants(root: Path, progress: Callable[[str], None]) -> Tuple[Artifacts, Path, str]:
     """Build what a run needs and the mutants: returns that, their library, and what its list says of them (JSON)."""
     here = System(host_system())
-    targets = _targets(here)
+    targets = _targets(here, abi=True)
     package = "conformance/mutants"
     mutants = {"library": (package, here.library("ipc_mutant")), "list": (package, here.program("list"))}
     paths = _build(root, here, {**targets, **mutants}, progress)

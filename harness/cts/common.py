@@ -27,6 +27,7 @@ FAILING = ("failed", "hung", "crashed")
 GATING = (*FAILING, "flaky", "unexpected_pass")
 ROLES = ("server", "client", "peer")
 MODES = ("blocking", "nonblocking", "async")
+IN_PROCESS = "abi"  # in place of a mode: a library in the process that calls it, without a peer
 
 
 class CannotRun(Exception):

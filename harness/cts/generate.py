@@ -213,6 +213,11 @@ def slots(d: Definition) -> str:
     return "\n".join(rows) + "\n"
 
 
+def abi_slots(d: Definition) -> str:
+    """conformance/abi/slots.inc: rows CTS_SLOT(slot, operation) in the table's order."""
+    return "\n".join([f"/* {MADE} */", *[f"CTS_SLOT({o.snake}, {_c_string(o.name)})" for o in d.slots]]) + "\n"
+
+
 def _c_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=True)
 
@@ -521,6 +526,7 @@ def outputs(root: Path) -> Dict[Path, str]:
         "ref/common/native_status.inc": errno_table(d),
         "ref/common/gates.inc": gates(d),
         "ref/common/slots.inc": slots(d),
+        "conformance/abi/slots.inc": abi_slots(d),
         "conformance/kits/c/cts_operations.inc": c_operations(d),
         "conformance/kits/c/cts_errno.inc": c_errno(d),
         "conformance/kits/c/cts_win32.inc": c_win32(d),

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import queue
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
-from cts import peers
-from cts.common import FAILING, MODES, CannotRun, printable
+from cts import pairings, peers
+from cts.common import FAILING, IN_PROCESS, MODES, CannotRun, printable
 from cts.pairings import Pairing, Side
 from cts.requirements import Requirement
 from cts.results import CANARY_OUTCOMES
@@ -46,7 +46,9 @@ class Mutant:
         return self.case.partition(".")[0]
 
     def pairing(self) -> Pairing:
-        """Itself in both roles."""
+        """Itself in both roles, or in the process that calls it."""
+        if self.mode == IN_PROCESS:
+            return pairings.in_process(self.name, self.command[-1], {**self.env, VARIABLE: self.name})
         side = Side(self.name, self.mode, tuple(self.command), {**self.env, VARIABLE: self.name})
         return Pairing(side, side)
 
@@ -99,8 +101,8 @@ def check(mutants: List[Mutant], requirements: Dict[str, Requirement]) -> None:
         axes = list(requirement.shapes.values())
         if values and (len(values) != len(axes) or any(v not in axis for v, axis in zip(values, axes))):
             raise CannotRun(f"mutant {m.name}: {m.case} has no shape {m.shape}")
-        if m.mode not in MODES:
-            raise CannotRun(f"mutant {m.name}: there is no mode {m.mode}")
+        if m.mode not in (*MODES, IN_PROCESS) or (m.mode == IN_PROCESS) != requirement.in_process:
+            raise CannotRun(f"mutant {m.name}: {m.case} has no mode {m.mode}")
     if UNBROKEN not in seen:
         raise CannotRun(f"there is no mutant {UNBROKEN!r}: without it a run proves nothing")
 
@@ -145,7 +147,10 @@ class Trial:
         self.runner = runner
         self.unbroken = next(m for m in mutants if m.name == UNBROKEN)
         self.progress = progress
-        self.tests = runner.list_tests(self.unbroken.pairing())
+        listed = runner.list_tests(self.unbroken.pairing())
+        if any(m.mode == IN_PROCESS for m in mutants):
+            listed += runner.list_tests(replace(self.unbroken, mode=IN_PROCESS).pairing())
+        self.tests = list(dict.fromkeys(listed))  # each runner has the canaries
         self.canaries_wrong: List[str] = []
 
     def named(self, mutant: Mutant) -> List[str]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
-from cts.common import CannotRun
+from cts.common import IN_PROCESS, CannotRun
 from cts.peers import Peer
 from cts.requirements import Requirement
 
 
 @dataclass(frozen=True)
 class Side:
-    """One role of a pairing: an implementation in one mode."""
+    """One role of a pairing: an implementation in one mode. In process, `command` is the library alone."""
 
     name: str
     mode: str
@@ -32,6 +32,11 @@ class Pairing:
     client: Side
 
     @property
+    def in_process(self) -> bool:
+        """Whether it is a library in the process that calls it: its cases are in a runner of their own."""
+        return self.server.mode == IN_PROCESS
+
+    @property
     def id(self) -> str:
         """The text that names the pairing in traces: `ref:blocking>ref:blocking`."""
         return f"{self.server.name}:{self.server.mode}>{self.client.name}:{self.client.mode}"
@@ -47,6 +52,10 @@ def applies(requirement: Requirement, shape: str, pairing: Pairing, peers: Dict[
     if requirement.evidence.get(system) == "no":
         return False
     axes = dict(zip(requirement.shapes, shape.split("+")))
+    if requirement.in_process != pairing.in_process:
+        return False
+    if requirement.in_process:  # slots that the peer protocol has no operation for, it leaves to the runner
+        return True
     if requirement.alone:
         return _covers(peers, pairing.server, requirement.needs["peer"])
     for role, taken in (("server", pairing.server), ("client", pairing.client)):
@@ -79,6 +88,12 @@ def _alone(peer: Peer, wanted: str) -> List[Pairing]:
 def _both_roles(one: Peer, other: Peer, wanted: str) -> List[Pairing]:
     a, b = side(one, _first_mode(one, wanted)), side(other, _first_mode(other, wanted))
     return [Pairing(a, b), Pairing(b, a)]
+
+
+def in_process(name: str, library: str, env: Optional[Dict[str, str]] = None) -> Pairing:
+    """A library in the process that calls it; `library` as programs of its system call the file."""
+    one = Side(name, IN_PROCESS, (library,), dict(env or {}))
+    return Pairing(one, one)
 
 
 def make(subjects: List[Peer], others: List[Peer], mode: str = "") -> List[Pairing]:

@@ -28,9 +28,9 @@ class Project:
         except (spec.SpecError, DefinitionError, OSError) as error:
             raise CannotRun(f"the spec cannot be read: {error}") from error
 
-    def artifacts(self, system: System, progress: Callable[[str], None]) -> Artifacts:
-        """What a run on that system needs, built."""
-        return self._artifacts or build.build(self.root, system, progress)
+    def artifacts(self, system: System, progress: Callable[[str], None], abi: bool = False) -> Artifacts:
+        """What a run on that system needs, built; with `abi` also the runner of the in-process cases."""
+        return self._artifacts or build.build(self.root, system, progress, abi)
 
     def peers(self) -> Dict[str, peers.Peer]:
         """The third parties in conformance/peers."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from cts import canonical, report, trace
-from cts.common import CannotRun, printable
+from cts.common import IN_PROCESS, CannotRun, printable
 from cts.peers import REFERENCE
 from cts.requirements import Requirement
 
@@ -199,7 +199,7 @@ def of_report(directory: Path, requirements: Dict[str, Requirement], peer: str =
     raw = _raw(directory / "trace.jsonl", name)
     for record in document["results"]:
         mode = _mode_alone(record.get("pairing", ""))
-        if not mode or not record["pairing"].startswith(f"{name}:"):
+        if not mode or mode == IN_PROCESS or not record["pairing"].startswith(f"{name}:"):
             continue
         key = (record["case"], record["shape"])
         if record["outcome"] in _NOT_RUN:

@@ -18,11 +18,12 @@ from cts.definition import Definition
 
 LEVELS = ("MUST", "SHOULD", "MAY")
 SYSTEMS = ("linux", "macos", "freebsd", "windows")
-ROLES = ("server", "client", "writer", "reader", "peer")
+ROLES = ("server", "client", "writer", "reader", "peer", "library")
 FRESH = "fresh"  # among a role's needs: it gets a process of its own
 LASTING = {"signal.set_handler"}  # operations that change a process beyond reset
 WINE_HIDES = "*Wine hides it.*"  # what would break the requirement does not show under Wine
-CONTRACTS = {"README.md", "operations.md", "abi.md", "results.md"}
+CONTRACTS = {"README.md", "operations.md", "results.md"}
+CASES = ("conformance/cases", "conformance/abi")  # of peers, and of a library in the process that calls it
 
 _HEADING = re.compile(r"### ([A-Z][A-Za-z0-9]*)\.([A-Z][A-Za-z0-9]*)$")
 _LEVEL = re.compile(r"\*\*(MUST|SHOULD|MAY)\*\*((?: · [a-z]+: [^·]+)+) · since (\d+)$")
@@ -58,7 +59,12 @@ class Requirement:
     @property
     def alone(self) -> bool:
         """Whether it is about one process (`alone_because` says why)."""
-        return "peer" in self.needs
+        return "peer" in self.needs or self.in_process
+
+    @property
+    def in_process(self) -> bool:
+        """Whether it is about a library in the process that calls it (spec/abi.md): `cts run --abi`."""
+        return "library" in self.needs
 
     @property
     def hidden_by_wine(self) -> bool:
@@ -79,22 +85,24 @@ def _needs(line: str, where: str, known: Dict[str, str]) -> Tuple[Dict[str, List
         role = role.strip().lower()
         if not colon or role not in ROLES or role in needs:
             raise SpecError(
-                f"{where}: {part!r} should be one of Server, Client, Writer, Reader, Peer, a colon, and what it needs"
+                f"{where}: {part!r} should be one of Server, Client, Writer, Reader, Peer, Library, a colon, and what "
+                "it needs"
             )
         words = tokens.split()
         if FRESH in words:
             words.remove(FRESH)
             fresh.append(role)
         for token in words:
-            if token.lstrip("!") not in known:
+            kind = known.get(token.lstrip("!"), "")
+            if not kind or (kind == "slot" and role != "library"):
                 raise SpecError(f"{where}: {token!r} is no operation, feature or trait of operations.toml")
-            if token.startswith("!") != (known[token.lstrip("!")] == "trait"):
+            if token.startswith("!") != (kind == "trait"):
                 raise SpecError(f"{where}: {token!r}: traits, and only traits, are excluded with `!`")
-            if token in LASTING and role not in fresh:
+            if token in LASTING and role not in (*fresh, "library"):
                 raise SpecError(f"{where}: {token!r} outlives a reset: its role needs {FRESH!r}")
         needs[role] = words
-    if "peer" in needs and len(needs) > 1:
-        raise SpecError(f"{where}: Peer stands alone")
+    if {"peer", "library"} & set(needs) and len(needs) > 1:
+        raise SpecError(f"{where}: Peer and Library stand alone")
     return needs, fresh
 
 
@@ -179,7 +187,8 @@ class _Reader:
         self.name = path.relative_to(root).as_posix()
         self.lines = path.read_text(encoding="utf-8").splitlines()
         self.statuses = [s.name for s in d.statuses]
-        self.known = {o.name: "operation" for o in d.protocol_operations}
+        self.known = {o.name: "slot" for o in d.slots}  # some have no face in the peer protocol
+        self.known.update({o.name: "operation" for o in d.protocol_operations})
         self.known.update({f: "feature" for f in d.features})
         self.known.update({t: "trait" for t in d.traits})
         self.keys = {
@@ -227,7 +236,7 @@ class _Reader:
             line, where = self.lines[number], f"{self.name}:{number + 1}"
             if line.startswith("Shapes: "):
                 requirement.shapes = _shapes(line[8:], where)
-            elif re.match(r"(Server|Client|Writer|Reader|Peer):( |$)", line) and not text:
+            elif re.match(r"(Server|Client|Writer|Reader|Peer|Library):( |$)", line) and not text:
                 requirement.needs, requirement.fresh = _needs(line, where, self.known)
             elif re.match(r"(Repeats|Races): ", line) and not text:
                 requirement.rules = _rules(line, requirement.rules, where, self.known, self.statuses)
@@ -254,7 +263,7 @@ class _Reader:
     def _complete(self, r: Requirement) -> None:
         where = f"{r.file}:{r.line}: {r.id}"
         if not r.needs:
-            raise SpecError(f"{where} does not say what it needs (Server:, Client:, … or Peer:)")
+            raise SpecError(f"{where} does not say what it needs (Server:, Client:, …, Peer: or Library:)")
         if not r.text or not r.source:
             raise SpecError(f"{where} lacks its {'rule' if not r.text else 'Source:'}")
         if r.hidden_by_wine and r.evidence.get("windows", "").startswith("wine "):
@@ -281,9 +290,9 @@ def load(root: Path) -> List[Requirement]:
 
 
 def cases(root: Path) -> Dict[str, Tuple[str, int]]:
-    """The cases in conformance/cases: id -> (file, line). Raises SpecError if one is written twice."""
+    """The cases in `CASES`: id -> (file, line). Raises SpecError if one is written twice."""
     found: Dict[str, Tuple[str, int]] = {}
-    for path in sorted((root / "conformance/cases").glob("*.cc")):
+    for path in sorted(p for folder in CASES for p in (root / folder).glob("*.cc")):
         text = path.read_text(encoding="utf-8")
         for match in _CASE.finditer(text):
             name = f"{match.group(1)}.{match.group(2)}"
@@ -312,7 +321,13 @@ def check(root: Path) -> List[str]:
         f"{f}:{n}: case {name} has no requirement" for name, (f, n) in written.items() if name not in requirements
     ]
     problems += [
-        f"{r.file}:{r.line}: {r.id} is about one process (Peer:), and no `Alone: ` says why, in it, its section or page"
+        f"{f}:{n}: case {name} belongs into {CASES[requirements[name].in_process]}"
+        for name, (f, n) in written.items()
+        if name in requirements and not f.startswith(CASES[requirements[name].in_process] + "/")
+    ]
+    problems += [
+        f"{r.file}:{r.line}: {r.id} is about one process (Peer:, Library:), and no `Alone: ` says why, in it, its "
+        "section or page"
         for r in requirements.values()
         if r.alone and not r.alone_because
     ]

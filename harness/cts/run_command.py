@@ -46,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--library", type=Path, metavar="FILE", help="shared library under test, by its C ABI")
     parser.add_argument(
+        "--abi",
+        action="store_true",
+        help="also the in-process cases (spec/abi.md): of --library, else of the reference",
+    )
+    parser.add_argument(
         "--cases", action="append", default=[], metavar="GLOB", help="only cases that match, as in LocalSocket.*"
     )
     parser.add_argument("--mode", default="", metavar="M", help="only this mode: blocking, nonblocking, async")
@@ -138,7 +143,9 @@ class Run:
                 f"--os {o.os} runs the reference and --library; peers with programs of their own it does not"
             )
         self.requirements = self.project.requirements()
-        self.wanted = cases = select_cases(o.cases, list(self.requirements)) if o.cases else []
+        if o.abi and self.system.name == "windows":
+            raise CannotRun("--abi: the in-process cases run on Unix systems")
+        self.wanted = cases = self._select() if o.cases else []
         known = self.project.peers()
         names = [REFERENCE, *known]
         for text in [*o.peer, *o.others]:
@@ -156,6 +163,15 @@ class Run:
             expectations.load(o.expect, self.project.root)
         report.check_replaceable(o.report)
         return cases, known
+
+    def _select(self) -> List[str]:
+        """The cases that --cases chose: those of libraries in process only with --abi."""
+        ids = [r.id for r in self.requirements.values() if self.options.abi or not r.in_process]
+        for glob in self.options.cases:
+            found = [r for r in self.requirements.values() if fnmatch.fnmatchcase(r.id, glob)]
+            if found and not self.options.abi and all(r.in_process for r in found):
+                raise CannotRun(f"{printable(found[0].id)} is about a library in the process that calls it: add --abi")
+        return select_cases(self.options.cases, ids)
 
     # ------------------------------------------------------------------------------------------------ who takes part
 
@@ -209,6 +225,14 @@ class Run:
             self.peers.update(known)
             subjects = [reference, *(p for p in known.values() if p.available)]
         self.pairings = pairings.make(subjects, others, o.mode)
+        if o.abi:
+            self.pairings.append(self._in_process(artifacts))
+
+    def _in_process(self, artifacts: Artifacts) -> Pairing:
+        """The library under test, else the reference, in the process that calls it."""
+        file = self.options.library or artifacts.reference
+        names = [p.name for p in self.peers.values() if p.arguments[:1] == ["--library"]]
+        return pairings.in_process((names or [REFERENCE])[0], self.system.path(file.resolve()))
 
     def _prepare(self, all_of_them: List[Peer]) -> None:
         """Make peers ready, several at a time; an interruption ends their builds."""
@@ -268,20 +292,21 @@ class Run:
     def _tests(self, runner: Runner, cases: List[str]) -> Dict[Pairing, List[str]]:
         """What to run in each pairing: the wanted cases and the canaries; pairings without any case are left out.
 
-        The runner has cases of one process only where one implementation plays both roles, so there are two listings.
+        The runner has cases of one process only where one implementation plays both roles, and those of a library in a
+        runner of their own, so there are up to three listings.
         """
-        listings: Dict[bool, List[str]] = {}
+        listings: Dict[Tuple[bool, bool], List[str]] = {}
         chosen: Dict[Pairing, List[str]] = {}
         for pairing in self.pairings:
-            alone = pairing.server == pairing.client
-            if alone not in listings:
-                listings[alone] = runner.list_tests(pairing)
-            tests = [t for t in listings[alone] if not cases or case_of(t) in cases or is_canary(t)]
+            kind = (pairing.server == pairing.client, pairing.in_process)
+            if kind not in listings:
+                listings[kind] = runner.list_tests(pairing)
+            tests = [t for t in listings[kind] if not cases or case_of(t) in cases or is_canary(t)]
             if not all(map(is_canary, tests)):
                 chosen[pairing] = tests
         found = {case_of(t) for tests in chosen.values() for t in tests}
         absent = [c for c in cases if c not in found]
-        if absent and True in listings:
+        if absent and any(alone for alone, _ in listings):
             raise CannotRun(f"the runner does not have the case {absent[0]}; `cts spec check` compares spec and cases")
         return chosen
 
@@ -334,7 +359,8 @@ class Run:
 
     def _unavailable(self) -> List[Record]:
         """A record for each wanted case of each peer that cannot run here, so that what is missing is counted."""
-        wanted = [r for r in self.requirements.values() if not self.wanted or r.id in self.wanted]
+        of_peers = [r for r in self.requirements.values() if not r.in_process]
+        wanted = [r for r in of_peers if not self.wanted or r.id in self.wanted]
         return [
             results.unavailable(requirement, peer, self.system.label)
             for peer in self.peers.values()
@@ -399,7 +425,7 @@ class Run:
         started = time.time()
         cases, known = self.check()
         self.system.prepare(self.options, self.progress.step)
-        artifacts = self.project.artifacts(self.system, self.progress.step)
+        artifacts = self.project.artifacts(self.system, self.progress.step, self.options.abi)
         workdir.sweep()
         with workdir.WorkDir(self.run_id) as work, self._begun(work):
             self.gather(artifacts, known)

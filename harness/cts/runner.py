@@ -217,6 +217,14 @@ class Runner:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory
 
+    def _program(self, task: Task) -> Path:
+        """The runner that has the cases of the task's pairing."""
+        if not task.pairing.in_process:
+            return self.artifacts.runner
+        if self.artifacts.abi is None:
+            raise CannotRun("the runner of the in-process cases was not built")
+        return self.artifacts.abi
+
     def _argv(self, task: Task, *more: str) -> List[str]:
         directory = self._directory(task)
         work_dir = self.system.work_dir(directory, f"cts-{self.run_id[:8]}-{task.number}")
@@ -235,7 +243,7 @@ class Runner:
         }
         file = directory / "plan.json"
         file.write_text(json.dumps(plan), encoding="utf-8")
-        program = self.system.path(self.artifacts.runner)
+        program = self.system.path(self._program(task))
         argv = [program, f"--cts_plan={self.system.path(file)}", "--gtest_color=no", *more]
         if task.filtered:
             argv.append("--gtest_filter=" + filter_of(task.tests))
@@ -261,7 +269,7 @@ class Runner:
         try:
             process = self.group.start(self._argv(task), env, directory, output)
         except OSError as error:
-            return Outcome(task, error=f"{self.artifacts.runner}: {error.strerror}")
+            return Outcome(task, error=f"{self._program(task)}: {error.strerror}")
         if process is None:
             return Outcome(task, interrupted=True)
         status = processes.wait_while_it_moves(process, moved, IDLE_S, self.group)

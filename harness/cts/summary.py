@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from cts import results
-from cts.common import FAILING, OUTCOMES, host_system, plural
+from cts.common import FAILING, IN_PROCESS, OUTCOMES, host_system, plural
 
 Record = Dict[str, Any]
 STATES = ("bad", "finding", "good", "none")
@@ -169,6 +169,7 @@ class Rerun:
     def __init__(self, root: Path, run: Dict[str, Any]) -> None:
         self._launcher = launcher(root)
         self._expect = ["--expect", _near(str(run["expect"]))] if run.get("expect") else []
+        self._abi = ["--abi"] if "--abi" in run.get("command", []) else []
         self._os = _other_system([str(a) for a in run.get("command", [])])
         self._named: Dict[str, _Named] = {}
         for peer in run["peers"]:
@@ -186,7 +187,8 @@ class Rerun:
 
     def case(self, case: str) -> str:
         """The command for a case with all whom the run's command line named."""
-        return self._command(case, sorted(self._named.values(), key=lambda n: n.option == "--with"), [])
+        who = sorted(self._named.values(), key=lambda n: n.option == "--with")
+        return self._command(case, who, self._abi)
 
     def record(self, record: Record) -> str:
         """The one command that runs this record's case again, with its implementations and, if it is one, its mode."""
@@ -198,4 +200,6 @@ class Rerun:
         options = [who[0].option if who[0].option == "--library" else "--peer", "--with"]
         who = [replace(n, option=option) for n, option in zip(who, options)]
         modes = {record.get(k) for k in ("server_mode", "client_mode", "mode")} - {None}
+        if modes == {IN_PROCESS}:
+            return self._command(record["case"], who, ["--abi"])
         return self._command(record["case"], who, ["--mode", str(modes.pop())] if len(modes) == 1 else [])

@@ -253,12 +253,12 @@ def _sanitizer(config: str) -> Step:
 
 
 def example_library(project: Project) -> Count:
-    """`cts run --library` with the library in docs/examples, which the reference is no part of."""
+    """`cts run --library --abi` with the library in docs/examples, which the reference is no part of."""
     label = "//docs/examples/minimal_library:libminimal.so"
     status, output = _call([build.bazel(), "build", "--noshow_progress", "--color=no", label], project.root)
     if status != 0:
         return Count(failed=1, detail=output)
-    return gate(project, "--library", "bazel-bin/docs/examples/minimal_library/libminimal.so")
+    return gate(project, "--library", "bazel-bin/docs/examples/minimal_library/libminimal.so", "--abi")
 
 
 def feature_gates(project: Project) -> Count:

@@ -118,7 +118,7 @@ class Mutants(Checkout):
             (entry("fake.broken"), "two mutants are named fake.broken"),
             (entry("fake.new", "Alpha.Three"), "there is no case Alpha.Three"),
             (entry("fake.new", "Beta.Shaped", "path+nobody"), "Beta.Shaped has no shape path+nobody"),
-            (entry("fake.new", mode="sometimes"), "there is no mode sometimes"),
+            (entry("fake.new", mode="sometimes"), "has no mode sometimes"),
         ):
             with self.subTest(said=said):
                 before = list(self.project.listed)

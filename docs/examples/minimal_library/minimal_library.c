@@ -4,7 +4,7 @@
  * the table out. A slot left out is NULL and a feature left out is not offered: what needs it is not applicable.
  *
  *     cc -std=c11 -shared -fPIC -I spec/include -o libminimal.so docs/examples/minimal_library/minimal_library.c
- *     ./cts run --library ./libminimal.so */
+ *     ./cts run --library ./libminimal.so --abi */
 #define _GNU_SOURCE /* accept4, MSG_NOSIGNAL, SOCK_CLOEXEC */
 
 #include <errno.h>
@@ -17,7 +17,10 @@
 
 #include "ipc/ipc.h"
 
-/* The types that the headers leave to the library. A descriptor is -1 once its handle is closed. */
+enum { OPTIONS_MAX = 4096 }; /* bytes of options of any version to come */
+
+/* The types that the headers leave to the library. A descriptor is -1 once its handle is closed, and as long as it has
+ * none yet. */
 struct ipc_stream {
   int fd;
 };
@@ -25,6 +28,7 @@ struct ipc_listener {
   int fd;
   struct sockaddr_un address;
   struct stat file; /* what bind made: close removes this file and no other */
+  pid_t owner;      /* a child of fork(2) has a copy of the handle, and the file is not its */
 };
 
 static ipc_status status(int32_t code) { return (ipc_status){.code = code, .native = 0}; }
@@ -62,12 +66,22 @@ static ipc_status address_of(const ipc_name *name, struct sockaddr_un *address) 
   return status(IPC_OK);
 }
 
-/* make_stream owns |fd| at once: a call that fails leaves no descriptor open. */
-static ipc_status make_stream(int fd, ipc_stream **out_stream) {
-  *out_stream = malloc(sizeof(**out_stream));
-  if (*out_stream != NULL) (*out_stream)->fd = fd;
-  if (*out_stream == NULL) close(fd);
-  return status(*out_stream == NULL ? IPC_OUT_OF_RESOURCES : IPC_OK);
+/* new_stream comes before the system is asked: a connection that was taken and has no memory would be lost. */
+static ipc_stream *new_stream(void) {
+  ipc_stream *stream = malloc(sizeof(*stream));
+  if (stream != NULL) stream->fd = -1;
+  return stream;
+}
+
+/* finish_stream gives the stream to the caller if |result| is IPC_OK, and else takes back what was made. */
+static ipc_status finish_stream(ipc_status result, ipc_stream *stream, ipc_stream **out_stream) {
+  if (result.code == IPC_OK) {
+    *out_stream = stream;
+    return result;
+  }
+  if (stream->fd >= 0) close(stream->fd);
+  free(stream);
+  return result;
 }
 
 static ipc_status local_connect(const ipc_name *name, int64_t timeout_ms, ipc_stream **out_stream) {
@@ -77,12 +91,12 @@ static ipc_status local_connect(const ipc_name *name, int64_t timeout_ms, ipc_st
   ipc_status result = check(0, timeout_ms);
   if (result.code == IPC_OK) result = address_of(name, &address);
   if (result.code != IPC_OK) return result;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return status_of(errno);
-  if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) return make_stream(fd, out_stream);
-  result = status_of(errno);
-  close(fd);
-  return result;
+  ipc_stream *stream = new_stream();
+  if (stream == NULL) return status(IPC_OUT_OF_RESOURCES);
+  stream->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (stream->fd < 0 || connect(stream->fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+    result = status_of(errno);
+  return finish_stream(result, stream, out_stream);
 }
 
 static ipc_status listener_close(ipc_listener *listener) {
@@ -90,7 +104,8 @@ static ipc_status listener_close(ipc_listener *listener) {
   if (listener->fd < 0) return status(IPC_CLOSED);
   const char *path = listener->address.sun_path;
   struct stat now; /* compared while the socket is open: until then no other file gets its inode */
-  if (lstat(path, &now) == 0 && now.st_dev == listener->file.st_dev && now.st_ino == listener->file.st_ino)
+  if (listener->owner == getpid() && lstat(path, &now) == 0 && now.st_dev == listener->file.st_dev &&
+      now.st_ino == listener->file.st_ino)
     unlink(path);
   close(listener->fd);
   listener->fd = -1;
@@ -103,14 +118,28 @@ static ipc_status listener_free(ipc_listener *listener) {
   return status(IPC_OK);
 }
 
+/* check_options refuses what this library does not know: a field behind those it has, or a flag, that is not 0. */
+static ipc_status check_options(const ipc_local_listen_options *options) {
+  if (options == NULL) return status(IPC_OK);
+  if (options->size < sizeof(*options) || options->size > OPTIONS_MAX) return status(IPC_INVALID_ARGUMENT);
+  for (size_t i = sizeof(*options); i < options->size; i++) {
+    if (((const unsigned char *)options)[i] != 0) return status(IPC_INVALID_ARGUMENT);
+  }
+  const uint32_t known = IPC_LISTEN_RECLAIM | IPC_LISTEN_MODE | IPC_LISTEN_KEEP_NAME | IPC_LISTEN_SAME_USER;
+  if (options->flags & ~known) return status(IPC_INVALID_ARGUMENT);
+  return status(options->flags == 0 ? IPC_OK : IPC_UNSUPPORTED); /* none of them is offered */
+}
+
 static ipc_status local_listen(const ipc_name *name, const ipc_local_listen_options *options, ipc_listener **out) {
-  if (out == NULL || (options != NULL && options->size < sizeof(*options))) return status(IPC_INVALID_ARGUMENT);
+  if (out == NULL) return status(IPC_INVALID_ARGUMENT);
   *out = NULL;
-  if (options != NULL && options->flags != 0) return status(IPC_UNSUPPORTED); /* neither reclaim nor mode */
+  ipc_status result = check_options(options);
+  if (result.code != IPC_OK) return result;
   ipc_listener *listener = calloc(1, sizeof(*listener));
   if (listener == NULL) return status(IPC_OUT_OF_RESOURCES);
+  listener->owner = getpid();
   listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  ipc_status result = listener->fd < 0 ? status_of(errno) : address_of(name, &listener->address);
+  result = listener->fd < 0 ? status_of(errno) : address_of(name, &listener->address);
   if (result.code == IPC_OK &&
       (bind(listener->fd, (struct sockaddr *)&listener->address, sizeof(listener->address)) != 0 ||
        lstat(listener->address.sun_path, &listener->file) != 0 || listen(listener->fd, SOMAXCONN) != 0)) {
@@ -123,6 +152,7 @@ static ipc_status local_listen(const ipc_name *name, const ipc_local_listen_opti
 
 /* What the host gives the other process to connect to: needed as soon as local_listen is offered. */
 static ipc_status listener_native(ipc_listener *listener, void *out_native, size_t native_max, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
   if (listener == NULL || out_native == NULL || out_len == NULL) return status(IPC_INVALID_ARGUMENT);
   *out_len = listener->fd < 0 ? 0 : strlen(listener->address.sun_path);
   if (listener->fd < 0) return status(IPC_CLOSED);
@@ -132,17 +162,19 @@ static ipc_status listener_native(ipc_listener *listener, void *out_native, size
 }
 
 static ipc_status listener_accept(ipc_listener *listener, int64_t timeout_ms, ipc_stream **out_stream) {
+  if (out_stream != NULL) *out_stream = NULL;
   if (listener == NULL || out_stream == NULL) return status(IPC_INVALID_ARGUMENT);
-  *out_stream = NULL;
   ipc_status result = check(listener->fd, timeout_ms);
   if (result.code != IPC_OK) return result;
-  int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
-  return fd < 0 ? status_of(errno) : make_stream(fd, out_stream);
+  ipc_stream *stream = new_stream();
+  if (stream == NULL) return status(IPC_OUT_OF_RESOURCES);
+  stream->fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+  return finish_stream(stream->fd < 0 ? status_of(errno) : result, stream, out_stream);
 }
 
 static ipc_status stream_read(ipc_stream *stream, void *out_data, size_t max, int64_t timeout_ms, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0;
   if (stream == NULL || out_len == NULL || (out_data == NULL && max > 0)) return status(IPC_INVALID_ARGUMENT);
-  *out_len = 0;
   ipc_status result = check(stream->fd, timeout_ms);
   if (result.code != IPC_OK || max == 0) return result; /* to read nothing is IPC_OK, not the end */
   ssize_t got = recv(stream->fd, out_data, max, 0);
@@ -152,8 +184,8 @@ static ipc_status stream_read(ipc_stream *stream, void *out_data, size_t max, in
 }
 
 static ipc_status stream_write(ipc_stream *stream, const void *data, size_t len, int64_t timeout_ms, size_t *out_len) {
+  if (out_len != NULL) *out_len = 0; /* counts what was taken, whatever the status */
   if (stream == NULL || out_len == NULL || (data == NULL && len > 0)) return status(IPC_INVALID_ARGUMENT);
-  *out_len = 0; /* counts what was taken, whatever the status */
   ipc_status result = check(stream->fd, timeout_ms);
   while (result.code == IPC_OK && *out_len < len) { /* send may take a part */
     ssize_t put = send(stream->fd, (const char *)data + *out_len, len - *out_len, MSG_NOSIGNAL);

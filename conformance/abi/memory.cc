@@ -1,0 +1,129 @@
+#include "conformance/abi/memory.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+
+// What stands behind these functions has names of its own: glibc's __libc_*, or what the sanitizers intercept with.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CTS_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CTS_SANITIZER 1
+#endif
+
+#if defined(CTS_SANITIZER)
+#define CTS_SEES_ALLOCATIONS 1
+#define CTS_REAL(function) __interceptor_##function
+#elif defined(__GLIBC__)
+#define CTS_SEES_ALLOCATIONS 1
+#define CTS_REAL(function) __libc_##function
+#else
+#define CTS_SEES_ALLOCATIONS 0
+#endif
+
+namespace cts {
+namespace abi {
+namespace {
+
+struct Injection {
+  bool armed = false, lasting = false;
+  uint64_t first = 0, tried = 0, failed = 0;
+};
+
+thread_local Injection injection;
+std::atomic<int64_t> live_blocks{0};
+
+#if CTS_SEES_ALLOCATIONS
+/// Whether this allocation is to fail.
+bool Fails() {
+  if (!injection.armed) return false;
+  injection.tried++;
+  const bool fails = injection.tried == injection.first || (injection.lasting && injection.tried > injection.first);
+  if (fails) {
+    injection.failed++;
+    errno = ENOMEM;
+  }
+  return fails;
+}
+
+void *Counted(void *block) {
+  if (block != nullptr) live_blocks.fetch_add(1, std::memory_order_relaxed);
+  return block;
+}
+#endif
+
+}  // namespace
+
+const bool kAllocationsSeen = CTS_SEES_ALLOCATIONS != 0;
+
+FailingAllocations::FailingAllocations(uint64_t first, bool lasting) {
+  injection = Injection();
+  injection.first = first;
+  injection.lasting = lasting;
+  injection.armed = true;
+}
+
+FailingAllocations::~FailingAllocations() { injection.armed = false; }
+
+uint64_t FailingAllocations::tried() const { return injection.tried; }
+uint64_t FailingAllocations::failed() const { return injection.failed; }
+
+int64_t LiveBlocks() { return live_blocks.load(std::memory_order_relaxed); }
+
+}  // namespace abi
+}  // namespace cts
+
+#if CTS_SEES_ALLOCATIONS
+
+extern "C" {
+
+void *CTS_REAL(malloc)(size_t);
+void *CTS_REAL(calloc)(size_t, size_t);
+void *CTS_REAL(realloc)(void *, size_t);
+void *CTS_REAL(memalign)(size_t, size_t);
+void CTS_REAL(free)(void *);
+
+// The loader finds these first. glibc's strdup(3) and operator new come through them.
+
+void *malloc(size_t bytes) noexcept { return cts::abi::Fails() ? nullptr : cts::abi::Counted(CTS_REAL(malloc)(bytes)); }
+
+void *calloc(size_t number, size_t bytes) noexcept {
+  return cts::abi::Fails() ? nullptr : cts::abi::Counted(CTS_REAL(calloc)(number, bytes));
+}
+
+void *realloc(void *before, size_t bytes) noexcept {
+  if (cts::abi::Fails()) return nullptr;
+  void *block = CTS_REAL(realloc)(before, bytes);
+  if (before == nullptr) return cts::abi::Counted(block);
+  if (block == nullptr && bytes == 0) cts::abi::live_blocks.fetch_sub(1, std::memory_order_relaxed);
+  return block;
+}
+
+int posix_memalign(void **out, size_t alignment, size_t bytes) noexcept {
+  if (alignment < sizeof(void *) || (alignment & (alignment - 1)) != 0) return EINVAL;
+  if (cts::abi::Fails()) return ENOMEM;
+  void *block = cts::abi::Counted(CTS_REAL(memalign)(alignment, bytes));
+  if (block != nullptr) *out = block;
+  return block == nullptr ? ENOMEM : 0;
+}
+
+void *aligned_alloc(size_t alignment, size_t bytes) noexcept {
+  return cts::abi::Fails() ? nullptr : cts::abi::Counted(CTS_REAL(memalign)(alignment, bytes));
+}
+
+void *memalign(size_t alignment, size_t bytes) noexcept {
+  return cts::abi::Fails() ? nullptr : cts::abi::Counted(CTS_REAL(memalign)(alignment, bytes));
+}
+
+void free(void *block) noexcept {
+  if (block != nullptr) cts::abi::live_blocks.fetch_sub(1, std::memory_order_relaxed);
+  CTS_REAL(free)(block);
+}
+
+}  // extern "C"
+
+#endif
