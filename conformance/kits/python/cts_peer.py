@@ -23,6 +23,7 @@ import asyncio
 import base64
 import binascii
 import collections
+import concurrent.futures
 import errno
 import inspect
 import json
@@ -69,6 +70,7 @@ _STATUS_OF_CLASS: Tuple[Tuple[Type[BaseException], str], ...] = (
     (FileExistsError, "already_exists"),
     (PermissionError, "permission_denied"),
     (MemoryError, "out_of_resources"),
+    (OverflowError, "invalid_argument"),  # a number that no C type of the call holds
 )
 # Bounds that a type does not say, as operations.toml words them: (operation, argument) -> least, greatest.
 _BOUNDS: Dict[Tuple[str, str], Tuple[int, int]] = {
@@ -494,6 +496,13 @@ class Call:
                     raise
                 self.wait_ready(socket_or_fd, event)
 
+    def in_main_thread(self, function: Callable[[], Any]) -> Any:
+        """Calls `function` in the main thread, where alone Python sets signal handlers, and returns what it returns.
+
+        A main thread that waits in a request of the lane `main` comes to it afterwards.
+        """
+        return self._runtime.call_in_main_thread(function)
+
     def wait_ready(self, socket_or_fd: Any, event: str) -> None:
         """Waits until the descriptor is ready for "read" or "write"; raises Outcome `cancelled` on a close or reset."""
         self._runtime.waker.wait(self, socket_or_fd, event)
@@ -524,6 +533,23 @@ class Peer:
     lanes = "thread"  # thread, task (asyncio; the mode async), or single
     features: List[str] = []  # `lanes` is added by the kit
     traits: List[str] = []
+    unendable: List[str] = []  # operations that a reset cannot end while they wait: it answers `busy` (6.2)
+
+    def __init__(self) -> None:
+        self._owned: Set[int] = set()
+
+    def own(self, descriptor: int) -> int:
+        """Notes a descriptor that was released or came beside bytes, to be closed by the next reset (6.2); returns it."""
+        self._owned.add(descriptor)
+        return descriptor
+
+    def disown(self, descriptor: int) -> None:
+        """A descriptor that was noted belongs to a handle again."""
+        self._owned.discard(descriptor)
+
+    def close_owned(self) -> None:
+        while self._owned:
+            os.close(self._owned.pop())
 
     # The operations on processes are the kit's (6.3, 6.4), where the system tells how a child ended without reaping it.
 
@@ -844,6 +870,20 @@ class _Runtime:
                 self._lanes[name] = self._main if name == "main" else _ThreadLane(name)
         return self._lanes[name]
 
+    def call_in_main_thread(self, function: Callable[[], Any]) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            return function()
+        done: "concurrent.futures.Future[Any]" = concurrent.futures.Future()
+
+        def work() -> None:
+            try:
+                done.set_result(function())
+            except BaseException as error:
+                done.set_exception(error)
+
+        self._main.put(work)
+        return done.result()
+
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         """The loop, which the main thread runs from now on: what it starts must see it as the main thread's."""
         if self._loop is None:
@@ -1028,8 +1068,11 @@ class _Runtime:
         for entry in children:
             entry.value.close()  # which ends every `process.wait`
         calls = [call for call in calls if call.operation != "process.wait"]
+        if any(call.operation in self._peer.unendable for call in calls):
+            raise Outcome("busy", "an operation is under way that nothing can end")
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._reset_async(calls, arrival), self._loop).result()
+            self._peer.close_owned()
             return
         if self._peer.mode == "nonblocking":
             self._cancel(calls, lambda: self._answered_before(arrival))
@@ -1039,6 +1082,7 @@ class _Runtime:
             self._discard_all()  # the library ends the operations in flight
         self._wait_until(lambda: self._answered_before(arrival))
         self._discard_all()
+        self._peer.close_owned()
 
     async def _reset_async(self, calls: List[Call], arrival: int) -> None:
         for call in calls:
