@@ -539,7 +539,7 @@ class Peer:
         self._owned: Set[int] = set()
 
     def own(self, descriptor: int) -> int:
-        """Notes a descriptor that was released or came beside bytes, to be closed by the next reset (6.2); returns it."""
+        """Notes a descriptor that was released or came beside bytes, which the next reset closes (6.2); returns it."""
         self._owned.add(descriptor)
         return descriptor
 
@@ -595,7 +595,11 @@ class _Child:
         # Standard input is the null device and standard output is standard error here already.
         arguments = [sys.executable] + getattr(sys, "orig_argv", [sys.executable, *sys.argv])[1:]
         environment = dict(os.environ, CTS_CONTROL=control)
-        self._process = subprocess.Popen(arguments, env=environment, close_fds=False, start_new_session=True)
+        mask = _change_signal_mask("SIG_SETMASK", ())  # a child inherits that of the thread, which blocks everything
+        try:
+            self._process = subprocess.Popen(arguments, env=environment, close_fds=False, start_new_session=True)
+        finally:
+            _change_signal_mask("SIG_SETMASK", mask)
         self.pid = self._process.pid
         self._closing = False
 
@@ -744,6 +748,8 @@ class _ThreadLane:
         self._jobs.put(job)
 
     def run(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            _block_signals()
         while True:
             self._jobs.get()()
 
@@ -810,6 +816,7 @@ class _Runtime:
             _die()
 
     def _read(self) -> None:
+        _block_signals()
         try:
             for line in self._channel.lines():
                 self._dispatch_line(line)
@@ -1176,6 +1183,17 @@ def _reply_of(request_id: int, call: Optional[Call], result: Any) -> Dict[str, A
 
 def _shorten(why: str) -> str:
     return why.encode("utf-8", "replace")[:WHY_BYTES_MAX].decode("utf-8", "ignore")
+
+
+def _change_signal_mask(how: str, mask: Any) -> Any:
+    """`signal.pthread_sigmask`, where there is one; returns the mask before."""
+    return signal.pthread_sigmask(getattr(signal, how), mask) if hasattr(signal, "pthread_sigmask") else ()
+
+
+def _block_signals() -> None:
+    """Leaves signals to the main thread: one that another took would not wake it, and there alone handlers run."""
+    if hasattr(signal, "valid_signals"):
+        _change_signal_mask("SIG_BLOCK", signal.valid_signals())
 
 
 def _die() -> None:

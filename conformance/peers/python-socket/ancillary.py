@@ -1,4 +1,4 @@
-"""What travels beside bytes: `sendmsg` and `recvmsg` with SCM_RIGHTS and SCM_CREDENTIALS, as their documentation shows."""
+"""What travels beside bytes: `sendmsg` and `recvmsg` with SCM_RIGHTS and SCM_CREDENTIALS, as the module's examples do."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ class AncillaryData(Streams):
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 descriptors.frombytes(data[: len(data) - len(data) % INT_BYTES])
             elif (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
-                results["pid"], results["uid"], results["gid"] = CREDENTIALS.unpack(data)
+                sender = CREDENTIALS.unpack(data)
+                if sender[0] != 0:  # Linux's word for bytes sent before anybody asked who sends
+                    results["pid"], results["uid"], results["gid"] = sender
         if descriptors:
             results["descriptors"] = [self.own(descriptor) for descriptor in descriptors]
         if flags & socket.MSG_CTRUNC:

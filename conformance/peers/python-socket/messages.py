@@ -27,7 +27,20 @@ def bound_address(call: Call) -> bytes:
     return address_of(call)
 
 
+def nothing_moved(error: Exception, **results: Any) -> Outcome:
+    """The status of a failed send or receive, which moved no byte."""
+    outcome = cts_peer.outcome_of(error)
+    outcome.results = dict(results, length=0)
+    return outcome
+
+
 class Messages(AncillaryData):
+    """Sockets that move messages, in blocking mode alone.
+
+    Nothing tells a loop when a datagram socket can go on: poll(2) calls one writable whatever the room of a receiver that
+    it is not connected to, and readable for ever when it was shut down.
+    """
+
     features = ["unix.seqpacket", "unix.abstract", "unix.autobind", "socket.receive.needed"]
 
     def unix_listen(self, call: Call) -> Dict[str, Any]:
@@ -69,7 +82,10 @@ class Messages(AncillaryData):
         handle = call.handle
         views = views_of(call["data"], call.get("lengths", [len(call["data"])]))
         where = (0, address_of(call, "to_kind", "to")) if "to" in call else ()
-        sent = self.attempt(call, handle, "write", lambda: handle.sock.sendmsg(views, control_of(call), *where))
+        try:
+            sent = self.attempt(call, handle, "write", lambda: handle.sock.sendmsg(views, control_of(call), *where))
+        except Exception as error:
+            raise nothing_moved(error) from error
         return {"length": sent}
 
     def socket_receive(self, call: Call) -> Dict[str, Any]:
@@ -77,9 +93,12 @@ class Messages(AncillaryData):
         buffers = [bytearray(length) for length in call.get("lengths", [call["max"]])]
         room = room_for(call, handle)
         # With MSG_TRUNC Linux tells the length of the whole message, whatever fitted (recv(2)).
-        length, control, flags, sender = self.attempt(
-            call, handle, "read", lambda: handle.sock.recvmsg_into(buffers, room, socket.MSG_TRUNC)
-        )
+        try:
+            length, control, flags, sender = self.attempt(
+                call, handle, "read", lambda: handle.sock.recvmsg_into(buffers, room, socket.MSG_TRUNC)
+            )
+        except Exception as error:
+            raise nothing_moved(error, crc32=0, data=b"") from error
         beside = self.results_of(control, flags)
         if sender:
             beside["from"] = sender if isinstance(sender, bytes) else sender.encode("utf-8", "surrogateescape")
@@ -92,7 +111,10 @@ class Messages(AncillaryData):
 
     def socket_next_length(self, call: Call) -> Dict[str, Any]:
         sock, flags = call.handle.sock, socket.MSG_PEEK | socket.MSG_TRUNC
-        length = self.attempt(call, call.handle, "read", lambda: sock.recvmsg_into([bytearray()], 0, flags)[0])
+        try:
+            length = self.attempt(call, call.handle, "read", lambda: sock.recvmsg_into([bytearray()], 0, flags)[0])
+        except Exception as error:
+            raise nothing_moved(error) from error
         if length == 0 and sock.type == socket.SOCK_SEQPACKET:
             raise Outcome("end", length=0)
         return {"length": length}

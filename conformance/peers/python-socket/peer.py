@@ -4,8 +4,8 @@ blocking      plain blocking calls, one thread a lane. Timeouts are `settimeout`
 nonblocking   `setblocking(False)`, `os.set_blocking`; the kit waits with poll, as a program's selector loop would.
 async         `asyncio.start_unix_server`, `asyncio.open_unix_connection`, `StreamReader` and `StreamWriter`.
 
-streams.py has the local sockets, ancillary.py what travels beside bytes, messages.py datagrams and seqpackets, pipes.py
-pipes and FIFOs, signals.py signals (in the mode blocking: they know no modes), asyncio_streams.py the third mode.
+streams.py has the local sockets, ancillary.py what travels beside bytes, pipe.py pipes and FIFOs, asyncio_streams.py the
+third mode; in the mode blocking alone messages.py datagrams and seqpackets, signals.py signals, which know no modes.
 
 Nothing is added to what the modules do. What they leave to the program and programs commonly do in a line is done here
 in that line: unpacking SO_PEERCRED, putting NUL before an abstract name. What they leave undone stays undone:
@@ -31,24 +31,34 @@ import errno
 import os
 import socket
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "kits", "python"))
 
 import cts_peer
 from asyncio_streams import IMPLEMENTATION, VERSION, AsyncioStreams
 from cts_peer import Call
-from pipes import Pipes
+from pipe import Pipes
 from signals import Signals
 from streams import ON_LINUX, Streams
 
-if ON_LINUX:
-    from messages import Messages as Sockets
+if ON_LINUX:  # control messages and types of sockets as it has them
+    from ancillary import AncillaryData
+    from messages import Messages
 else:
-    Sockets = Streams  # type: ignore[assignment, misc]  # control messages and socket types as Linux has them
+    AncillaryData = Messages = Streams  # type: ignore[assignment, misc]
 
 
-class BlockingCalls(Sockets, Pipes, Signals):
+def features_of(*groups: Any) -> List[str]:
+    """What groups of operations offer together, with those that they build upon."""
+    found: List[str] = []
+    for group in groups:
+        for base in group.__mro__:
+            found += [feature for feature in vars(base).get("features", []) if feature not in found]
+    return found
+
+
+class BlockingCalls(Messages, Pipes, Signals):
     """Plain blocking calls. `wait: false` and timeouts are `settimeout`, for the one request."""
 
     implementation, version = IMPLEMENTATION, VERSION
@@ -56,7 +66,7 @@ class BlockingCalls(Sockets, Pipes, Signals):
     features = (
         ["local.connect.timeout", "listener.accept.timeout", "stream.read.timeout", "stream.write.timeout"]
         + ["socket.connect.timeout", "socket.send.timeout", "socket.receive.timeout"]
-        + [feature for base in (Sockets, Streams, Pipes) for feature in base.features]
+        + features_of(Messages, Pipes)
     )
     unendable = Pipes.unendable + Signals.unendable
 
@@ -84,12 +94,12 @@ class BlockingCalls(Sockets, Pipes, Signals):
         call.handle.once = call["nonblocking"]
 
 
-class NonblockingCalls(Sockets, Pipes):
+class NonblockingCalls(AncillaryData, Pipes):
     """Calls that do not wait; between attempts the kit waits until poll finds the descriptor ready."""
 
     implementation, version = IMPLEMENTATION, VERSION
     mode = "nonblocking"
-    features = ["close_while_in_use"] + [feature for base in (Sockets, Streams, Pipes) for feature in base.features]
+    features = ["close_while_in_use"] + features_of(AncillaryData, Pipes)
 
     def attempt(self, call: Call, handle: Any, event: str, function: Callable[[], Any]) -> Any:
         return call.attempt(handle.fileno(), event, function, once=handle.once)

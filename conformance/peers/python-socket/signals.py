@@ -1,8 +1,10 @@
 """Signals: the module `signal`, and `os.kill` and `os.killpg`.
 
 Handlers are functions of Python. They run in the main thread, between two of its instructions, and are set there. They
-are told the signal and no more. The module has no handle on which signals wait, and sends none with a value. A signal
-that its own handler puts back to the default is what programs write for `reset`.
+are told the signal and no more. Calls that a signal interrupts go on by themselves (PEP 475), whatever `restart` says;
+with SA_RESTART, which `siginterrupt` can set, no handler would run before a call that waits returned. The module has no
+handle on which signals wait, and sends none with a value. A signal that its own handler puts back to the default is
+what programs write for `reset`.
 """
 
 from __future__ import annotations
@@ -77,8 +79,6 @@ class Signals(cts_peer.Peer):
 
         def set_it() -> None:
             signal.signal(number, action)
-            if action is hook:
-                signal.siginterrupt(number, not call.get("restart", False))
 
         call.in_main_thread(set_it)
         self._hooks.pop(number, None)

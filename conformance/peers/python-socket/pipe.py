@@ -1,7 +1,8 @@
-"""Unnamed pipes and FIFO files: `os.pipe`, `os.mkfifo` and `os.open`. `os` removes no FIFO but any file: not offered."""
+"""Unnamed pipes and FIFO files: `os.pipe`, `os.mkfifo`, `os.open`. `os` removes no FIFO but any file: not offered."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from typing import Any, Callable
@@ -48,7 +49,12 @@ class Pipes(cts_peer.Peer):
     def fifo_open(self, call: Call) -> None:
         access = os.O_RDONLY if call["direction"] == "read" else os.O_WRONLY
         waits = call.get("wait") is not False
-        descriptor = self._with_path(lambda: os.open(call["path"], access | (0 if waits else os.O_NONBLOCK)))
+        try:
+            descriptor = self._with_path(lambda: os.open(call["path"], access | (0 if waits else os.O_NONBLOCK)))
+        except OSError as error:
+            if error.errno == errno.ENXIO and not waits:  # open(2): nobody has it open for reading
+                raise Outcome("would_block", str(error), error.errno) from error
+            raise
         if not waits:
             os.set_blocking(descriptor, True)
         call.make(self.prepare(PipeHandle(descriptor)))
