@@ -96,9 +96,11 @@ func setBeside(call ctspeer.Call, control []byte, flags int) error {
 			if err != nil {
 				return err
 			}
-			call.Set("pid", sender.Pid)
-			call.Set("uid", sender.Uid)
-			call.Set("gid", sender.Gid)
+			if sender.Pid != 0 { // Linux's word for bytes sent before anybody asked who sends
+				call.Set("pid", sender.Pid)
+				call.Set("uid", sender.Uid)
+				call.Set("gid", sender.Gid)
+			}
 		}
 	}
 	for _, descriptor := range descriptors {
@@ -160,7 +162,7 @@ func readAncillary(call ctspeer.Call) error {
 		length, besideLength, flags, _, failed = conn.ReadMsgUnix(buffer, beside)
 		return failed
 	})
-	call.SetConsumed(buffer[:length])
+	call.SetConsumed(buffer[:max(length, 0)]) // -1 beside an error
 	if err != nil {
 		return err
 	}

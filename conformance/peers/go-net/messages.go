@@ -242,7 +242,7 @@ func receive(call ctspeer.Call) error {
 		length, besideLength, flags, from, failed = target.ReadMsgUnix(buffer, beside)
 		return failed
 	})
-	call.SetConsumed(buffer[:length])
+	call.SetConsumed(buffer[:max(length, 0)]) // -1 beside an error
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-"""What travels beside bytes: `sendmsg` and `recvmsg` with SCM_RIGHTS and SCM_CREDENTIALS, as the module's examples do."""
+"""What travels beside bytes: `sendmsg` and `recvmsg` with SCM_RIGHTS and SCM_CREDENTIALS, as in its examples."""
 
 from __future__ import annotations
 

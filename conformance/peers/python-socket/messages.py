@@ -37,8 +37,8 @@ def nothing_moved(error: Exception, **results: Any) -> Outcome:
 class Messages(AncillaryData):
     """Sockets that move messages, in blocking mode alone.
 
-    Nothing tells a loop when a datagram socket can go on: poll(2) calls one writable whatever the room of a receiver that
-    it is not connected to, and readable for ever when it was shut down.
+    Nothing tells a loop when a datagram socket can go on: poll(2) calls one writable whatever the room of a receiver
+    that it is not connected to, and readable for ever when it was shut down.
     """
 
     features = ["unix.seqpacket", "unix.abstract", "unix.autobind", "socket.receive.needed"]
