@@ -24,9 +24,10 @@ type Name struct {
 
 // ListenOptions are the options of listening. Those whose feature is not offered are never set.
 type ListenOptions struct {
-	Reclaim bool
-	Mode    *uint32 // permission bits
-	Backlog *uint32
+	Reclaim  bool
+	Mode     *uint32 // permission bits
+	Backlog  *uint32
+	KeepName bool
 }
 
 // CallOptions are the options of calls that may wait.

@@ -210,7 +210,7 @@ func (c *call[L, S]) name() error {
 }
 
 func (c *call[L, S]) listen() error {
-	options := ListenOptions{Reclaim: c.arguments["reclaim"] == true}
+	options := ListenOptions{Reclaim: c.arguments["reclaim"] == true, KeepName: c.arguments["keep_name"] == true}
 	if mode, given := c.arguments.unsigned("mode"); given {
 		bits := uint32(mode)
 		options.Mode = &bits

@@ -11,6 +11,7 @@ type Operation func(Call) error
 
 // Call is a request that an Operation performs: its checked arguments, its handle, its results.
 type Call interface {
+	Operation() string             // as in operations.toml
 	On() (any, error)              // the handle in `on`, which the call is inside of from now on
 	Consume(func(any) error) error // takes the handle in `on` away, and gives it back if the function fails
 	Options() CallOptions
@@ -46,6 +47,8 @@ const (
 	Endable
 	Unendable
 )
+
+func (c *call[L, S]) Operation() string { return c.request.op }
 
 func (c *call[L, S]) On() (any, error) {
 	target, err := c.enter()

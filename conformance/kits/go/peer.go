@@ -292,7 +292,7 @@ func (p *peer[L, S]) start(r request) (*call[L, S], error) {
 		return nil, invalid("watch is not a bool")
 	}
 	op := spec().Operations[r.op]
-	checked, err := checkArguments(op, r.fields, p.library.Features)
+	checked, err := checkArguments(r.op, op, r.fields, p.library.Features)
 	if err != nil {
 		return nil, err
 	}
@@ -345,7 +345,7 @@ func (c *call[L, S]) guarded() (err error) {
 }
 
 func (p *peer[L, S]) control(r request) {
-	checked, err := checkArguments(spec().Operations[r.op], r.fields, nil)
+	checked, err := checkArguments(r.op, spec().Operations[r.op], r.fields, nil)
 	results := object{}
 	if err == nil {
 		switch r.op {

@@ -80,6 +80,7 @@ _BOUNDS: Dict[Tuple[str, str], Tuple[int, int]] = {
     ("stream.read", "buffer"): (1, 2**32 - 1),
     ("stream.read", "chunk"): (1, 2**32 - 1),
     ("stream.write", "buffer"): (1, 2**32 - 1),
+    ("stream.read_ancillary", "max"): (1, INTEGER_MAX),
 }
 
 
@@ -328,6 +329,8 @@ def _check_together(operation: str, arguments: Dict[str, Any], features: Set[str
         raise Outcome("unsupported", "name.%s is not offered" % kind)
     if arguments.get("until") == "exact" and "max" not in arguments:
         raise Outcome("invalid_argument", "until exact needs max")
+    if operation == "stream.write_ancillary" and not arguments["data"]:
+        raise Outcome("invalid_argument", "data: no byte that anything could travel beside")
     lengths = arguments.get("lengths")
     if lengths is not None and len(lengths) > 64:
         raise Outcome("invalid_argument", "more than 64 lengths")

@@ -89,11 +89,12 @@ func spell(name ctspeer.Name) string {
 	return name.Bytes
 }
 
-func listen(name ctspeer.Name, _ ctspeer.ListenOptions) (*net.UnixListener, []byte, error) {
+func listen(name ctspeer.Name, options ctspeer.ListenOptions) (*net.UnixListener, []byte, error) {
 	listener, err := net.Listen("unix", spell(name))
 	if err != nil {
 		return nil, nil, err
 	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(!options.KeepName)
 	address, err := native(listener.(*net.UnixListener))
 	return listener.(*net.UnixListener), address, err
 }

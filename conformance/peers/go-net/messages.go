@@ -55,7 +55,11 @@ func socketOn(call ctspeer.Call) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return value.(*socket), nil
+	target := value.(*socket)
+	if target.UnixConn == nil && call.Operation() != "socket.connect" {
+		return nil, ctspeer.Unsupported("the package makes no unixpacket that is not connected")
+	}
+	return target, nil
 }
 
 // address is the name in a request; autobind is the empty one.
@@ -176,6 +180,9 @@ func connectSocket(call ctspeer.Call) error {
 }
 
 func dialSocket(call ctspeer.Call, target *socket, where string) error {
+	if target.UnixConn != nil {
+		return ctspeer.Unsupported("the package connects a unixpacket once, when it is made")
+	}
 	ctx := call.Context()
 	if timeout := call.Options().Timeout; timeout != nil {
 		limited, cancel := context.WithTimeout(ctx, *timeout)
@@ -242,7 +249,7 @@ func receive(call ctspeer.Call) error {
 		length, besideLength, flags, from, failed = target.ReadMsgUnix(buffer, beside)
 		return failed
 	})
-	call.SetConsumed(buffer[:max(length, 0)]) // -1 beside an error
+	call.SetConsumed(buffer[:min(max(length, 0), len(buffer))]) // -1 beside an error
 	if err != nil {
 		return err
 	}

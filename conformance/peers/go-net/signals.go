@@ -189,5 +189,8 @@ func (h *hooks) hooked(call ctspeer.Call) error {
 		h.changed.Wait()
 	}
 	call.Set("count", h.counts[number])
+	if h.counts[number] > 0 {
+		call.Set("signal", call.Text("signal"))
+	}
 	return nil
 }

@@ -9,7 +9,7 @@ import struct
 from typing import Any, Dict, List, Tuple
 
 import cts_peer
-from cts_peer import Call
+from cts_peer import Call, Outcome
 from handles import socket_of
 from streams import Streams
 
@@ -36,6 +36,13 @@ def room_for(call: Call, handle: Any) -> int:
     descriptors = call.get("descriptors_max", 0)
     credentials = socket.CMSG_SPACE(CREDENTIALS.size) if handle.passes_credentials else 0
     return credentials + (socket.CMSG_LEN(descriptors * INT_BYTES) if descriptors else 0)
+
+
+def nothing_moved(error: Exception, **results: Any) -> Outcome:
+    """The status of a failed send or receive, which moved no byte."""
+    outcome = cts_peer.outcome_of(error)
+    outcome.results = dict(results, length=0)
+    return outcome
 
 
 class AncillaryData(Streams):
@@ -72,9 +79,12 @@ class AncillaryData(Streams):
 
     def stream_read_ancillary(self, call: Call) -> Dict[str, Any]:
         handle, sock = call.handle, socket_of(call.handle)
-        data, control, flags, _ = self.attempt(
-            call, handle, "read", lambda: sock.recvmsg(call["max"], room_for(call, handle))
-        )
+        try:
+            data, control, flags, _ = self.attempt(
+                call, handle, "read", lambda: sock.recvmsg(call["max"], room_for(call, handle))
+            )
+        except Exception as error:
+            raise nothing_moved(error, crc32=0, data=b"") from error
         beside = self.results_of(control, flags)
         return dict(cts_peer.read_results(data, call["max"]), **beside)
 

@@ -10,7 +10,7 @@ import socket
 from typing import Any, Dict
 
 import cts_peer
-from ancillary import AncillaryData, control_of, room_for
+from ancillary import AncillaryData, control_of, nothing_moved, room_for
 from cts_peer import Call, Outcome, raw_fd
 from handles import adopted_socket, views_of
 from streams import address_of, credentials_of, native_of
@@ -25,13 +25,6 @@ def bound_address(call: Call) -> bytes:
     if "kind" not in call or "name" not in call:
         raise Outcome("invalid_argument", "neither a name nor autobind")
     return address_of(call)
-
-
-def nothing_moved(error: Exception, **results: Any) -> Outcome:
-    """The status of a failed send or receive, which moved no byte."""
-    outcome = cts_peer.outcome_of(error)
-    outcome.results = dict(results, length=0)
-    return outcome
 
 
 class Messages(AncillaryData):

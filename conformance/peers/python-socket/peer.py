@@ -5,7 +5,7 @@ nonblocking   `setblocking(False)`, `os.set_blocking`; the kit waits with poll, 
 async         `asyncio.start_unix_server`, `asyncio.open_unix_connection`, `StreamReader` and `StreamWriter`.
 
 streams.py has the local sockets, ancillary.py what travels beside bytes, pipe.py pipes and FIFOs, asyncio_streams.py
-the third mode; in the mode blocking alone messages.py datagrams and seqpackets, signals.py signals (they know no modes).
+the third mode; in the mode blocking alone messages.py datagrams and seqpackets, signals.py signals (without modes).
 
 Nothing is added to what the modules do. What they leave to the program and programs commonly do in a line is done here
 in that line: unpacking SO_PEERCRED, putting NUL before an abstract name. What they leave undone stays undone:

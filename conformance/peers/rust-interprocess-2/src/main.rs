@@ -121,6 +121,7 @@ fn listener_mode(nonblocking: bool) -> ListenerNonblockingMode {
 impl Library for Interprocess2 {
     type Listener = Listener;
     type Stream = Stream;
+    type Object = ();
 
     // `&Stream` reads and writes.
     const SHARED_STREAMS: bool = true;
