@@ -118,7 +118,7 @@ func check(t *testing.T, operation, request string, features ...string) (string,
 	if err != nil {
 		t.Fatal(request, err)
 	}
-	checked, err := checkArguments(spec().Operations[operation], value.(object), features)
+	checked, err := checkArguments(operation, spec().Operations[operation], value.(object), features)
 	status, _ := statusOf(err)
 	return status, checked
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -21,6 +23,13 @@ var signals = map[string]syscall.Signal{
 	"XFSZ": syscall.SIGXFSZ,
 }
 
+// The real-time signals that the C library leaves to programs. Package syscall has no names for them; os/signal takes
+// their numbers.
+const (
+	realTimeMin = 34
+	realTimeMax = 64
+)
+
 // channelRoom is the buffer of a channel. Notify drops what finds no room, so that programs choose one that holds.
 const channelRoom = 64
 
@@ -38,11 +47,23 @@ func addSignals(library *peerLibrary) {
 }
 
 func signalOf(name string) (syscall.Signal, error) {
-	number, known := signals[name]
-	if !known {
-		return 0, &ctspeer.Failure{Status: "not_found", Why: "package syscall has no such signal"}
+	if number, known := signals[name]; known {
+		return number, nil
 	}
-	return number, nil
+	index, err := strconv.Atoi(strings.TrimPrefix(name, "RT"))
+	if err == nil && name == "RT"+strconv.Itoa(index) && 0 <= index && index <= realTimeMax-realTimeMin {
+		return syscall.Signal(realTimeMin + index), nil
+	}
+	return 0, &ctspeer.Failure{Status: "not_found", Why: "there is no such signal"}
+}
+
+func nameOf(number syscall.Signal) string {
+	for name, known := range signals {
+		if known == number {
+			return name
+		}
+	}
+	return "RT" + strconv.Itoa(int(number)-realTimeMin)
 }
 
 func signalNumber(call ctspeer.Call) error {
@@ -118,11 +139,7 @@ func nextSignal(call ctspeer.Call) error {
 	if !open {
 		return &ctspeer.Failure{Status: "cancelled", Why: "the channel was closed"}
 	}
-	for name, number := range signals {
-		if number == came {
-			call.Set("signal", name)
-		}
-	}
+	call.Set("signal", nameOf(came.(syscall.Signal)))
 	return nil
 }
 

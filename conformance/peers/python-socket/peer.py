@@ -39,6 +39,7 @@ import cts_peer
 from asyncio_streams import IMPLEMENTATION, VERSION, AsyncioStreams
 from cts_peer import Call
 from pipe import Pipes
+from plain_calls import PlainCalls
 from signals import Signals
 from streams import ON_LINUX, Streams
 
@@ -58,8 +59,8 @@ def features_of(*groups: Any) -> List[str]:
     return found
 
 
-class BlockingCalls(Messages, Pipes, Signals):
-    """Plain blocking calls. `wait: false` and timeouts are `settimeout`, for the one request."""
+class BlockingCalls(PlainCalls, Messages, Pipes, Signals):
+    """Everything that the modules offer to threads that wait."""
 
     implementation, version = IMPLEMENTATION, VERSION
     mode = "blocking"
@@ -69,29 +70,6 @@ class BlockingCalls(Messages, Pipes, Signals):
         + features_of(Messages, Pipes)
     )
     unendable = Pipes.unendable + Signals.unendable
-
-    def attempt(self, call: Call, handle: Any, event: str, function: Callable[[], Any]) -> Any:
-        usual = handle.timeout()
-        timeout = 0.0 if call.get("wait") is False or handle.once else call.timeout
-        if timeout == usual:
-            return function()
-        handle.set_timeout(timeout)
-        try:
-            return function()
-        finally:
-            handle.set_timeout(usual)
-
-    def prepare(self, handle: Any) -> Any:
-        return handle
-
-    def connect(self, call: Call, sock: socket.socket, address: bytes) -> None:
-        sock.settimeout(0.0 if call.get("wait") is False else call.timeout)
-        sock.connect(address)
-        sock.settimeout(None)
-
-    def set_nonblocking(self, call: Call) -> None:
-        call.handle.set_timeout(0.0 if call["nonblocking"] else None)
-        call.handle.once = call["nonblocking"]
 
 
 class NonblockingCalls(AncillaryData, Pipes):
