@@ -9,6 +9,8 @@
 //! * A socket of messages can be made with a name or connected (`connect`, deprecated). One with neither comes from
 //!   `FromRawFd`. A receiver is named by `set_destination`, which lasts.
 //! * `create_fifo` makes a FIFO; programs open it with `std::fs`.
+//! * `signal::send` and its three relatives hand kill(2) the signal in place of the process, and the process in place of
+//!   the signal. Where process numbers are small, that hits a stranger: not offered (docs/findings/rust-interprocess.md).
 //! * Credentials are asked for wherever the crate connects or binds by itself; there is no switch.
 
 mod ancillary;
@@ -81,8 +83,6 @@ impl Library for Interprocess1Unix {
                 "signal.describe",
                 "signal.set_handler",
                 "signal.hooked",
-                "signal.send",
-                "signal.send_group",
             ],
             traits: &[],
         }
@@ -165,7 +165,7 @@ impl Library for Interprocess1Unix {
     }
 
     fn stream_raw(&self, stream: &Stream) -> Result<RawFd, Failure> {
-        Ok(stream.raw())
+        stream.raw()
     }
 
     fn stream_release(&self, stream: Stream) -> OrBack<RawFd, Stream> {
@@ -191,8 +191,6 @@ impl Library for Interprocess1Unix {
             "signal.describe" => signals::describe(call).into(),
             "signal.set_handler" => signals::set_handler(call).into(),
             "signal.hooked" => signals::hooked(call).into(),
-            "signal.send" => signals::send(call).into(),
-            "signal.send_group" => signals::send_group(call).into(),
             _ => messages::perform(call),
         }
     }

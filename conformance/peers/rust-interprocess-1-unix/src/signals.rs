@@ -91,22 +91,18 @@ fn parse(name: &str) -> Result<Signal, Failure> {
     SignalType::try_from(number).map(Signal::Standard).map_err(|error| Failure::new("not_found", error.to_string()))
 }
 
-fn signal_in(call: &Call<Interprocess1Unix>) -> Result<Option<Signal>, Failure> {
-    call.arguments.text("signal").map(parse).transpose()
-}
-
-fn required(call: &Call<Interprocess1Unix>) -> Result<Signal, Failure> {
-    signal_in(call)?.ok_or_else(|| Failure::invalid_argument("signal is missing"))
+fn signal_in(call: &Call<Interprocess1Unix>) -> Result<Signal, Failure> {
+    parse(call.arguments.text("signal").unwrap_or_default())
 }
 
 pub fn number(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
     call.begin();
-    Ok(vec![("number", (required(call)?.number() as u64).into())])
+    Ok(vec![("number", (signal_in(call)?.number() as u64).into())])
 }
 
 pub fn describe(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
     call.begin();
-    let (catchable, queued, fault) = match required(call)? {
+    let (catchable, queued, fault) = match signal_in(call)? {
         Signal::Standard(signal) => (!signal.is_unblockable(), false, signal.is_unsafe()),
         Signal::RealTime(_) => (true, true, false),
     };
@@ -130,7 +126,7 @@ fn bell() -> Result<i32, Failure> {
 }
 
 pub fn set_handler(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
-    let signal = required(call)?;
+    let signal = signal_in(call)?;
     let flag = |name: &str| call.arguments.bool(name) == Some(true);
     let handler = match call.arguments.text("action") {
         Some("default") => SignalHandler::Default,
@@ -165,7 +161,7 @@ pub fn set_handler(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
 
 /// The waiting is the peer's: the crate tells a hook and nobody else.
 pub fn hooked(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
-    let number = required(call)?.number() as usize;
+    let number = signal_in(call)?.number() as usize;
     let at_least = call.arguments.unsigned("at_least").unwrap_or(0);
     let fd = bell()?;
     call.may_wait_in_library();
@@ -183,33 +179,4 @@ pub fn hooked(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
             libc::read(fd, byte.as_mut_ptr().cast(), 1);
         }
     }
-}
-
-/// A number as the crate takes it; one beyond its type cannot be said to it.
-fn process_number(value: Option<u64>) -> Result<u32, Failure> {
-    u32::try_from(value.unwrap_or(0)).map_err(|error| Failure::invalid_argument(error.to_string()))
-}
-
-pub fn send(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
-    let pid = process_number(call.arguments.unsigned("pid"))?;
-    let signal = signal_in(call)?;
-    call.begin();
-    match signal {
-        Some(Signal::RealTime(index)) => signal::send_rt(index, pid)?,
-        Some(Signal::Standard(signal)) => signal::send(signal, pid)?,
-        None => signal::send(None, pid)?,
-    }
-    Ok(Vec::new())
-}
-
-pub fn send_group(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
-    let group = process_number(call.arguments.unsigned("group"))?;
-    let signal = signal_in(call)?;
-    call.begin();
-    match signal {
-        Some(Signal::RealTime(index)) => signal::send_rt_to_group(index, group)?,
-        Some(Signal::Standard(signal)) => signal::send_to_group(signal, group)?,
-        None => signal::send_to_group(None, group)?,
-    }
-    Ok(Vec::new())
 }

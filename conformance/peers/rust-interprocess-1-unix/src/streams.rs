@@ -13,17 +13,28 @@ use std::net::Shutdown;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Bytes of `sun_path`.
 const ADDRESS_MAX: usize = 108;
 
-/// A stream. The ends of pipes ask for `&mut`: the threads that use one take turns.
+/// A stream. The ends of pipes ask for `&mut`: one lane at a time uses one.
 pub enum Stream {
     Socket(UdStream),
     Reader(Mutex<UnnamedPipeReader>),
     Writer(Mutex<UnnamedPipeWriter>),
     Fifo(File),
+}
+
+/// The end of a pipe, for the only lane that uses it.
+fn lone<T>(pipe: &Mutex<T>) -> Result<MutexGuard<'_, T>, Failure> {
+    match pipe.try_lock() {
+        Ok(end) => Ok(end),
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::unsupported("another lane is inside of the end, which asks for &mut"))
+        }
+    }
 }
 
 impl Stream {
@@ -38,7 +49,7 @@ impl Stream {
     pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Failure> {
         match self {
             Stream::Socket(socket) => Ok(socket.recv(buffer)?),
-            Stream::Reader(pipe) => Ok(pipe.lock().unwrap_or_else(PoisonError::into_inner).read(buffer)?),
+            Stream::Reader(pipe) => Ok(lone(pipe)?.read(buffer)?),
             Stream::Writer(_) => Err(Failure::unsupported("an UnnamedPipeWriter is not Read")),
             Stream::Fifo(file) => Ok((&mut &*file).read(buffer)?),
         }
@@ -47,7 +58,7 @@ impl Stream {
     pub fn write(&self, data: &[u8]) -> Result<usize, Failure> {
         match self {
             Stream::Socket(socket) => Ok(socket.send(data)?),
-            Stream::Writer(pipe) => Ok(pipe.lock().unwrap_or_else(PoisonError::into_inner).write(data)?),
+            Stream::Writer(pipe) => Ok(lone(pipe)?.write(data)?),
             Stream::Reader(_) => Err(Failure::unsupported("an UnnamedPipeReader is not Write")),
             Stream::Fifo(file) => Ok((&mut &*file).write(data)?),
         }
@@ -56,7 +67,7 @@ impl Stream {
     pub fn read_vectored(&self, buffers: &mut [IoSliceMut]) -> Result<usize, Failure> {
         match self {
             Stream::Socket(socket) => Ok(socket.recv_vectored(buffers)?),
-            Stream::Reader(pipe) => Ok(pipe.lock().unwrap_or_else(PoisonError::into_inner).read_vectored(buffers)?),
+            Stream::Reader(pipe) => Ok(lone(pipe)?.read_vectored(buffers)?),
             Stream::Writer(_) => Err(Failure::unsupported("an UnnamedPipeWriter is not Read")),
             Stream::Fifo(file) => Ok((&mut &*file).read_vectored(buffers)?),
         }
@@ -65,19 +76,19 @@ impl Stream {
     pub fn write_vectored(&self, buffers: &[IoSlice]) -> Result<usize, Failure> {
         match self {
             Stream::Socket(socket) => Ok(socket.send_vectored(buffers)?),
-            Stream::Writer(pipe) => Ok(pipe.lock().unwrap_or_else(PoisonError::into_inner).write_vectored(buffers)?),
+            Stream::Writer(pipe) => Ok(lone(pipe)?.write_vectored(buffers)?),
             Stream::Reader(_) => Err(Failure::unsupported("an UnnamedPipeReader is not Write")),
             Stream::Fifo(file) => Ok((&mut &*file).write_vectored(buffers)?),
         }
     }
 
-    pub fn raw(&self) -> RawFd {
-        match self {
+    pub fn raw(&self) -> Result<RawFd, Failure> {
+        Ok(match self {
             Stream::Socket(socket) => socket.as_raw_fd(),
-            Stream::Reader(pipe) => pipe.lock().unwrap_or_else(PoisonError::into_inner).as_raw_fd(),
-            Stream::Writer(pipe) => pipe.lock().unwrap_or_else(PoisonError::into_inner).as_raw_fd(),
+            Stream::Reader(pipe) => lone(pipe)?.as_raw_fd(),
+            Stream::Writer(pipe) => lone(pipe)?.as_raw_fd(),
             Stream::Fifo(file) => file.as_raw_fd(),
-        }
+        })
     }
 
     pub fn release(self) -> RawFd {
