@@ -3,6 +3,7 @@
 A `Connection` is made of a connected socket, as a program does that has one; the sockets, and the streams that cases
 look at the bytes with, are those of the peer of `socket`. The frames are the codec `u32`, for lengths below 2^31.
 
+- Two threads may not write, or read, at the same time (documentation of `Pipe`): one request after another, no lanes.
 - `send_bytes` and `recv_bytes` have no timeout and no single attempt, and a close does not wake them.
 - `recv_bytes` knows one limit, its own `maxlength`; after a message that is longer it ends reading.
 - Both ends and a message too long are an EOFError or an OSError without a number: their texts tell them apart.
@@ -41,20 +42,31 @@ def outcome_of(error: Exception) -> Outcome:
     return cts_peer.outcome_of(error)
 
 
+class Framed:
+    """A `Connection`, and the `maxlength` that the program wants for it."""
+
+    def __init__(self, connection: Connection, length_max: int) -> None:
+        self.connection, self.length_max = connection, length_max
+
+    def close(self) -> None:
+        self.connection.close()
+
+
 class Connections(PlainCalls, Streams):
     implementation, version = "python-multiprocessing", platform.python_version()
-    features = ["local.listen.backlog", "stream.duplex"] + [f for f in Streams.features if f.startswith("name.")]
+    lanes = "single"
+    features = ["local.listen.backlog"] + [f for f in Streams.features if f.startswith("name.")]
 
     def framed_open(self, call: Call) -> None:
         if call["codec"] != "u32":
             raise Outcome("unsupported", "a Connection has one kind of frame")
-        call.make(Connection(socket_of(call.handle).detach()))
+        call.make(Framed(Connection(socket_of(call.handle).detach()), call.get("max", 1 << 20)))
 
     def framed_write(self, call: Call) -> Dict[str, Any]:
         start, frames = 0, 0
         try:
             for length in call["lengths"]:
-                call.handle.send_bytes(call["data"], start, length)
+                call.handle.connection.send_bytes(call["data"], start, length)
                 start, frames = start + length, frames + 1
         except Exception as error:
             outcome = outcome_of(error)
@@ -64,7 +76,7 @@ class Connections(PlainCalls, Streams):
 
     def framed_read(self, call: Call) -> Dict[str, Any]:
         try:
-            body = call.handle.recv_bytes(call["max"])
+            body = call.handle.connection.recv_bytes(min(call["max"], call.handle.length_max))
         except Exception as error:
             outcome = outcome_of(error)
             outcome.results = {"length": 0, "crc32": 0, "data": b""}
@@ -72,7 +84,7 @@ class Connections(PlainCalls, Streams):
         return cts_peer.read_results(body, 0)
 
     def framed_raw(self, call: Call) -> Dict[str, Any]:
-        return {"raw": raw_fd(call.handle.fileno())}
+        return {"raw": raw_fd(call.handle.connection.fileno())}
 
     def framed_close(self, call: Call) -> None:
         call.handle.close()

@@ -169,7 +169,11 @@ pub fn hooked(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
     loop {
         let count = COUNTS[number].load(Ordering::SeqCst);
         if count >= at_least {
-            return Ok(vec![("count", count.into())]);
+            let mut results: Results = vec![("count", count.into())];
+            if count > 0 {
+                results.push(("signal", call.arguments.text("signal").unwrap_or_default().into()));
+            }
+            return Ok(results);
         }
         let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let mut byte = [0u8];
