@@ -245,7 +245,7 @@ const mutant datagram_mutants[] = {
     {"datagram.unnamed_has_name", "takes what lies there for the name of a sender without one (envoy#29524)",
      "Datagram.UnnamedSenderHasNoName", NULL, NULL, install_names_the_unnamed},
     {"datagram.cut_leaks", "leaves a descriptor open with a message that was cut (libuv#4358)",
-     "Datagram.CutMessageBringsNoDescriptors", NULL, NULL, install_keeps_the_descriptors_of_a_cut},
+     "Datagram.CutMessageHidesNoDescriptors", NULL, NULL, install_keeps_the_descriptors_of_a_cut},
     {"datagram.receive_not_woken", "does not end a waiting receive at close", "Datagram.CloseEndsAWaitingReceive",
      "path", NULL, install_goes_on_receiving_when_closed},
     {"datagram.shutdown_wakes_nobody", "does not end a waiting receive at a shutdown (go#15250)",

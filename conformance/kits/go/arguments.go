@@ -24,7 +24,7 @@ type rawHandle struct {
 type arguments map[string]any
 
 // checkArguments checks a request before anything is done.
-func checkArguments(op operation, request object, features []string) (arguments, error) {
+func checkArguments(name string, op operation, request object, features []string) (arguments, error) {
 	checked := arguments{}
 	for _, argument := range op.Args {
 		given, present := request[argument.Name]
@@ -42,6 +42,12 @@ func checkArguments(op operation, request object, features []string) (arguments,
 			return nil, invalid("%s is of another type than %s, or out of its range", argument.Name, argument.Type)
 		}
 		checked[argument.Name] = value
+	}
+	if data, given := checked["data"].(data); given && name == "stream.write_ancillary" && data.len() == 0 {
+		return nil, invalid("data: no byte that anything could travel beside")
+	}
+	if most, given := checked.unsigned("max"); given && name == "stream.read_ancillary" && most == 0 {
+		return nil, invalid("max: no byte that anything could come beside")
 	}
 	return checked, checked.checkRanges()
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -52,7 +53,41 @@ func testLibrary() Library[*net.UnixListener, *net.UnixConn] {
 			return int(written), err
 		},
 		StreamClose: (*net.UnixConn).Close,
+		Others: map[string]Operation{
+			"socket.open":   openPipe,
+			"socket.raw":    rawPipe,
+			"signal.hooked": func(c Call) error { c.Begin(Unendable); select {} },
+		},
+		Closes: []string{"socket.close"},
 	}
+}
+
+// pipe is an object of a kind that the kit has no functions for.
+type pipe struct{ reader, writer *os.File }
+
+func (p *pipe) Close() error { return errors.Join(p.reader.Close(), p.writer.Close()) }
+
+func openPipe(c Call) error {
+	c.Begin(Never)
+	reader, writer, err := os.Pipe()
+	if err == nil {
+		c.Make("as", &pipe{reader, writer})
+	}
+	return err
+}
+
+// rawPipe gives a duplicate away, which a reset closes.
+func rawPipe(c Call) error {
+	value, err := c.On()
+	if err != nil {
+		return err
+	}
+	fd, err := syscall.Dup(int(value.(*pipe).reader.Fd()))
+	if err == nil {
+		c.Own(uintptr(fd))
+		c.SetRaw(uintptr(fd))
+	}
+	return err
 }
 
 func TestJSONTakesWhatTheProtocolAllows(t *testing.T) {
@@ -118,7 +153,7 @@ func check(t *testing.T, operation, request string, features ...string) (string,
 	if err != nil {
 		t.Fatal(request, err)
 	}
-	checked, err := checkArguments(spec().Operations[operation], value.(object), features)
+	checked, err := checkArguments(operation, spec().Operations[operation], value.(object), features)
 	status, _ := statusOf(err)
 	return status, checked
 }
@@ -421,6 +456,35 @@ func TestCloseAndResetEndWhatIsUnderWay(t *testing.T) {
 	}
 	p.call("invalid_argument", `"op":"stream.close","on":"c"`)
 	p.connect()
+}
+
+func TestOperationsOfThePeersOwn(t *testing.T) {
+	p := start(t)
+	descriptors := func() int {
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.command.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	p.call("ok", `"op":"socket.open","type":"datagram","as":"warm"`) // the runtime's own descriptors come with it
+	p.call("ok", `"op":"socket.close","on":"warm"`)
+	before := descriptors()
+	p.call("ok", `"op":"socket.open","type":"datagram","as":"o"`)
+	p.call("invalid_argument", `"op":"stream.close","on":"o"`)
+	p.call("ok", `"op":"socket.raw","on":"o"`)
+	p.call("ok", `"op":"socket.open","type":"datagram","as":"p"`)
+	p.call("ok", `"op":"socket.close","on":"p"`)
+	p.call("invalid_argument", `"op":"socket.raw","on":"p"`)
+	if open := descriptors(); open != before+3 {
+		t.Errorf("%d descriptors, not %d", open, before+3)
+	}
+	p.call("ok", `"op":"reset"`)
+	if open := descriptors(); open != before {
+		t.Errorf("%d descriptors, not %d", open, before)
+	}
+	p.begin(`"op":"signal.hooked","signal":"TERM"`)
+	p.call("busy", `"op":"reset"`)
 }
 
 func TestTheEndOfInputEndsAPeerThatIsBlocked(t *testing.T) {

@@ -2,6 +2,7 @@ package ctspeer
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -23,9 +24,10 @@ type Name struct {
 
 // ListenOptions are the options of listening. Those whose feature is not offered are never set.
 type ListenOptions struct {
-	Reclaim bool
-	Mode    *uint32 // permission bits
-	Backlog *uint32
+	Reclaim  bool
+	Mode     *uint32 // permission bits
+	Backlog  *uint32
+	KeepName bool
 }
 
 // CallOptions are the options of calls that may wait.
@@ -74,6 +76,11 @@ type Library[L, S any] struct {
 	StreamRelease        func(S) (fd uintptr, err error)
 	StreamAdopt          func(fd uintptr) (S, error) // takes fd over if it succeeds, else leaves it alone
 	StreamClose          func(S) error
+
+	// Others are operations beside these, by name: stream.shutdown, socket.send, signal.send, ... One that closes a handle
+	// (socket.close) stands in Closes instead: the kit calls the handle's Close.
+	Others map[string]Operation
+	Closes []string
 }
 
 // offered lists the operations whose calls are there, beside the control operations.
@@ -102,5 +109,10 @@ func (l *Library[L, S]) offered() []string {
 			operations = append(operations, entry.name)
 		}
 	}
+	for name := range l.Others {
+		operations = append(operations, name)
+	}
+	operations = append(operations, l.Closes...)
+	slices.Sort(operations)
 	return operations
 }

@@ -12,6 +12,12 @@ const bufferDefault = 65536 // bytes of a read's buffer if the request does not 
 
 // perform does what the request asks, and fills in the results, which count whatever the error is.
 func (c *call[L, S]) perform() error {
+	if other, exists := c.peer.library.Others[c.request.op]; exists {
+		return other(c)
+	}
+	if isClose(c.request.op) {
+		return c.close()
+	}
 	switch c.request.op {
 	case "name.parse", "name.format", "name.native", "name.limit":
 		return c.name()
@@ -29,8 +35,6 @@ func (c *call[L, S]) perform() error {
 		return release(c, c.peer.library.ListenerRelease)
 	case "stream.release":
 		return release(c, c.peer.library.StreamRelease)
-	case "listener.close", "stream.close", "process.close":
-		return c.close()
 	case "process.spawn":
 		return c.processSpawn()
 	case "stream.split":
@@ -206,7 +210,7 @@ func (c *call[L, S]) name() error {
 }
 
 func (c *call[L, S]) listen() error {
-	options := ListenOptions{Reclaim: c.arguments["reclaim"] == true}
+	options := ListenOptions{Reclaim: c.arguments["reclaim"] == true, KeepName: c.arguments["keep_name"] == true}
 	if mode, given := c.arguments.unsigned("mode"); given {
 		bits := uint32(mode)
 		options.Mode = &bits

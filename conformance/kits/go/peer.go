@@ -52,6 +52,11 @@ func checkOffer[L, S any](library *Library[L, S]) error {
 			return fmt.Errorf("there is no feature %s", name)
 		}
 	}
+	for name := range library.Others {
+		if _, known := spec().Operations[name]; !known || isClose(name) {
+			return fmt.Errorf("there is no operation %s, or it closes a handle", name)
+		}
+	}
 	for _, name := range library.Traits {
 		if !slices.Contains(spec().Traits, name) {
 			return fmt.Errorf("there is no trait %s", name)
@@ -62,17 +67,18 @@ func checkOffer[L, S any](library *Library[L, S]) error {
 
 // handle is a listener or a stream under a name of the requester.
 type handle struct {
-	kind  string // listener, stream or process
-	value any    // L, S or *child
+	kind  string // listener, stream, process or another
+	value any    // L, S, *child or an io.Closer
 }
 
 // running is an operation under way.
 type running struct {
-	id       uint64
-	handle   *handle // it is inside of, or nil
-	begun    bool    // it has called the library
-	waits    bool    // it may wait inside the library
-	reserved []string
+	id        uint64
+	handle    *handle // it is inside of, or nil
+	begun     bool    // it has called the library
+	waits     bool    // it may wait inside the library
+	unendable bool    // and nothing ends it
+	reserved  []string
 }
 
 // peer is one peer process.
@@ -286,7 +292,7 @@ func (p *peer[L, S]) start(r request) (*call[L, S], error) {
 		return nil, invalid("watch is not a bool")
 	}
 	op := spec().Operations[r.op]
-	checked, err := checkArguments(op, r.fields, p.library.Features)
+	checked, err := checkArguments(r.op, op, r.fields, p.library.Features)
 	if err != nil {
 		return nil, err
 	}
@@ -339,7 +345,7 @@ func (c *call[L, S]) guarded() (err error) {
 }
 
 func (p *peer[L, S]) control(r request) {
-	checked, err := checkArguments(spec().Operations[r.op], r.fields, nil)
+	checked, err := checkArguments(r.op, spec().Operations[r.op], r.fields, nil)
 	results := object{}
 	if err == nil {
 		switch r.op {
@@ -409,7 +415,7 @@ func (p *peer[L, S]) reset() error {
 	p.epoch++
 	p.cancel()
 	p.closeIdle()
-	for p.anyRunning(func(under *running) bool { return !under.waits || p.closesInUse() }) {
+	for p.anyRunning(func(under *running) bool { return !under.unendable && (!under.waits || p.closesInUse()) }) {
 		p.ended.Wait()
 	}
 	p.closeIdle() // what was made meanwhile
@@ -467,18 +473,20 @@ func (p *peer[L, S]) inside(existing *handle) bool {
 
 // close closes a handle that has no name any more.
 func (p *peer[L, S]) close(existing *handle) error {
-	if existing.kind == "process" {
+	switch existing.kind {
+	case "process":
 		existing.value.(*child).close()
 		return nil
-	}
-	if existing.kind == "listener" {
+	case "listener":
 		if p.library.ListenerClose == nil {
 			return nil
 		}
 		return p.library.ListenerClose(existing.value.(L))
+	case "stream":
+		if p.library.StreamClose == nil {
+			return nil
+		}
+		return p.library.StreamClose(existing.value.(S))
 	}
-	if p.library.StreamClose == nil {
-		return nil
-	}
-	return p.library.StreamClose(existing.value.(S))
+	return existing.value.(io.Closer).Close()
 }

@@ -45,7 +45,7 @@ func statusOf(err error) (status string, native int) {
 		return failure.Status, native
 	case errors.Is(err, io.EOF):
 		return "end", native
-	case errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled):
+	case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed), errors.Is(err, context.Canceled):
 		// The handle's name goes before the handle, so that only operations under way can meet this.
 		return "cancelled", native
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):

@@ -23,6 +23,7 @@ import asyncio
 import base64
 import binascii
 import collections
+import concurrent.futures
 import errno
 import inspect
 import json
@@ -69,6 +70,7 @@ _STATUS_OF_CLASS: Tuple[Tuple[Type[BaseException], str], ...] = (
     (FileExistsError, "already_exists"),
     (PermissionError, "permission_denied"),
     (MemoryError, "out_of_resources"),
+    (OverflowError, "invalid_argument"),  # a number that no C type of the call holds
 )
 # Bounds that a type does not say, as operations.toml words them: (operation, argument) -> least, greatest.
 _BOUNDS: Dict[Tuple[str, str], Tuple[int, int]] = {
@@ -78,6 +80,7 @@ _BOUNDS: Dict[Tuple[str, str], Tuple[int, int]] = {
     ("stream.read", "buffer"): (1, 2**32 - 1),
     ("stream.read", "chunk"): (1, 2**32 - 1),
     ("stream.write", "buffer"): (1, 2**32 - 1),
+    ("stream.read_ancillary", "max"): (1, INTEGER_MAX),
 }
 
 
@@ -326,6 +329,8 @@ def _check_together(operation: str, arguments: Dict[str, Any], features: Set[str
         raise Outcome("unsupported", "name.%s is not offered" % kind)
     if arguments.get("until") == "exact" and "max" not in arguments:
         raise Outcome("invalid_argument", "until exact needs max")
+    if operation == "stream.write_ancillary" and not arguments["data"]:
+        raise Outcome("invalid_argument", "data: no byte that anything could travel beside")
     lengths = arguments.get("lengths")
     if lengths is not None and len(lengths) > 64:
         raise Outcome("invalid_argument", "more than 64 lengths")
@@ -494,6 +499,13 @@ class Call:
                     raise
                 self.wait_ready(socket_or_fd, event)
 
+    def in_main_thread(self, function: Callable[[], Any]) -> Any:
+        """Calls `function` in the main thread, where alone Python sets signal handlers, and returns what it returns.
+
+        A main thread that waits in a request of the lane `main` comes to it afterwards.
+        """
+        return self._runtime.call_in_main_thread(function)
+
     def wait_ready(self, socket_or_fd: Any, event: str) -> None:
         """Waits until the descriptor is ready for "read" or "write"; raises Outcome `cancelled` on a close or reset."""
         self._runtime.waker.wait(self, socket_or_fd, event)
@@ -524,6 +536,23 @@ class Peer:
     lanes = "thread"  # thread, task (asyncio; the mode async), or single
     features: List[str] = []  # `lanes` is added by the kit
     traits: List[str] = []
+    unendable: List[str] = []  # operations that a reset cannot end while they wait: it answers `busy` (6.2)
+
+    def __init__(self) -> None:
+        self._owned: Set[int] = set()
+
+    def own(self, descriptor: int) -> int:
+        """Notes a descriptor that was released or came beside bytes, which the next reset closes (6.2); returns it."""
+        self._owned.add(descriptor)
+        return descriptor
+
+    def disown(self, descriptor: int) -> None:
+        """A descriptor that was noted belongs to a handle again."""
+        self._owned.discard(descriptor)
+
+    def close_owned(self) -> None:
+        while self._owned:
+            os.close(self._owned.pop())
 
     # The operations on processes are the kit's (6.3, 6.4), where the system tells how a child ended without reaping it.
 
@@ -569,7 +598,11 @@ class _Child:
         # Standard input is the null device and standard output is standard error here already.
         arguments = [sys.executable] + getattr(sys, "orig_argv", [sys.executable, *sys.argv])[1:]
         environment = dict(os.environ, CTS_CONTROL=control)
-        self._process = subprocess.Popen(arguments, env=environment, close_fds=False, start_new_session=True)
+        mask = _change_signal_mask("SIG_SETMASK", ())  # a child inherits that of the thread, which blocks everything
+        try:
+            self._process = subprocess.Popen(arguments, env=environment, close_fds=False, start_new_session=True)
+        finally:
+            _change_signal_mask("SIG_SETMASK", mask)
         self.pid = self._process.pid
         self._closing = False
 
@@ -718,6 +751,8 @@ class _ThreadLane:
         self._jobs.put(job)
 
     def run(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            _block_signals()
         while True:
             self._jobs.get()()
 
@@ -784,6 +819,7 @@ class _Runtime:
             _die()
 
     def _read(self) -> None:
+        _block_signals()
         try:
             for line in self._channel.lines():
                 self._dispatch_line(line)
@@ -843,6 +879,20 @@ class _Runtime:
             else:
                 self._lanes[name] = self._main if name == "main" else _ThreadLane(name)
         return self._lanes[name]
+
+    def call_in_main_thread(self, function: Callable[[], Any]) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            return function()
+        done: "concurrent.futures.Future[Any]" = concurrent.futures.Future()
+
+        def work() -> None:
+            try:
+                done.set_result(function())
+            except BaseException as error:
+                done.set_exception(error)
+
+        self._main.put(work)
+        return done.result()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         """The loop, which the main thread runs from now on: what it starts must see it as the main thread's."""
@@ -1028,8 +1078,11 @@ class _Runtime:
         for entry in children:
             entry.value.close()  # which ends every `process.wait`
         calls = [call for call in calls if call.operation != "process.wait"]
+        if any(call.operation in self._peer.unendable for call in calls):
+            raise Outcome("busy", "an operation is under way that nothing can end")
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._reset_async(calls, arrival), self._loop).result()
+            self._peer.close_owned()
             return
         if self._peer.mode == "nonblocking":
             self._cancel(calls, lambda: self._answered_before(arrival))
@@ -1039,6 +1092,7 @@ class _Runtime:
             self._discard_all()  # the library ends the operations in flight
         self._wait_until(lambda: self._answered_before(arrival))
         self._discard_all()
+        self._peer.close_owned()
 
     async def _reset_async(self, calls: List[Call], arrival: int) -> None:
         for call in calls:
@@ -1132,6 +1186,17 @@ def _reply_of(request_id: int, call: Optional[Call], result: Any) -> Dict[str, A
 
 def _shorten(why: str) -> str:
     return why.encode("utf-8", "replace")[:WHY_BYTES_MAX].decode("utf-8", "ignore")
+
+
+def _change_signal_mask(how: str, mask: Any) -> Any:
+    """`signal.pthread_sigmask`, where there is one; returns the mask before."""
+    return signal.pthread_sigmask(getattr(signal, how), mask) if hasattr(signal, "pthread_sigmask") else ()
+
+
+def _block_signals() -> None:
+    """Leaves signals to the main thread: one that another took would not wake it, and there alone handlers run."""
+    if hasattr(signal, "valid_signals"):
+        _change_signal_mask("SIG_BLOCK", signal.valid_signals())
 
 
 def _die() -> None:

@@ -22,7 +22,7 @@ from cts_peer import InvalidLine, Outcome, check_arguments, parse_line, pattern 
 # A peer of pipes: `local.connect` makes one, so that a read waits until a write of another lane. A thread's read cannot
 # be ended, a task's and a kit's wait can.
 PEER = """
-import asyncio, os, sys
+import asyncio, os, signal, sys, threading
 sys.path.insert(0, sys.argv[1])
 import cts_peer
 
@@ -35,6 +35,19 @@ class Pipe:
 
 class Blocking(cts_peer.Peer):
     implementation, version, features = "pipe", "1", ["name.path", "wait"]
+    unendable = ["fifo.open"]
+    def fifo_open(self, call):
+        os.read(os.pipe()[0], 1)
+    def stream_raw(self, call):
+        return {"raw": cts_peer.raw_fd(self.own(os.dup(0)))}
+    def signal_set_handler(self, call):
+        call.in_main_thread(lambda: signal.signal(signal.SIGUSR2, lambda *_: None))
+    def signal_name(self, call):
+        call.in_main_thread(lambda: signal.signal(call["number"], signal.SIG_DFL))
+    def signal_raise(self, call):
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        in_main = threading.current_thread() is threading.main_thread()
+        assert (signal.SIGUSR2 in blocked) != in_main
     def local_connect(self, call):
         print("printed by the library")
         os.write(1, b"printed by the library, below Python")
@@ -182,6 +195,11 @@ class ArgumentTest(unittest.TestCase):
         self.assertEqual(self.status("stream.write_vectored", [], data="abc", lengths=[1, 1]), "invalid_argument")
         self.assertEqual(self.status("stream.write_vectored", [], data="abc", lengths=[1, 0, 2]), "ok")
 
+    def test_ancillary_data_needs_a_byte(self) -> None:
+        self.assertEqual(self.status("stream.write_ancillary", [], data=""), "invalid_argument")
+        self.assertEqual(self.status("stream.write_ancillary", [], data="a"), "ok")
+        self.assertEqual(self.status("stream.read_ancillary", [], max=0), "invalid_argument")
+
     def test_raw(self) -> None:
         raw = {"kind": "fd", "value": "18446744073709551615"}
         self.assertEqual(check_arguments("stream.adopt", {"raw": raw}, set())["raw"], ("fd", 2**64 - 1))
@@ -324,6 +342,25 @@ class PeerTest(unittest.TestCase):
             return
         self.assertEqual((close["status"], self.replies[read]["status"]), ("ok", "cancelled"))
 
+    def test_reset_says_what_it_cannot_end(self) -> None:
+        opening = self.begin("fifo.open", as_="f", path="x", direction="read", watch=True)
+        while not any(event["id"] == opening for event in self.events):
+            self.take()
+        self.assertEqual(self.ask("reset")["status"], "busy")
+
+    def test_reset_closes_what_is_owned(self) -> None:
+        self.ask("local.connect", as_="s", kind="path", name="x")
+        owned = "/proc/%d/fd/%s" % (self.process.pid, self.ask("stream.raw", on="s")["raw"]["value"])
+        self.assertTrue(os.path.lexists(owned))
+        self.assertEqual(self.ask("reset")["status"], "ok")
+        self.assertFalse(os.path.lexists(owned))
+
+    def test_signals_are_the_main_threads(self) -> None:
+        self.assertEqual(self.ask("signal.set_handler", signal="USR2", action="hook", lane="b")["status"], "ok")
+        self.assertEqual(self.ask("signal.name", number=1 << 40, lane="b")["status"], "invalid_argument")
+        for lane in ("a", "main"):
+            self.assertEqual(self.ask("signal.raise", signal="USR2", lane=lane)["status"], "ok")
+
     def test_end_of_input_while_busy(self) -> None:
         self.begun_read("a", "s")
         self.begun_read("main", "t")
@@ -350,6 +387,12 @@ class NonblockingPeerTest(PeerTest):
 
 class AsyncPeerTest(PeerTest):
     mode = "async"
+
+    def test_reset_says_what_it_cannot_end(self) -> None:
+        """Not here: a task that blocks its loop is a defect of the peer."""
+
+    def test_signals_are_the_main_threads(self) -> None:
+        """Not here: tasks run in the main thread."""
 
 
 if __name__ == "__main__":

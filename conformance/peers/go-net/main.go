@@ -1,4 +1,6 @@
-// The peer of Go's package net: Unix stream sockets, as a Go program uses them.
+// The peer of Go's standard library: the Unix sockets of net, pipes and FIFOs of os, signals of os/signal, as a Go program
+// uses them. main.go has the local sockets, messages.go datagrams and seqpackets, ancillary.go what travels beside bytes,
+// pipes.go and signals.go the rest.
 //
 // What the package has not got is not offered, and nothing here makes up for it:
 //
@@ -8,15 +10,18 @@
 //   - A listener's Close removes the socket file, the default of net.Listen.
 //   - A descriptor can be had as a duplicate only (File). To release is therefore to duplicate and to close the
 //     original; to adopt is FileConn or FileListener and to close what was handed in, as their documentation asks for.
+//   - Children inherit nothing; os removes no FIFO but any file; os/signal is told neither the sender nor a value.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -24,7 +29,7 @@ import (
 )
 
 func main() {
-	err := ctspeer.Run(ctspeer.Library[*net.UnixListener, *net.UnixConn]{
+	library := ctspeer.Library[*net.UnixListener, stream]{
 		Implementation: "go-net",
 		Version:        runtime.Version(),
 		Features: []string{
@@ -43,14 +48,37 @@ func main() {
 		Read:            read,
 		Write:           write,
 		WriteVectored:   writeVectored,
-		PeerCredentials: peerCredentials,
-		StreamRaw:       func(c *net.UnixConn) (uintptr, error) { return raw(c) },
-		StreamRelease:   releaseStream,
+		PeerCredentials: func(s stream) (ctspeer.Credentials, error) { return peerCredentials(s) },
+		StreamRaw:       func(s stream) (uintptr, error) { return raw(s) },
+		StreamRelease:   func(s stream) (uintptr, error) { return release(s) },
 		StreamAdopt:     adoptStream,
-		StreamClose:     (*net.UnixConn).Close,
-	})
+		StreamClose:     func(s stream) error { return s.Close() },
+		Others:          map[string]ctspeer.Operation{},
+	}
+	for _, group := range []func(*peerLibrary){addShutdown, addMessages, addAncillary, addPipes, addSignals} {
+		group(&library)
+	}
+	err := ctspeer.Run(library)
 	fmt.Fprintln(os.Stderr, "go-net:", err)
 	os.Exit(1)
+}
+
+type peerLibrary = ctspeer.Library[*net.UnixListener, stream]
+
+// stream is what a connection (*net.UnixConn) and the end of a pipe (*os.File) have in common.
+type stream interface {
+	io.ReadWriteCloser
+	syscall.Conn
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+}
+
+// conn gives the connection of a stream: package os has no such function for a pipe.
+func connOf(value any) (*net.UnixConn, error) {
+	if conn, ok := value.(*net.UnixConn); ok {
+		return conn, nil
+	}
+	return nil, ctspeer.Unsupported("an os.File has no such method")
 }
 
 // spell gives a name as the package takes it: a leading @ or NUL means the abstract namespace, anything else is a path.
@@ -61,11 +89,12 @@ func spell(name ctspeer.Name) string {
 	return name.Bytes
 }
 
-func listen(name ctspeer.Name, _ ctspeer.ListenOptions) (*net.UnixListener, []byte, error) {
+func listen(name ctspeer.Name, options ctspeer.ListenOptions) (*net.UnixListener, []byte, error) {
 	listener, err := net.Listen("unix", spell(name))
 	if err != nil {
 		return nil, nil, err
 	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(!options.KeepName)
 	address, err := native(listener.(*net.UnixListener))
 	return listener.(*net.UnixListener), address, err
 }
@@ -79,7 +108,7 @@ func native(listener *net.UnixListener) ([]byte, error) {
 	return address, nil
 }
 
-func connect(ctx context.Context, name ctspeer.Name, options ctspeer.CallOptions) (*net.UnixConn, error) {
+func connect(ctx context.Context, name ctspeer.Name, options ctspeer.CallOptions) (stream, error) {
 	if options.Timeout != nil {
 		limited, cancel := context.WithTimeout(ctx, *options.Timeout)
 		defer cancel()
@@ -107,7 +136,14 @@ func withDeadline(options ctspeer.CallOptions, set func(time.Time) error, act fu
 	return err
 }
 
-func accept(listener *net.UnixListener, options ctspeer.CallOptions) (conn *net.UnixConn, err error) {
+func accept(listener *net.UnixListener, options ctspeer.CallOptions) (stream, error) {
+	if listener.Addr().Network() != "unix" {
+		return nil, ctspeer.Unsupported("a listener of the network " + listener.Addr().Network())
+	}
+	return acceptAny(listener, options)
+}
+
+func acceptAny(listener *net.UnixListener, options ctspeer.CallOptions) (conn *net.UnixConn, err error) {
 	err = withDeadline(options, listener.SetDeadline, func() error {
 		conn, err = listener.AcceptUnix()
 		return err
@@ -115,7 +151,7 @@ func accept(listener *net.UnixListener, options ctspeer.CallOptions) (conn *net.
 	return conn, err
 }
 
-func read(conn *net.UnixConn, buffer []byte, options ctspeer.CallOptions) (length int, err error) {
+func read(conn stream, buffer []byte, options ctspeer.CallOptions) (length int, err error) {
 	err = withDeadline(options, conn.SetReadDeadline, func() error {
 		length, err = conn.Read(buffer)
 		return err
@@ -123,7 +159,7 @@ func read(conn *net.UnixConn, buffer []byte, options ctspeer.CallOptions) (lengt
 	return length, err
 }
 
-func write(conn *net.UnixConn, data []byte, options ctspeer.CallOptions) (length int, err error) {
+func write(conn stream, data []byte, options ctspeer.CallOptions) (length int, err error) {
 	err = withDeadline(options, conn.SetWriteDeadline, func() error {
 		length, err = conn.Write(data)
 		return err
@@ -131,7 +167,7 @@ func write(conn *net.UnixConn, data []byte, options ctspeer.CallOptions) (length
 	return length, err
 }
 
-func writeVectored(conn *net.UnixConn, data [][]byte, options ctspeer.CallOptions) (length int, err error) {
+func writeVectored(conn stream, data [][]byte, options ctspeer.CallOptions) (length int, err error) {
 	err = withDeadline(options, conn.SetWriteDeadline, func() error {
 		buffers := net.Buffers(data)
 		written, err := buffers.WriteTo(conn)
@@ -150,7 +186,11 @@ func raw(socket syscall.Conn) (fd uintptr, err error) {
 	return fd, err
 }
 
-func peerCredentials(conn *net.UnixConn) (ctspeer.Credentials, error) {
+func peerCredentials(socket any) (ctspeer.Credentials, error) {
+	conn, err := connOf(socket)
+	if err != nil {
+		return ctspeer.Credentials{}, err
+	}
 	control, err := conn.SyscallConn()
 	if err != nil {
 		return ctspeer.Credentials{}, err
@@ -195,16 +235,20 @@ func releaseListener(listener *net.UnixListener) (uintptr, error) {
 	return fd, listener.Close()
 }
 
-func releaseStream(conn *net.UnixConn) (uintptr, error) {
-	file, err := conn.File()
+// release duplicates the descriptor and closes the original.
+func release(socket interface {
+	syscall.Conn
+	io.Closer
+}) (uintptr, error) {
+	lent, err := raw(socket)
 	if err != nil {
 		return 0, err
 	}
-	fd, err := detach(file)
+	fd, err := duplicate(lent)
 	if err != nil {
 		return 0, err
 	}
-	return fd, conn.Close()
+	return fd, socket.Close()
 }
 
 // borrowedFile is an os.File of a duplicate, so that closing it leaves the caller's descriptor alone.
@@ -233,7 +277,19 @@ func adoptListener(fd uintptr) (*net.UnixListener, error) {
 	return local, syscall.Close(int(fd))
 }
 
-func adoptStream(fd uintptr) (*net.UnixConn, error) {
+func adoptStream(fd uintptr) (stream, error) {
+	var status syscall.Stat_t
+	if err := syscall.Fstat(int(fd), &status); err != nil {
+		return nil, err
+	}
+	if status.Mode&syscall.S_IFMT == syscall.S_IFIFO {
+		return os.NewFile(fd, "adopted"), nil
+	}
+	return adoptConn(fd, "unix")
+}
+
+// adoptConn makes a connection of a descriptor; the networks are those that it may be of.
+func adoptConn(fd uintptr, networks ...string) (*net.UnixConn, error) {
 	file, err := borrowedFile(fd)
 	if err != nil {
 		return nil, err
@@ -244,8 +300,8 @@ func adoptStream(fd uintptr) (*net.UnixConn, error) {
 		return nil, err
 	}
 	local, ok := conn.(*net.UnixConn)
-	if !ok {
-		return nil, errors.Join(&ctspeer.Failure{Status: "invalid_argument", Why: "no Unix socket"}, conn.Close())
+	if !ok || !slices.Contains(networks, local.LocalAddr().Network()) {
+		return nil, errors.Join(&ctspeer.Failure{Status: "invalid_argument", Why: "another kind of socket"}, conn.Close())
 	}
 	return local, syscall.Close(int(fd))
 }

@@ -21,6 +21,7 @@ fn path(name: &Name) -> Result<&Path, Failure> {
 impl Library for StdUnix {
     type Listener = UnixListener;
     type Stream = UnixStream;
+    type Object = ();
 
     // `&UnixStream` reads and writes.
     const SHARED_STREAMS: bool = true;

@@ -53,6 +53,14 @@ impl Arguments {
             values.insert(argument.name, value);
         }
         let arguments = Arguments(values);
+        let bytes = match operation.name {
+            "stream.write_ancillary" => arguments.data().len() as u64,
+            "stream.read_ancillary" => arguments.unsigned("max").unwrap_or(0),
+            _ => 1,
+        };
+        if bytes == 0 {
+            return Err(Failure::invalid_argument("no byte that anything could travel beside"));
+        }
         arguments.check_ranges().map_err(Failure::invalid_argument)?;
         Ok(arguments)
     }
@@ -110,6 +118,28 @@ impl Arguments {
             Value::Text(value) => Some(value),
             other => panic!("{name} is {other:?}"),
         }
+    }
+
+    /// An i64, if it was given.
+    pub fn signed(&self, name: &str) -> Option<i64> {
+        match self.0.get(name)? {
+            Value::Signed(value) => Some(*value),
+            other => panic!("{name} is {other:?}"),
+        }
+    }
+
+    /// A list of numbers; empty if it was not given.
+    pub fn numbers(&self, name: &str) -> &[u64] {
+        match self.0.get(name) {
+            None => &[],
+            Some(Value::ListUnsigned(values)) => values,
+            Some(other) => panic!("{name} is {other:?}"),
+        }
+    }
+
+    /// True if it was given.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     /// Bytes that the operation requires.

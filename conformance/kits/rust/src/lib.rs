@@ -11,6 +11,7 @@
 //! # impl cts_peer::Library for MyLibrary {
 //! #     type Listener = ();
 //! #     type Stream = ();
+//! #     type Object = ();
 //! #     const SHARED_STREAMS: bool = true;
 //! #     fn identity(&self) -> cts_peer::Identity { unimplemented!() }
 //! #     fn features(&self, _: cts_peer::Mode) -> Vec<&'static str> { unimplemented!() }
@@ -39,8 +40,13 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use arguments::Arguments;
+pub use bytes::{to_json, Data};
+pub use json::Json;
 pub use library::{Credentials, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, StreamOptions};
-pub use status::Failure;
+pub use operations::{consumed, raw_results, Results};
+pub use peer::Call;
+pub use status::{Failure, Outcome};
 
 /// Serves requests on standard input until it ends, and then ends the process with status 0. The calling thread, which
 /// must be the main one, becomes the lane `main`.

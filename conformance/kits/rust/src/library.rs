@@ -1,6 +1,7 @@
 //! What the author of a peer writes: calls to the library under test, and what of them is offered.
 
-use crate::status::Failure;
+use crate::peer::Call;
+use crate::status::{Failure, Outcome};
 use std::os::fd::RawFd;
 
 /// How the peer reaches the library.
@@ -58,6 +59,7 @@ pub struct ListenOptions {
     pub reclaim: bool,
     pub mode: Option<u32>,
     pub backlog: Option<u32>,
+    pub keep_name: bool,
     /// The listener shall be in the library's nonblocking mode, if it has one.
     pub nonblocking: bool,
 }
@@ -95,6 +97,8 @@ pub trait Library: Send + Sync + 'static {
     type Listener: Send + Sync + 'static;
     /// A stream, or one half of it. Dropping it must close it.
     type Stream: Send + Sync + 'static;
+    /// Behind handles of every other kind (sockets of messages, watchers); `()` if there are none. Dropping it must close it.
+    type Object: Send + Sync + 'static;
 
     /// False if the library's streams are used through `&mut`: the kit lets one lane at a time use such a stream and
     /// answers another one `unsupported`.
@@ -105,6 +109,15 @@ pub trait Library: Send + Sync + 'static {
 
     /// Features offered in `mode`.
     fn features(&self, mode: Mode) -> Vec<&'static str>;
+
+    /// Performs an operation that no method below stands for (`pipe.create`, `socket.send`, `signal.send`, ...). The kit
+    /// closes an object itself.
+    fn other(&self, call: &Call<Self>) -> Outcome
+    where
+        Self: Sized,
+    {
+        Err(Failure::unsupported(format!("the peer does not know {}", call.name_of_operation()))).into()
+    }
 
     /// Kind and name in a textual name.
     fn name_parse(&self, _text: &[u8]) -> Result<(NameKind, Vec<u8>), Failure> {

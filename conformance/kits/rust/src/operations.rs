@@ -18,7 +18,8 @@ const BUFFER_DEFAULT: u64 = 65_536;
 /// Most digests of chunks in a reply.
 const CHUNKS_MAX: usize = 4096;
 
-type Results = Vec<(&'static str, Json)>;
+/// What an operation answers beside its status.
+pub type Results = Vec<(&'static str, Json)>;
 
 /// Performs an operation that `Peer::start` let through.
 pub fn perform<L: Library>(call: &Call<L>) -> Outcome {
@@ -51,13 +52,101 @@ pub fn perform<L: Library>(call: &Call<L>) -> Outcome {
         "process.spawn" => process_spawn(call).into(),
         "process.wait" => process_wait(call).into(),
         "process.close" => process_close(call).into(),
-        other => Err(Failure::unsupported(format!("the kit does not know {other}"))).into(),
+        other if other.ends_with(".close") => object_close(call).into(),
+        _ => call.peer.library.other(call),
     }
 }
 
+/// What a peer needs for the operations that it performs itself ([`Library::other`]).
 impl<L: Library> Call<'_, L> {
+    /// As in `operations.toml`.
+    pub fn name_of_operation(&self) -> &'static str {
+        self.operation.name
+    }
+
+    /// The name under two keys of the request; both must have been given.
+    pub fn name_under(&self, kind: &str, name: &str) -> Name {
+        Name { kind: kind_of(self.arguments.text(kind)), bytes: self.arguments.bytes(name).to_vec() }
+    }
+
+    /// One call of the library on the stream in `on`, which may wait in there if `waits`.
+    pub fn with_stream<R>(&self, waits: bool, act: impl FnMut(&L::Stream) -> Result<R, Failure>) -> Result<R, Failure> {
+        let handle = self.stream()?;
+        self.once(&handle, waits, act)
+    }
+
+    /// The same on an object.
+    pub fn with_object<R>(&self, waits: bool, act: impl FnMut(&L::Object) -> Result<R, Failure>) -> Result<R, Failure> {
+        let handle = self.object()?;
+        self.once(&handle, waits, act)
+    }
+
+    fn once<T, R>(
+        &self,
+        handle: &Handle<T>,
+        waits: bool,
+        mut act: impl FnMut(&T) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        self.with(handle, |value| {
+            if waits {
+                return Waiting::new(self, handle, None)?.call(self, handle, 0, || act(value));
+            }
+            self.begin();
+            act(value)
+        })
+    }
+
+    /// The object in `on` answers `would_block` from now on, or waits again: what it does is no waiting inside the library.
+    pub fn set_single_attempts(&self, single: bool) -> Result<(), Failure> {
+        self.object()?.single_attempts.store(single, std::sync::atomic::Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Takes the object in `on` away.
+    pub fn consume_object(&self) -> Result<L::Object, Failure> {
+        let found = self.consume(|slot| match slot {
+            Slot::Object(handle) => Some(Arc::clone(handle)),
+            _ => None,
+        });
+        found.map(|(_, object)| object)
+    }
+
+    /// Names a new object.
+    pub fn add_object(&self, key: &str, object: L::Object) {
+        let slot = Slot::Object(Arc::new(Handle::new(object)));
+        self.peer.state().names.insert(self.text(key).to_owned(), slot);
+    }
+
+    /// Notes a descriptor that is the peer's own now, which a reset closes.
+    pub fn own(&self, fd: RawFd) {
+        self.peer.state().released.insert(fd);
+    }
+
+    /// The results of a release.
+    pub fn released(&self, fd: RawFd) -> Results {
+        released(self, fd)
+    }
+
+    /// The open descriptor in `raw`. [`Call::disown`] it once it is adopted.
+    pub fn adoptable(&self) -> Result<RawFd, Failure> {
+        adoptable(self)
+    }
+
+    /// A descriptor belongs to a handle again.
+    pub fn disown(&self, fd: RawFd) {
+        self.peer.state().released.remove(&fd);
+    }
+
+    fn object(&self) -> Result<Arc<Handle<L::Object>>, Failure> {
+        let mut state = self.peer.state();
+        let Some(Slot::Object(handle)) = state.names.get(self.text("on")) else { return Err(gone()) };
+        let handle = Arc::clone(handle);
+        state.running.entry(self.request.id).or_default().handle = handle.id;
+        Ok(handle)
+    }
+
     /// Says that the library is called next: the last act before it. Only the first call is announced.
-    fn begin(&self) {
+    pub fn begin(&self) {
         let mut state = self.peer.state();
         let running = state.running.entry(self.request.id).or_default();
         let first = !std::mem::replace(&mut running.begun, true);
@@ -68,7 +157,7 @@ impl<L: Library> Call<'_, L> {
     }
 
     /// Notes that this operation may wait inside the library.
-    fn may_wait_in_library(&self) {
+    pub fn may_wait_in_library(&self) {
         self.peer.state().running.entry(self.request.id).or_default().waits_in_library = true;
         self.peer.look_again();
     }
@@ -89,11 +178,7 @@ impl<L: Library> Call<'_, L> {
     }
 
     fn kind(&self) -> NameKind {
-        match self.arguments.text("kind") {
-            Some("path") => NameKind::Path,
-            Some("namespaced") => NameKind::Namespaced,
-            _ => NameKind::Native,
-        }
+        kind_of(self.arguments.text("kind"))
     }
 
     fn stream_options(&self) -> StreamOptions {
@@ -104,12 +189,14 @@ impl<L: Library> Call<'_, L> {
         }
     }
 
-    fn add_listener(&self, listener: L::Listener) {
+    /// Names a new listener.
+    pub fn add_listener(&self, listener: L::Listener) {
         let slot = Slot::Listener(Arc::new(Handle::new(listener)));
         self.peer.state().names.insert(self.text("as").to_owned(), slot);
     }
 
-    fn add_stream(&self, key: &str, stream: L::Stream) {
+    /// Names a new stream.
+    pub fn add_stream(&self, key: &str, stream: L::Stream) {
         let slot = Slot::Stream(Arc::new(Handle::new(stream)));
         self.peer.state().names.insert(self.text(key).to_owned(), slot);
     }
@@ -203,6 +290,28 @@ impl<L: Library> Call<'_, L> {
     fn put_back(&self, stream: L::Stream) {
         self.add_stream("on", stream);
     }
+}
+
+fn kind_of(text: Option<&str>) -> NameKind {
+    match text {
+        Some("path") => NameKind::Path,
+        Some("namespaced") => NameKind::Namespaced,
+        _ => NameKind::Native,
+    }
+}
+
+/// The results of a receive that took `bytes`: length, crc32 and data.
+pub fn consumed(bytes: &[u8]) -> Results {
+    let mut consumed = Consumed::new(None);
+    consumed.add(bytes);
+    consumed.results()
+}
+
+fn object_close<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
+    let object = call.consume_object()?;
+    call.begin();
+    drop(object);
+    Ok(Vec::new())
 }
 
 fn gone() -> Failure {
@@ -301,6 +410,7 @@ fn listen<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
         reclaim: call.arguments.bool("reclaim").unwrap_or(false),
         mode: call.arguments.unsigned("mode").map(|mode| mode as u32),
         backlog: call.arguments.unsigned("backlog").map(|backlog| backlog as u32),
+        keep_name: call.arguments.bool("keep_name").unwrap_or(false),
         nonblocking: call.nonblocking(),
     };
     call.begin();
@@ -367,7 +477,8 @@ fn stream_set_nonblocking<L: Library>(call: &Call<L>) -> Result<Results, Failure
     Ok(Vec::new())
 }
 
-fn raw_results(fd: RawFd) -> Results {
+/// The results of a `.raw`.
+pub fn raw_results(fd: RawFd) -> Results {
     let raw = BTreeMap::from([("kind".to_owned(), Json::from("fd")), ("value".to_owned(), Json::Text(fd.to_string()))]);
     vec![("raw", Json::Object(raw))]
 }

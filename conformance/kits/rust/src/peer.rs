@@ -58,6 +58,7 @@ pub enum Slot<L: Library> {
     Reserved,
     Listener(Arc<Handle<L::Listener>>),
     Stream(Arc<Handle<L::Stream>>),
+    Object(Arc<Handle<L::Object>>),
     Process(ChildHandle),
 }
 
@@ -67,6 +68,7 @@ impl<L: Library> Slot<L> {
             Slot::Reserved => 0,
             Slot::Listener(handle) => handle.id,
             Slot::Stream(handle) => handle.id,
+            Slot::Object(handle) => handle.id,
             Slot::Process(handle) => handle.id,
         }
     }
@@ -76,6 +78,7 @@ impl<L: Library> Slot<L> {
             Slot::Reserved => None,
             Slot::Listener(_) => Some(Kind::Listener),
             Slot::Stream(_) => Some(Kind::Stream),
+            Slot::Object(_) => Some(Kind::Object),
             Slot::Process(_) => Some(Kind::Process),
         }
     }
@@ -85,6 +88,7 @@ impl<L: Library> Slot<L> {
             Slot::Reserved => (),
             Slot::Listener(handle) => handle.cancel.cancel(),
             Slot::Stream(handle) => handle.cancel.cancel(),
+            Slot::Object(handle) => handle.cancel.cancel(),
             Slot::Process(handle) => kill(handle),
         }
     }
@@ -134,9 +138,10 @@ pub struct Peer<L: Library> {
 
 /// A request that is being performed.
 pub struct Call<'a, L: Library> {
-    pub peer: &'a Peer<L>,
-    pub request: &'a Request,
-    pub operation: &'static Operation,
+    pub(crate) peer: &'a Peer<L>,
+    pub(crate) request: &'a Request,
+    pub(crate) operation: &'static Operation,
+    /// Checked.
     pub arguments: Arguments,
     /// The mode when it started.
     pub mode: Mode,
@@ -317,6 +322,7 @@ impl<L: Library> Peer<L> {
             Slot::Reserved => (),
             Slot::Listener(handle) => drop(handle.take().map(|listener| self.library.listener_close(listener))),
             Slot::Stream(handle) => drop(handle.take().map(|stream| self.library.stream_close(stream))),
+            Slot::Object(handle) => drop(handle.take()),
             Slot::Process(handle) => {
                 kill(&handle); // it may have been made after the reset began
                 drop(handle.take().map(|child| child.reap()));

@@ -10,8 +10,8 @@ pub enum Kind {
     Listener,
     Stream,
     Process,
-    /// One that peers in this language do not make.
-    Other,
+    /// Any other: an object of the library.
+    Object,
 }
 
 impl Kind {
@@ -20,7 +20,7 @@ impl Kind {
             "listener" => Kind::Listener,
             "stream" => Kind::Stream,
             "process" => Kind::Process,
-            _ => Kind::Other,
+            _ => Kind::Object,
         }
     }
 }

@@ -83,6 +83,7 @@ fn native(spelling: &Spelling) -> Vec<u8> {
 impl Library for Interprocess1 {
     type Listener = LocalSocketListener;
     type Stream = Stream;
+    type Object = ();
 
     const SHARED_STREAMS: bool = false;
 

@@ -1,4 +1,5 @@
-//! The peer of `interprocess` 2: its synchronous local sockets, as a program that depends on the crate uses them.
+//! The peer of `interprocess` 2: its synchronous local sockets, unnamed pipes and FIFO files, as a program that depends on
+//! the crate uses them.
 //!
 //! What the crate has not got is not offered, and nothing here makes up for it:
 //!
@@ -12,7 +13,11 @@
 // Splitting is deprecated since 2.4.7, and is what every program written for an earlier release uses.
 #![allow(deprecated)]
 
-use cts_peer::{Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, StreamOptions};
+mod pipes;
+
+use cts_peer::{
+    Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, Outcome, StreamOptions,
+};
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::traits::{RecvHalf as _, SendHalf as _};
 use interprocess::local_socket::{
@@ -24,7 +29,7 @@ use interprocess::os::unix::uds_local_socket;
 use interprocess::ConnectWaitMode;
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 #[cfg(target_os = "linux")]
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -38,20 +43,27 @@ enum Stream {
     Whole(local_socket::Stream),
     Reader(RecvHalf),
     Writer(SendHalf),
+    /// An end of a pipe or FIFO.
+    Pipe(pipes::End),
 }
 
 impl Stream {
     /// The Unix stream inside: of a half, the one that both halves share.
-    fn socket(&self) -> &uds_local_socket::Stream {
+    fn socket(&self) -> Result<&uds_local_socket::Stream, Failure> {
         match self {
-            Stream::Whole(local_socket::Stream::UdSocket(stream)) => stream,
-            Stream::Reader(RecvHalf::UdSocket(half)) => half.as_stream(),
-            Stream::Writer(SendHalf::UdSocket(half)) => half.as_stream(),
+            Stream::Whole(local_socket::Stream::UdSocket(stream)) => Ok(stream),
+            Stream::Reader(RecvHalf::UdSocket(half)) => Ok(half.as_stream()),
+            Stream::Writer(SendHalf::UdSocket(half)) => Ok(half.as_stream()),
+            Stream::Pipe(_) => Err(Failure::unsupported("the end of a pipe has no such call")),
         }
     }
 
-    fn fd(&self) -> BorrowedFd<'_> {
-        self.socket().as_fd()
+    fn fd(&self) -> RawFd {
+        match (self, self.socket()) {
+            (Stream::Pipe(end), _) => end.fd(),
+            (_, Ok(socket)) => socket.as_fd().as_raw_fd(),
+            (_, Err(_)) => unreachable!("every other stream has a socket"),
+        }
     }
 
     fn set_recv_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -59,6 +71,7 @@ impl Stream {
             Stream::Whole(stream) => stream.set_recv_timeout(timeout),
             Stream::Reader(half) => half.set_timeout(timeout),
             Stream::Writer(_) => Ok(()),
+            Stream::Pipe(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -67,6 +80,7 @@ impl Stream {
             Stream::Whole(stream) => stream.set_send_timeout(timeout),
             Stream::Writer(half) => half.set_timeout(timeout),
             Stream::Reader(_) => Ok(()),
+            Stream::Pipe(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -121,6 +135,7 @@ fn listener_mode(nonblocking: bool) -> ListenerNonblockingMode {
 impl Library for Interprocess2 {
     type Listener = Listener;
     type Stream = Stream;
+    type Object = ();
 
     // `&Stream` reads and writes.
     const SHARED_STREAMS: bool = true;
@@ -152,6 +167,9 @@ impl Library for Interprocess2 {
                 "stream.release",
                 "stream.adopt",
                 "stream.close",
+                "pipe.create",
+                "fifo.create",
+                "fifo.open",
             ],
             traits: &[],
         }
@@ -243,6 +261,7 @@ impl Library for Interprocess2 {
         with_timeout(timeout_ms, set, || match stream {
             Stream::Whole(stream) => Ok((&*stream).read(buffer)?),
             Stream::Reader(half) => Ok((&*half).read(buffer)?),
+            Stream::Pipe(end) => end.read(buffer),
             Stream::Writer(_) => Err(wrong_half()),
         })
     }
@@ -252,6 +271,7 @@ impl Library for Interprocess2 {
         with_timeout(timeout_ms, set, || match stream {
             Stream::Whole(stream) => Ok((&*stream).write(data)?),
             Stream::Writer(half) => Ok((&*half).write(data)?),
+            Stream::Pipe(end) => end.write(data),
             Stream::Reader(_) => Err(wrong_half()),
         })
     }
@@ -266,6 +286,7 @@ impl Library for Interprocess2 {
         with_timeout(timeout_ms, set, || match stream {
             Stream::Whole(stream) => Ok((&*stream).read_vectored(buffers)?),
             Stream::Reader(half) => Ok((&*half).read_vectored(buffers)?),
+            Stream::Pipe(end) => end.read_vectored(buffers),
             Stream::Writer(_) => Err(wrong_half()),
         })
     }
@@ -275,6 +296,7 @@ impl Library for Interprocess2 {
         with_timeout(timeout_ms, set, || match stream {
             Stream::Whole(stream) => Ok((&*stream).write_vectored(buffers)?),
             Stream::Writer(half) => Ok((&*half).write_vectored(buffers)?),
+            Stream::Pipe(end) => end.write_vectored(buffers),
             Stream::Reader(_) => Err(wrong_half()),
         })
     }
@@ -283,6 +305,7 @@ impl Library for Interprocess2 {
         match stream {
             Stream::Whole(stream) => Ok((&*stream).flush()?),
             Stream::Writer(half) => Ok((&*half).flush()?),
+            Stream::Pipe(end) => end.flush(),
             Stream::Reader(_) => Err(wrong_half()),
         }
     }
@@ -298,7 +321,7 @@ impl Library for Interprocess2 {
     }
 
     fn peer_credentials(&self, stream: &Stream) -> Result<Credentials, Failure> {
-        let credentials = stream.socket().peer_creds()?;
+        let credentials = stream.socket()?.peer_creds()?;
         Ok(Credentials {
             pid: credentials.pid().map(|pid| pid as u64),
             uid: credentials.euid(),
@@ -307,25 +330,35 @@ impl Library for Interprocess2 {
     }
 
     fn stream_poll_fd(&self, stream: &Stream) -> Option<RawFd> {
-        Some(stream.fd().as_raw_fd())
+        match stream {
+            Stream::Pipe(end) => end.poll_fd(),
+            _ => Some(stream.fd()),
+        }
     }
 
     fn stream_set_nonblocking(&self, stream: &Stream, nonblocking: bool) -> Result<(), Failure> {
-        Ok(stream.socket().set_nonblocking(nonblocking)?)
+        match stream {
+            Stream::Pipe(end) => end.set_nonblocking(nonblocking),
+            _ => Ok(stream.socket()?.set_nonblocking(nonblocking)?),
+        }
     }
 
     fn stream_raw(&self, stream: &Stream) -> Result<RawFd, Failure> {
-        Ok(stream.fd().as_raw_fd())
+        Ok(stream.fd())
     }
 
     fn stream_release(&self, stream: Stream) -> OrBack<RawFd, Stream> {
         match stream {
             Stream::Whole(local_socket::Stream::UdSocket(stream)) => Ok(OwnedFd::from(stream).into_raw_fd()),
+            Stream::Pipe(end) => Ok(OwnedFd::from(end).into_raw_fd()),
             half => Err((half, wrong_half())),
         }
     }
 
     fn stream_adopt(&self, fd: RawFd, nonblocking: bool) -> Result<Stream, Failure> {
+        if let Some(end) = pipes::End::adopt(fd, nonblocking)? {
+            return Ok(Stream::Pipe(end));
+        }
         // SAFETY: the kit has asked that the descriptor is open, and it is the stream's from here on.
         let stream = uds_local_socket::Stream::from(unsafe { OwnedFd::from_raw_fd(fd) });
         let set = if nonblocking { stream.set_nonblocking(true) } else { Ok(()) };
@@ -335,6 +368,14 @@ impl Library for Interprocess2 {
                 let _ = OwnedFd::from(stream).into_raw_fd();
                 Err(error.into())
             }
+        }
+    }
+
+    fn other(&self, call: &Call<Self>) -> Outcome {
+        match call.name_of_operation() {
+            "pipe.create" => pipes::create(call).into(),
+            "fifo.create" => pipes::create_fifo(call).into(),
+            _ => pipes::open_fifo(call).into(),
         }
     }
 }
