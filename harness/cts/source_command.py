@@ -18,14 +18,14 @@ from cts.mutants import Verdict
 from cts.project import Project
 from cts.runner import Record, Runner, test_of
 from cts.source_mutants import Change
-from cts.source_trial import COVERAGE, Contained, SourceTrial
+from cts.source_trial import COVERAGE, OLDER_KERNEL, Contained, SourceTrial
 from cts.terminal import Progress
 
 SAMPLE = 400
 SEED = 1
 KILLED_MIN = 0.9  # of the mutants that are not equivalent
 EQUIVALENT_MAX = 0.05  # of the sample
-DEADLINE_MS = 2000  # a mutant that waits for ever costs this; the unbroken library shows that it is enough
+DEADLINE_MS = 5000  # a mutant that waits for ever costs this; the unbroken library shows that it is enough
 RECORD = "conformance/mutants/source_mutation.md"
 _TOOLS = ("unshare", "prlimit", "objdump", "addr2line")
 
@@ -91,12 +91,23 @@ def _try(
             trial.list_tests(unbroken)
             progress.step("finding what each case executes")
             inputs = [root / file for file in texts] + sorted((root / "ref").glob("*/*.h"))
-            trial.measure(list(texts), source.digest_of([*inputs, root / COVERAGE, artifacts.runner, artifacts.peer]))
+            trial.measure(
+                list(texts),
+                source.digest_of([*inputs, root / COVERAGE, root / OLDER_KERNEL, artifacts.runner, artifacts.peer]),
+            )
             progress.step("running the unbroken library")
             failures = trial.unbroken_failures(unbroken)
+            if trial.not_asked:
+                progress.clear()
+                print(f"not asked, because they do not pass on the instrumented library: {', '.join(trial.not_asked)}")
             progress.step(f"running {plural(len(chosen), 'mutant')}")
             proofs = {c: e.proof for c, _ in chosen for e in declared if e.is_that(c)}
-            return trial.verdicts(chosen, proofs), failures, trial.canaries_wrong
+
+            def told(verdict: Verdict) -> None:
+                progress.clear()
+                show([verdict])
+
+            return trial.verdicts(chosen, proofs, told), failures, trial.canaries_wrong
         finally:
             runner.group.end()
             runner.group.reap_orphans()
@@ -174,7 +185,6 @@ def run(project: Project, options: argparse.Namespace) -> int:
         verdicts, failures, canaries = _try(project, options, progress)
     finally:
         progress.clear()
-    show(verdicts)
     for record in failures:
         print(f"the unbroken library fails {test_of(record)}: {printable(record['message'])}")
     seconds = time.monotonic() - started

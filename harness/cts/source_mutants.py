@@ -182,6 +182,16 @@ class Compiler:
         """The flag that has the compiler call a file what it is called in the checkout."""
         return f"-ffile-prefix-map={source}={file}"
 
+    def program(self, source: str) -> Path:
+        """A helper's program, built."""
+        output = self.work / Path(source).stem
+        if not self.compile(Path(source), output.with_suffix(".o"), OPTIMIZATION):
+            raise CannotRun(f"{source} does not compile")
+        done = subprocess.run([self._link[0], "-o", str(output), str(output.with_suffix(".o"))], capture_output=True)
+        if done.returncode != 0:
+            raise CannotRun(f"{source} cannot be linked")
+        return output
+
     def unchanged(self, texts: _Texts, jobs: int) -> None:
         """Compile the source as it is, to `objects`."""
         self.objects = {file: self.work / "objects" / f"{file}.o" for file in texts}

@@ -29,7 +29,8 @@ from cts.source_mutants import Change, Compiler, cached
 from cts.systems import System
 
 COVERAGE = "conformance/mutants/source/coverage.c"
-NEAR = (3, 12, 48)  # how many cases are asked at a time; then all that are left
+OLDER_KERNEL = "conformance/mutants/source/older_kernel.c"
+NEAR = (3, 12, 48, 160)  # how many cases are asked at a time, and at most in all
 EQUIVALENT_ASKED = 2  # of these steps, for a mutant that is declared to be equivalent
 MEMORY_MAX = 8 << 30  # bytes that a process may map: a mutant may ask for memory without end
 Line = Tuple[str, int]
@@ -42,13 +43,14 @@ class Configuration:
     name: str
     mode: str
     env: Dict[str, str] = field(default_factory=dict, compare=False)
+    older: bool = False  # as on an older kernel
 
 
 CONFIGURATIONS = (
     Configuration("ref", "blocking"),
     Configuration("ref", "nonblocking"),
     Configuration("ref", "async"),
-    Configuration("poll", "async", {"CTS_LOOP": "poll"}),
+    Configuration("older", "async", {"CTS_LOOP": "poll"}, True),
 )
 
 
@@ -127,13 +129,17 @@ class SourceTrial:
         self.peer = generic_peer
         self.jobs = jobs
         self.progress = progress
+        self._older_kernel = compiler.program(OLDER_KERNEL)
         self.canaries_wrong: List[str] = []
         self.probes: List[Probe] = []
+        self.not_asked: List[str] = []  # cases that do not pass where it is noted what they execute
         self.lines: Dict[Line, int] = {}  # of each line the blocks that hold it
         self.tests: List[Dict[str, List[str]]] = []  # the tests of each case, a dictionary a configuration
 
     def _pairing(self, library: Path, configuration: Configuration, env: Optional[Dict[str, str]] = None) -> Pairing:
         command = peers.generic_command(self.peer, library)
+        if configuration.older:
+            command = [str(self._older_kernel), *command]
         side = Side(configuration.name, configuration.mode, tuple(command), {**configuration.env, **(env or {})})
         return Pairing(side, side)
 
@@ -202,14 +208,16 @@ class SourceTrial:
             self.tests.append(by_case)
 
     def _covered(self, library: Path, offsets: Sequence[int], probe: Tuple[int, str]) -> Optional[int]:
-        """The blocks that a case executes; None if it does not pass here."""
+        """The blocks that a case executes; None if it does not apply, -1 if it does not pass."""
         number, case = probe
         noted = self.compiler.work / "noted" / f"{number}-{case}"
         pairing = self._pairing(library, CONFIGURATIONS[number], {"CTS_COVERAGE": str(noted)})
         records = self._execute(pairing, self.tests[number][case])
         ran = [r for r in records if r["outcome"] not in NOT_RUN]
-        if not ran or any(r["outcome"] != "passed" for r in ran) or not noted.exists():
+        if not ran or not noted.exists():
             return None
+        if any(r["outcome"] != "passed" for r in ran):
+            return -1
         data = noted.read_bytes()
         noted.unlink()
         return sum(1 << bit for bit, offset in enumerate(offsets) if data[offset])
@@ -221,13 +229,17 @@ class SourceTrial:
         wanted = [(n, c) for n, cases in enumerate(self.tests) for c in cases if not is_canary(c)]
         offsets = [offset for offset, _ in blocks]
         found = self._all(lambda probe: self._covered(library, offsets, probe), wanted)
-        probes = [[n, c, f"{b:x}"] for (n, c), b in zip(wanted, found) if b is not None]
-        return {"blocks": [lines for _, lines in blocks], "probes": probes}
+        probes = [[n, c, f"{b:x}"] for (n, c), b in zip(wanted, found) if b is not None and b >= 0]
+        failed = [
+            f"{CONFIGURATIONS[n].name}:{CONFIGURATIONS[n].mode} {c}" for (n, c), b in zip(wanted, found) if b == -1
+        ]
+        return {"blocks": [lines for _, lines in blocks], "probes": probes, "failed": failed}
 
     def measure(self, texts: Sequence[str], digest: str) -> None:
         """Find what each case executes, or remember it by the digest of source, runner and peer."""
         kept = cached(digest, lambda: self._measure(texts))
         self.probes = [Probe(n, c, int(b, 16)) for n, c, b in kept["probes"]]
+        self.not_asked = kept["failed"]
         for bit, lines in enumerate(kept["blocks"]):
             for file, line in lines:
                 self.lines[file, line] = self.lines.get((file, line), 0) | 1 << bit
@@ -297,7 +309,7 @@ class SourceTrial:
         told = f"`{change.before}` is `{change.after}`"
         try:
             at = 0
-            for step, size in enumerate((*NEAR, len(near))):
+            for step, size in enumerate(NEAR):
                 if at >= len(near) or (proof and step >= EQUIVALENT_ASKED):
                     break
                 killer = self._kill(library, near[at : at + size])
@@ -311,10 +323,24 @@ class SourceTrial:
         mutant = Mutant(change.name, told, "", "", "")
         if proof:
             return Verdict(mutant, "equivalent", "passed", proof)
-        why = f"{plural(len(near), 'case')} executed it" if near else "no case executes it"
+        why = (
+            f"{plural(len(near), 'case')} executed it, {min(at, len(near))} were asked"
+            if near
+            else "no case executes it"
+        )
         return Verdict(mutant, "survived", "passed" if near else "", why)
 
-    def verdicts(self, sample: Sequence[Tuple[Change, Path]], proofs: Dict[Change, str]) -> List[Verdict]:
-        """The verdicts, in the sample's order."""
-        found: List[Verdict] = self._all(lambda one: self.judge(one[0], one[1], proofs.get(one[0], "")), sample)
+    def verdicts(
+        self, sample: Sequence[Tuple[Change, Path]], proofs: Dict[Change, str], told: Callable[[Verdict], None]
+    ) -> List[Verdict]:
+        """The verdicts, in the sample's order; each goes to `told` as it is found."""
+        lock = threading.Lock()
+
+        def judge(one: Tuple[Change, Path]) -> Verdict:
+            verdict = self.judge(one[0], one[1], proofs.get(one[0], ""))
+            with lock:
+                told(verdict)
+            return verdict
+
+        found: List[Verdict] = self._all(judge, sample)
         return found

@@ -1,9 +1,9 @@
 /* coverage.c - notes which blocks of the library have run, for `cts mutants --source`.
  *
- * The library is compiled with -fsanitize-coverage=trace-pc, this file without. The file that CTS_COVERAGE names gets a byte
- * that is not 0 at the offset of each return address of such a call, from the library's beginning. It is a shared mapping: a
- * process that ends by a signal or by _exit(2), and a child of a fork, leave what they did as well. Where the file cannot be
- * had, nothing is noted. Linux with gcc or clang. */
+ * The library is compiled with -fsanitize-coverage=trace-pc, this file without. The file that CTS_COVERAGE names gets a
+ * byte that is not 0 at the offset of each return address of such a call, from the library's beginning. It is a shared
+ * mapping: a process that ends by a signal or by _exit(2), and a child of a fork, leave what they did as well. Where
+ * the file cannot be had, nothing is noted. Linux with gcc or clang. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
