@@ -61,6 +61,7 @@ def _try(
     here = Contained()
     artifacts = project.artifacts(here, progress.step)
     commands = build.reference_commands(root)
+    abi = build.in_process_cases(root, here, progress.step)
     run_id = secrets.token_hex(16)
     workdir.sweep()
     with workdir.WorkDir(run_id) as work:
@@ -86,17 +87,19 @@ def _try(
             unbroken = compiler.work / "unbroken.so"
             compiler.link(list(compiler.objects.values()), unbroken)
             trial = SourceTrial(
-                runner, compiler, artifacts.peer, options.jobs, lambda done, total: progress.count(done, total, 0)
+                runner, compiler, artifacts.peer, abi, options.jobs, lambda done, total: progress.count(done, total, 0)
             )
             trial.list_tests(unbroken)
             progress.step("finding what each case executes")
-            inputs = [root / file for file in texts] + sorted((root / "ref").glob("*/*.h"))
-            trial.measure(
-                list(texts),
-                source.digest_of([*inputs, root / COVERAGE, root / OLDER_KERNEL, artifacts.runner, artifacts.peer]),
-            )
+            own = [root / COVERAGE, root / OLDER_KERNEL, artifacts.peer]
+            digests = source.family_digests(root, texts, own)
+            trial.measure(list(texts), {f: d for f, d in digests.items() if f != "Canary"})
             progress.step("running the unbroken library")
             failures = trial.unbroken_failures(unbroken)
+            not_in_process = trial.unbroken_in_process(unbroken)
+            if not_in_process:
+                progress.clear()
+                print(f"in-process cases that are not asked, because they fail here: {', '.join(not_in_process)}")
             if trial.not_asked:
                 progress.clear()
                 print(f"not asked, because they do not pass on the instrumented library: {', '.join(trial.not_asked)}")

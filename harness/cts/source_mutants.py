@@ -20,7 +20,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from cts.common import CannotRun, cache_dir, printable
 
@@ -273,16 +273,41 @@ def digest_of(paths: Sequence[Path]) -> str:
     return whole.hexdigest()[:32]
 
 
-def cached(name: str, make: Callable[[], Any]) -> Any:
-    """The JSON value kept under that name, else what `make` returns, kept."""
-    path = cache_dir() / "source-coverage" / f"{name}.json"
+def _kept(digest: str) -> Path:
+    return cache_dir() / "source-coverage" / f"{digest}.json"
+
+
+def recall(digest: str) -> Any:
+    """The JSON value kept under that name; None if there is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(_kept(digest).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        pass
-    value = make()
+        return None
+
+
+def keep(digest: str, value: Any) -> None:
+    """Keep a JSON value."""
+    path = _kept(digest)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}-{os.getpid()}")
     aside.write_text(json.dumps(value), encoding="utf-8")
     os.replace(aside, path)
-    return value
+
+
+def family_digests(root: Path, texts: _Texts, more: Sequence[Path]) -> Dict[str, str]:
+    """Of each family of cases a digest of the reference's source, of what all cases share, and of the family's file."""
+    shared = [root / file for file in texts] + sorted((root / "ref").glob("*/*.h")) + list(more)
+    for folder in (
+        "conformance/cases",
+        "conformance/support",
+        "conformance/support/posix",
+        "conformance/support/linux",
+    ):
+        shared += sorted((root / folder).glob("*.h")) + sorted((root / folder).glob("*.cc"))
+    shared = [path for path in shared if not path.name.endswith("_test.cc")]
+    digests = {}
+    for file in sorted((root / "conformance/cases").glob("*_test.cc")):
+        for family in set(re.findall(r"^CTS_CASE\((\w+),", file.read_text(encoding="utf-8"), re.MULTILINE)):
+            digests[family] = digest_of([*shared, file])
+            digests[family] = hashlib.sha256(f"{family} {digests[family]}".encode()).hexdigest()[:32]
+    return digests

@@ -19,19 +19,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
-from cts import peers
+from cts import peers, processes
 from cts.common import FAILING, CannotRun, cores, host_system, plural
 from cts.mutants import NOT_RUN, Mutant, Verdict
 from cts.pairings import Pairing, Side
 from cts.results import CANARY_OUTCOMES
-from cts.runner import Record, Runner, case_of, is_canary, test_of
-from cts.source_mutants import Change, Compiler, cached
+from cts.runner import Record, Runner, case_of, is_canary, last_begun, runner_environment, test_of
+from cts.source_mutants import Change, Compiler, keep, recall
 from cts.systems import System
 
 COVERAGE = "conformance/mutants/source/coverage.c"
 OLDER_KERNEL = "conformance/mutants/source/older_kernel.c"
-NEAR = (3, 12, 48, 160)  # how many cases are asked at a time, and at most in all
+NEAR = (3, 12, 48)  # how many cases are asked at a time; then all that are left
 EQUIVALENT_ASKED = 2  # of these steps, for a mutant that is declared to be equivalent
+IN_PROCESS = "in process"  # the mode of what an in-process case killed
+IN_PROCESS_S = 120.0  # in-process cases that write nothing for so long hang
 MEMORY_MAX = 8 << 30  # bytes that a process may map: a mutant may ask for memory without end
 Line = Tuple[str, int]
 
@@ -119,14 +121,26 @@ def blocks_of(library: Path, root: Path) -> List[Tuple[int, List[Line]]]:
 
 
 class SourceTrial:
-    """Runs cases against mutants of the source. `jobs` of them side by side; `progress` is told done and total."""
+    """Runs cases against mutants of the source, `jobs` of them side by side; `progress` is told done and total.
+
+    What no case kills the in-process cases (spec/abi.md) are asked about: they see what only a caller in the same
+    process does, as what becomes of a null pointer.
+    """
 
     def __init__(
-        self, runner: Runner, compiler: Compiler, generic_peer: Path, jobs: int, progress: Callable[[int, int], None]
+        self,
+        runner: Runner,
+        compiler: Compiler,
+        generic_peer: Path,
+        abi: Optional[Path],
+        jobs: int,
+        progress: Callable[[int, int], None],
     ) -> None:
         self.runner = runner
         self.compiler = compiler
         self.peer = generic_peer
+        self.abi = abi  # the runner of the in-process cases, where there is one
+        self._not_in_process: List[str] = []  # those of them that the unbroken library fails
         self.jobs = jobs
         self.progress = progress
         self._older_kernel = compiler.program(OLDER_KERNEL)
@@ -222,25 +236,35 @@ class SourceTrial:
         noted.unlink()
         return sum(1 << bit for bit, offset in enumerate(offsets) if data[offset])
 
-    def _measure(self, texts: Sequence[str]) -> Dict[str, Any]:
+    def _measure(self, texts: Sequence[str], families: Sequence[str]) -> List[Dict[str, Any]]:
+        """What the cases of these families execute, a value for each family."""
         library = self._instrumented(texts)
         blocks = blocks_of(library, self.compiler.root)
         (self.compiler.work / "noted").mkdir()
-        wanted = [(n, c) for n, cases in enumerate(self.tests) for c in cases if not is_canary(c)]
+        wanted = [(n, c) for n, cases in enumerate(self.tests) for c in cases if c.partition(".")[0] in families]
         offsets = [offset for offset, _ in blocks]
-        found = self._all(lambda probe: self._covered(library, offsets, probe), wanted)
-        probes = [[n, c, f"{b:x}"] for (n, c), b in zip(wanted, found) if b is not None and b >= 0]
-        failed = [
-            f"{CONFIGURATIONS[n].name}:{CONFIGURATIONS[n].mode} {c}" for (n, c), b in zip(wanted, found) if b == -1
-        ]
-        return {"blocks": [lines for _, lines in blocks], "probes": probes, "failed": failed}
+        found = list(zip(wanted, self._all(lambda probe: self._covered(library, offsets, probe), wanted)))
+        lines = [lines for _, lines in blocks]
+        values = []
+        for family in families:
+            mine = [(n, c, b) for (n, c), b in found if c.startswith(family + ".") and b is not None]
+            probes = [[n, c, f"{b:x}"] for n, c, b in mine if b >= 0]
+            failed = [f"{CONFIGURATIONS[n].name}:{CONFIGURATIONS[n].mode} {c}" for n, c, b in mine if b < 0]
+            values.append({"blocks": lines, "probes": probes, "failed": failed})
+        return values
 
-    def measure(self, texts: Sequence[str], digest: str) -> None:
-        """Find what each case executes, or remember it by the digest of source, runner and peer."""
-        kept = cached(digest, lambda: self._measure(texts))
-        self.probes = [Probe(n, c, int(b, 16)) for n, c, b in kept["probes"]]
-        self.not_asked = kept["failed"]
-        for bit, lines in enumerate(kept["blocks"]):
+    def measure(self, texts: Sequence[str], digests: Dict[str, str]) -> None:
+        """Find what each case executes, or remember it; `digests` has of each family that of all it depends on."""
+        kept = {family: recall(digest) for family, digest in digests.items()}
+        missing = [family for family, value in kept.items() if value is None]
+        if missing:
+            for family, value in zip(missing, self._measure(texts, missing)):
+                kept[family] = value
+                keep(digests[family], value)
+        for value in kept.values():
+            self.probes += [Probe(n, c, int(b, 16)) for n, c, b in value["probes"]]
+            self.not_asked += value["failed"]
+        for bit, lines in enumerate(next(iter(kept.values()))["blocks"]):
             for file, line in lines:
                 self.lines[file, line] = self.lines.get((file, line), 0) | 1 << bit
 
@@ -268,6 +292,40 @@ class SourceTrial:
         ids = [self._pairing(library, c).id for c in CONFIGURATIONS]
         self.probes = [p for p in self.probes if (ids[p.configuration], p.case) not in bad]
         return failures
+
+    def _in_process(self, library: Path, wanted: str = "*") -> str:
+        """The first in-process case that fails, or how else their runner ended; empty if all pass."""
+        assert self.abi is not None
+        directory = self.compiler.work / "in_process" / f"{library.stem}-{threading.get_ident()}"
+        directory.mkdir(parents=True, exist_ok=True)
+        output = directory / "output"
+        output.unlink(missing_ok=True)
+        chosen = f"--gtest_filter={wanted}-{':'.join([*self._not_in_process, 'Canary*'])}"
+        argv = [str(self.abi), f"--library={library}", "--gtest_color=no", "--gtest_fail_fast", chosen]
+        argv = self.runner.system.runner(argv, directory, directory)
+        process = self.runner.group.start(argv, runner_environment(), directory, output)
+        if process is None:
+            raise CannotRun("interrupted")
+        status = processes.wait_while_it_moves(process, lambda: output.stat().st_size, IN_PROCESS_S, self.runner.group)
+        text = output.read_text(encoding="utf-8", errors="replace")
+        failed = re.search(r"^\[  FAILED  \] ([^\s,]+)", text, re.MULTILINE)
+        if failed:
+            return failed.group(1)
+        return "" if status == 0 else last_begun(text) or "(all)"
+
+    def unbroken_in_process(self, library: Path) -> List[str]:
+        """The in-process cases that the library of the unchanged source fails, which kill nothing."""
+        failed = ""
+        while self.abi is not None and (failed := self._in_process(library)):
+            if failed == "(all)":
+                raise CannotRun("the runner of the in-process cases cannot be used")
+            self._not_in_process.append(failed)
+        return self._not_in_process
+
+    def _kill_in_process(self, library: Path) -> str:
+        """The in-process case that fails, twice; empty if there is none."""
+        first = self._in_process(library) if self.abi is not None else ""
+        return first if first and self._in_process(library, first if first != "(all)" else "*") else ""
 
     def _check_canaries(self, records: List[Record]) -> None:
         for record in records:
@@ -297,8 +355,15 @@ class SourceTrial:
         return None
 
     def near(self, change: Change) -> List[Probe]:
-        """The cases that execute the line, those that execute least first."""
-        blocks = self.lines.get((change.file, change.line), 0)
+        """The cases that execute the line, those that execute least first.
+
+        Of a line that is no code, as a table or an enum, those that execute anything of its file.
+        """
+        blocks = self.lines.get((change.file, change.line))
+        if blocks is None:
+            blocks = 0
+            for (file, _), held in self.lines.items():
+                blocks |= held if file == change.file else 0
         return sorted((p for p in self.probes if p.blocks & blocks), key=lambda p: (p.size, p.case, p.configuration))
 
     def judge(self, change: Change, changed: Path, proof: str = "") -> Verdict:
@@ -309,7 +374,7 @@ class SourceTrial:
         told = f"`{change.before}` is `{change.after}`"
         try:
             at = 0
-            for step, size in enumerate(NEAR):
+            for step, size in enumerate((*NEAR, len(near))):
                 if at >= len(near) or (proof and step >= EQUIVALENT_ASKED):
                     break
                 killer = self._kill(library, near[at : at + size])
@@ -318,8 +383,11 @@ class SourceTrial:
                     mode = killer["pairing"].rpartition(":")[2]
                     mutant = Mutant(change.name, told, killer["case"], killer["shape"], mode)
                     return Verdict(mutant, "killed", killer["outcome"], killer["message"])
+            in_process = "" if proof else self._kill_in_process(library)
         finally:
             library.unlink()
+        if in_process:
+            return Verdict(Mutant(change.name, told, in_process, "", IN_PROCESS), "killed", "failed")
         mutant = Mutant(change.name, told, "", "", "")
         if proof:
             return Verdict(mutant, "equivalent", "passed", proof)
