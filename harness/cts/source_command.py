@@ -18,7 +18,7 @@ from cts.mutants import Verdict
 from cts.project import Project
 from cts.runner import Record, Runner, test_of
 from cts.source_mutants import Change
-from cts.source_trial import COVERAGE, OLDER_KERNEL, Contained, SourceTrial
+from cts.source_trial import COVERAGE, IN_PROCESS, OLDER_KERNEL, Contained, SourceTrial
 from cts.terminal import Progress
 
 SAMPLE = 400
@@ -137,10 +137,11 @@ def _kind(verdict: Verdict) -> str:
 
 
 def _table(head: str, groups: Dict[str, List[Verdict]]) -> List[str]:
-    lines = [f"| {head} | mutants | killed | equivalent | survived |", "|---|---:|---:|---:|---:|"]
+    lines = [f"| {head} | mutants | killed | in process | equivalent | survived |", "|---|---:|---:|---:|---:|---:|"]
     for name, members in groups.items():
         counts = Counter(v.verdict for v in members)
-        numbers = (len(members), counts["killed"], counts["equivalent"], counts["survived"])
+        inside = sum(v.mutant.mode == IN_PROCESS for v in members)
+        numbers = (len(members), counts["killed"] - inside, inside, counts["equivalent"], counts["survived"])
         lines.append(f"| {name} | {' | '.join(map(str, numbers))} |")
     return lines
 
@@ -152,10 +153,11 @@ def _grouped(verdicts: List[Verdict], by: "object") -> Dict[str, List[Verdict]]:
     return groups
 
 
-def rate(verdicts: List[Verdict]) -> float:
-    """How many of those that are not equivalent were killed, of 1."""
+def rate(verdicts: List[Verdict], in_process: bool = True) -> float:
+    """How many of those that are not equivalent were killed, of 1; without `in_process` by the other cases alone."""
     rest = [v for v in verdicts if v.verdict != "equivalent"]
-    return sum(v.verdict == "killed" for v in rest) / len(rest) if rest else 1.0
+    killed = sum(v.verdict == "killed" and (in_process or v.mutant.mode != IN_PROCESS) for v in rest)
+    return killed / len(rest) if rest else 1.0
 
 
 def document(verdicts: List[Verdict], options: argparse.Namespace) -> str:
@@ -167,8 +169,9 @@ def document(verdicts: List[Verdict], options: argparse.Namespace) -> str:
         "",
         f"Made by `./cts mutants --source --sample {options.sample} --seed {options.seed} --record`.",
         "",
-        f"{plural(len(verdicts), 'mutant')}: {100 * rate(verdicts):.1f} % of those that are not equivalent "
-        f"were killed, by {plural(len(killers), 'case')}.",
+        f"{plural(len(verdicts), 'mutant')}. Of those that are not equivalent the cases kill "
+        f"{100 * rate(verdicts, False):.1f} %, with the in-process cases {100 * rate(verdicts):.1f} %; "
+        f"{plural(len(killers), 'case')} killed one.",
         "",
         *_table("file", {**_grouped(verdicts, _file), "all": verdicts}),
         "",
@@ -195,7 +198,8 @@ def run(project: Project, options: argparse.Namespace) -> int:
     killed = rate(verdicts)
     print(
         f"{plural(len(verdicts), 'mutant')} of the source, seed {options.seed}: {counts['killed']} killed, "
-        f"{counts['equivalent']} equivalent, {counts['survived']} survived ({100 * killed:.1f} %); "
+        f"{counts['equivalent']} equivalent, {counts['survived']} survived "
+        f"({100 * rate(verdicts, False):.1f} % killed by cases, {100 * killed:.1f} % in all); "
         f"the unbroken library fails {len(failures)} ({seconds:.1f} s)"
     )
     bad = bool(failures) or killed < KILLED_MIN or counts["equivalent"] > EQUIVALENT_MAX * len(verdicts)

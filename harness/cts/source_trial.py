@@ -30,7 +30,8 @@ from cts.systems import System
 
 COVERAGE = "conformance/mutants/source/coverage.c"
 OLDER_KERNEL = "conformance/mutants/source/older_kernel.c"
-NEAR = (3, 12, 48)  # how many cases are asked at a time; then all that are left
+NEAR = (3, 12, 48)  # how many of the nearest cases are asked at a time
+FAR = 60  # and then of those that are left, evenly from the nearer to the farther ones
 EQUIVALENT_ASKED = 2  # of these steps, for a mutant that is declared to be equivalent
 IN_PROCESS = "in process"  # the mode of what an in-process case killed
 IN_PROCESS_S = 120.0  # in-process cases that write nothing for so long hang
@@ -355,7 +356,7 @@ class SourceTrial:
         return None
 
     def near(self, change: Change) -> List[Probe]:
-        """The cases that execute the line, those that execute least first.
+        """The cases that execute the line, those that execute least first: the nearest, and FAR of the others.
 
         Of a line that is no code, as a table or an enum, those that execute anything of its file.
         """
@@ -364,7 +365,9 @@ class SourceTrial:
             blocks = 0
             for (file, _), held in self.lines.items():
                 blocks |= held if file == change.file else 0
-        return sorted((p for p in self.probes if p.blocks & blocks), key=lambda p: (p.size, p.case, p.configuration))
+        found = sorted((p for p in self.probes if p.blocks & blocks), key=lambda p: (p.size, p.case, p.configuration))
+        nearest, rest = found[: sum(NEAR)], found[sum(NEAR) :]
+        return nearest + rest[:: -(-len(rest) // FAR) or 1]
 
     def judge(self, change: Change, changed: Path, proof: str = "") -> Verdict:
         """The verdict on one mutant. `proof` is why it is declared to be equivalent; a case may still refute that."""
@@ -374,7 +377,7 @@ class SourceTrial:
         told = f"`{change.before}` is `{change.after}`"
         try:
             at = 0
-            for step, size in enumerate((*NEAR, len(near))):
+            for step, size in enumerate((*NEAR, FAR)):
                 if at >= len(near) or (proof and step >= EQUIVALENT_ASKED):
                     break
                 killer = self._kill(library, near[at : at + size])
