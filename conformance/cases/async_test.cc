@@ -11,6 +11,9 @@ constexpr uint64_t kFarBeyondTheBuffer = 4_MiB;
 /// More messages than any receiver holds unread.
 constexpr int kFarBeyondTheQueue = 2000;
 
+/// Longer than any case takes.
+constexpr uint64_t kNeverMs = 600000;
+
 /// Starts an operation on a stream or socket and waits until it is under way.
 template <typename Handle, typename T>
 Pending Started(const Handle &handle, T request) {
@@ -179,6 +182,32 @@ CTS_CASE(Async, EachTimeoutHasItsTime) {
   EXPECT_GE(watch.ms(), kTimeoutMs);
   EXPECT_THAT(later.wait(), Reads("", "timed_out"));
   EXPECT_GE(watch.ms(), kTimeoutMs + 20);
+}
+
+CTS_CASE(Async, TimeoutsEndInTheirOwnOrder) {
+  Pair pair = connected_pair();
+  std::vector<Pending> kept, cancelled, shorts;
+  std::vector<uint64_t> times;
+  std::vector<Stopwatch> watches;
+  for (uint64_t i = 0; i < 9; i++) {
+    const std::string lane = std::to_string(i);
+    // Long ones get shorter and short ones longer, so that the first to end is begun neither first nor last.
+    Pending with_long = Started(pair.reader(), ReadSome(1).timeout_ms(kNeverMs - 1000 * (i * 5 % 9)).in("l" + lane));
+    (i % 3 == 1 ? cancelled : kept).push_back(with_long);
+    if (i % 2 == 0) continue;
+    times.push_back(kTimeoutMs + 3 * (i * 7 % 9));
+    watches.emplace_back();
+    shorts.push_back(pair.reader().start(ReadSome(1).timeout_ms(times.back()).in("s" + lane)));
+  }
+  for (const Pending &reading : cancelled) EXPECT_THAT(Cancel(pair.reader().peer(), reading), IsOk());
+  for (const Pending &reading : cancelled) EXPECT_THAT(reading.wait(), Reads("", "cancelled"));
+  for (size_t i = 0; i < shorts.size(); i++) {
+    EXPECT_THAT(shorts[i].wait(), Reads("", "timed_out"));
+    EXPECT_GE(watches[i].ms(), times[i]);
+  }
+  require_ok(pair.writer().write("abcdef"));
+  char next = 'a';
+  for (const Pending &reading : kept) EXPECT_THAT(reading.wait(), Reads(std::string(1, next++)));
 }
 
 // ------------------------------------------------------------------------------------------------------ writes

@@ -257,6 +257,22 @@ CTS_CASE(FramedStream, ReadTimesOutAndGoesOn) {
   }
 }
 
+CTS_CASE(FramedStream, ReadTimesOutBehindAnother) {
+  Pair pair = connected_pair();
+  Framed reader = Open(pair.reader());
+  Pending first = reader.start(op::framed_read().max(100).in("a").watch());
+  first.expect_blocked();
+  const Stopwatch watch;
+  EXPECT_THAT(reader.call(op::framed_read().max(100).timeout_ms(kTimeoutMs).in("b")), Reads("", "timed_out"));
+  const uint64_t waited = watch.ms();
+  EXPECT_GE(waited, kTimeoutMs);
+  EXPECT_LT(waited, kTimeoutMs + kLateMs);
+  EXPECT_THAT(reader.call(op::framed_read().max(100).timeout_ms(0).in("b")), Reads("", "timed_out"));
+  require_ok(pair.writer().write(U32("first") + U32("next")));
+  EXPECT_THAT(first.wait(), Reads("first"));
+  EXPECT_THAT(reader.call(op::framed_read().max(100).in("b")), Reads("next"));
+}
+
 CTS_CASE(FramedStream, PiecesDoNotProlongATimeout) {
   Pair pair = connected_pair();
   Framed reader = Open(pair.reader());

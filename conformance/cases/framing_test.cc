@@ -863,6 +863,10 @@ CTS_CASE(Framing, BodyAtSkipContainsItsField) {
   EXPECT_THAT(peer().call(request(0, 4)), Decodes({""}));
   EXPECT_THAT(peer().call(request(0, 1032)), Decodes({}));
   for (uint32_t skip : {1033u, 0xffffffffu}) EXPECT_THAT(peer().call(request(0, skip)), StatusIs("invalid_argument"));
+  // A field of one byte reaches the end of a header of 255 bytes, and of none that is longer.
+  const std::string header = std::string(254, 'x') + "\xff";
+  EXPECT_THAT(peer().call(Field(1, header).offset(254).skip(0).body_at_skip(true)), Decodes({header}));
+  EXPECT_THAT(peer().call(Field(1, "x" + header).offset(255).skip(0).body_at_skip(true)), StatusIs("invalid_argument"));
 }
 
 // ------------------------------------------------------------------------------------------------------------ vectors

@@ -223,8 +223,8 @@ CTS_CASE(Naming, WindowsNameMustBeWtf8) {
                           "\xe2\x82", "\xed\xa0\xbd\xed\xb8\x80"}) {
     EXPECT_THAT(peer().call(Native("windows", "namespaced", bad)), StatusIs("invalid_name")) << Printable(bad);
   }
-  for (const char *good :
-       {"\xed\xa0\x80", "\xed\xb0\x80", "\xed\xb0\x80\xed\xa0\x80", "\xf4\x8f\xbf\xbf", "\xef\xbf\xbf"}) {
+  for (const char *good : {"\xed\xa0\x80", "\xed\xb0\x80", "a\xed\xb0\x80", "\xed\xb0\x80\xed\xa0\x80",
+                           "\xed\xb0\x80\xed\xb0\x80", "\xf4\x8f\xbf\xbf", "\xef\xbf\xbf"}) {
     EXPECT_THAT(peer().call(Native("windows", "namespaced", good)), IsOk()) << Printable(good);
   }
 }

@@ -10,6 +10,8 @@ namespace {
 
 /// Below what every system queues for one process, above what could be handled before the next is sent.
 constexpr int kManySignals = 20;
+/// More than any watcher holds that nobody takes signals from.
+constexpr int kFarBeyondAWatcher = 5000;
 /// A process number that no system gives.
 constexpr uint64_t kNobody = 0x7ffffff0;
 /// A transfer that a pipe does not hold, in pieces that it does.
@@ -654,6 +656,21 @@ CTS_CASE(Signal, WatcherTimesOut) {
     EXPECT_GE(waited, timeout_ms);
     EXPECT_LT(waited, timeout_ms + kLateMs);
   }
+}
+
+CTS_CASE(Signal, WatcherSaysThatSomeAreLost) {
+  WATCH(watcher, peer(), Watch({"TERM"}));
+  for (int i = 0; i < kFarBeyondAWatcher; i++) DO(peer(), Raise("TERM"));
+  EXPECT_THAT(watcher.next(), StatusIs("out_of_resources"));
+  int held = 0;
+  Reply reply = watcher.call(op::watcher_next().wait(false));
+  for (; reply.ok() && held < kFarBeyondAWatcher; held++) reply = watcher.call(op::watcher_next().wait(false));
+  EXPECT_THAT(reply, StatusIs("would_block"));
+  EXPECT_GT(held, 0);
+  EXPECT_LT(held, kFarBeyondAWatcher);
+  DO(peer(), Raise("TERM"));
+  EXPECT_EQ(NameIn(watcher.next()), "TERM");
+  EXPECT_THAT(watcher.call(op::watcher_next().wait(false)), StatusIs("would_block"));
 }
 
 CTS_CASE(Signal, WatcherSingleAttempt) {

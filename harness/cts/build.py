@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from cts.common import CannotRun, clip, host_system, printable
 from cts.systems import System
@@ -104,3 +105,35 @@ def build_mutants(root: Path, progress: Callable[[str], None]) -> Tuple[Artifact
     if done.returncode != 0:
         raise CannotRun(f"{paths['list']} ended with exit status {done.returncode}: {printable(done.stderr[-400:])}")
     return Artifacts(**{key: paths[key] for key in targets}), paths["library"], done.stdout
+
+
+def reference_commands(root: Path) -> Tuple[List[str], List[str]]:
+    """How Bazel compiles a file of the reference and links the library: the commands without files, from the checkout.
+
+    Raises CannotRun if Bazel does not tell.
+    """
+    query = 'mnemonic("CppCompile|CppLink", //ref:%s)' % System(host_system()).library("ipc_ref")
+    argv = [bazel(), "aquery", "--noshow_progress", "--output=jsonproto", query]
+    done = subprocess.run(argv, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    if done.returncode != 0:
+        raise CannotRun(f"`bazel aquery` failed:\n{_errors(done.stderr)}")
+    found: Dict[str, List[str]] = {}
+    for action in json.loads(done.stdout)["actions"]:
+        found.setdefault(action["mnemonic"], action["arguments"])
+    compiling, linking = found["CppCompile"], found["CppLink"]
+    # Each file has its own of these.
+    for option in ("-MF", "-c", "-o"):
+        at = compiling.index(option)
+        compiling = compiling[:at] + compiling[at + 2 :]
+    compiling = [a for a in compiling if a != "-MD" and not a.startswith("-frandom-seed=")]
+    # Of the linker's, what names a file, and what strips the lines from a library that is looked into.
+    linking = linking[:1] + [a for a in linking[1:] if a.startswith("-") and a not in ("-o", "-Wl,-S")]
+    return compiling, linking
+
+
+def in_process_cases(root: Path, system: System, progress: Callable[[str], None]) -> Optional[Path]:
+    """The runner of the in-process cases, built; None in a checkout that has none."""
+    package = "conformance/abi"
+    if not (root / package).is_dir():
+        return None
+    return _build(root, system, {"abi": (package, system.program("abi"))}, progress)["abi"]

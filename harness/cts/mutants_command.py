@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import json
 import secrets
 import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import List
 
-from cts import mutants, processes, workdir
+from cts import mutants, processes, source_command, workdir
 from cts.common import VERSION, CannotRun, cores, host, host_system, plural, printable
+from cts.kill_table import place, show, write
 from cts.mutants import SHARE_MIN, UNBROKEN, Mutant, Trial, Verdict
 from cts.project import Project
 from cts.run_command import Signals, positive
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=positive, default=JOBS_PER_CORE * len(cores()), metavar="N", help="runners at a time"
     )
+    source_command.add_arguments(parser)
     parser.add_argument("--report", type=Path, metavar="DIR", help="write mutants.json there")
 
 
@@ -43,29 +44,6 @@ def select(globs: List[str], known: List[Mutant]) -> List[Mutant]:
         if not any(fnmatch.fnmatchcase(m.name, glob) for m in known):
             raise CannotRun(f"no mutant matches {printable(glob)!r}; `cts mutants --list` names them")
     return [m for m in known if any(fnmatch.fnmatchcase(m.name, glob) for glob in globs)]
-
-
-def _place(mutant: Mutant) -> str:
-    mode = f" ({mutant.mode})" if mutant.mode != "blocking" else ""
-    return f"{mutant.case}{'/' + mutant.shape if mutant.shape else ''}{mode}"
-
-
-def _show(verdicts: List[Verdict]) -> None:
-    """The kill table: for each mutant what became of it, what it does, and what the rest of its family says."""
-    for v in verdicts:
-        share = "" if v.share is None else f", {100 * v.share:.0f} % of {plural(v.others or 0, 'other')} passed"
-        print(f"{v.verdict:<10} {v.mutant.name}: {v.mutant.sentence}")
-        print(f"           {_place(v.mutant)}: {v.how or 'did not run'}{share}")
-        if v.failed:
-            print(f"           also caught by {', '.join(c.partition('.')[2] for c in v.failed)}")
-        if v.verdict != "killed" and v.message:
-            print(f"           {printable(v.message)}")
-
-
-def _write(directory: Path, document: Dict[str, Any]) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    (directory / "mutants.json").write_text(text, encoding="utf-8")
 
 
 def _try(
@@ -100,12 +78,12 @@ def _run(project: Project, options: argparse.Namespace) -> int:
             _, known = project.mutants(progress.step)
             progress.clear()
             for m in select(options.names, known):
-                print(f"{m.name}: {m.sentence} [{_place(m)}]")
+                print(f"{m.name}: {m.sentence} [{place(m)}]")
             return 0
         verdicts, failures, canaries = _try(project, options, progress)
     finally:
         progress.clear()
-    _show(verdicts)
+    show(verdicts)
     for record in failures:
         print(f"the unbroken library fails {test_of(record)}: {printable(record['message'])}")
     words = ("killed", "survived", "too_broken", "not_here")
@@ -127,11 +105,11 @@ def _run(project: Project, options: argparse.Namespace) -> int:
         run = {"cts_version": VERSION, "host": host(), "quick": options.quick, "wall_ms": int(seconds * 1000)}
         told = [v.described() for v in verdicts]
         document = {"schema": 1, "run": {**run, "exit_status": status}, "unbroken_fails": unbroken, "mutants": told}
-        _write(options.report, document)
+        write(options.report, document)
     return status
 
 
 def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
     """`cts mutants`: 0 if every mutant was killed by its case and the unbroken library by none, else 1; 2 as ever."""
     with Signals():
-        return _run(project, options)
+        return source_command.run(project, options) if options.source else _run(project, options)

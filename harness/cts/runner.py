@@ -20,7 +20,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from cts import processes
 from cts.build import Artifacts
-from cts.common import CannotRun, cores, printable
+from cts.common import FAILING, CannotRun, cores, printable
 from cts.pairings import Pairing
 from cts.requirements import Requirement
 from cts.systems import System
@@ -165,6 +165,7 @@ class Runner:
         jobs: int,
         seed: int,
         deadline_ms: int = DEADLINE_MS,
+        fail_fast: bool = False,  # a runner stops at the first test that fails; the others leave no record
     ) -> None:
         self.artifacts = artifacts
         self.work = work
@@ -173,6 +174,7 @@ class Runner:
         self.requirements = requirements
         self.jobs = max(1, jobs)
         self.deadline_ms = deadline_ms
+        self.fail_fast = fail_fast
         self.seed = seed
         self.group = processes.Group()
         self.outcomes: List[Outcome] = []
@@ -245,6 +247,8 @@ class Runner:
         file.write_text(json.dumps(plan), encoding="utf-8")
         program = self.system.path(self._program(task))
         argv = [program, f"--cts_plan={self.system.path(file)}", "--gtest_color=no", *more]
+        if self.fail_fast:
+            argv.append("--gtest_fail_fast")
         if task.filtered:
             argv.append("--gtest_filter=" + filter_of(task.tests))
         return self.system.runner(argv, directory, work_dir)
@@ -291,6 +295,8 @@ class Runner:
     def _account(self, outcome: Outcome, status: Optional[int], text: str) -> None:
         """Give every test that should have run and left no record one that says so, or have it run again."""
         task = outcome.task
+        if self.fail_fast and any(r["outcome"] in FAILING for r in outcome.records):
+            return
         recorded = {test_of(r) for r in outcome.records}
         missing = [t for t in task.mine if t not in recorded]
         if status in (0, 1):

@@ -332,6 +332,20 @@ def mutants_and_families(project: Project) -> Count:
     return _mutants(project)
 
 
+def source_mutants(project: Project) -> Count:
+    """`cts mutants --source`, a small sample: enough of what is changed in the reference's source is noticed."""
+    if host_system() != "linux":
+        return Count(skipped="the namespaces in which such mutants run are Linux's")
+    argv = [sys.executable, "-m", "cts", "mutants", "--source", "--sample", "40"]
+    status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
+    killed = len(re.findall("^killed ", output, re.MULTILINE))
+    told = [line for line in output.splitlines() if not line.startswith((" ", "killed", "survived", "equivalent"))]
+    # A survivor is no failure of its own: the share of them is what is judged.
+    return Count(
+        killed, 0 if status == 0 else 1, "\n".join(told), could_not_run=status == 2, note=told[-1] if told else ""
+    )
+
+
 def _mutants(project: Project, *options: str) -> Count:
     with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
         argv = [sys.executable, "-m", "cts", "mutants", "--report", directory, *options]
@@ -424,6 +438,7 @@ STEPS: List[Step] = [
     Step("cts run, poll(2)", poll_loop),
     Step("cts mutants", mutants),
     Step("cts mutants, all", mutants_and_families, thorough=True),
+    Step("cts mutants, source", source_mutants, thorough=True),
     Step("cross compile", cross_compile, thorough=True),
     Step("bazel test, windows", windows_tests, thorough=True),
     Step("cts run, windows", windows_run, thorough=True),

@@ -1,0 +1,149 @@
+"""The parts of `cts mutants --source` that need no build: sampling, equivalents, nearness, sums."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Dict, List
+
+from cts import source_command as command
+from cts import source_mutants as source
+from cts.common import CannotRun
+from cts.mutants import Mutant, Verdict
+from cts.source_trial import FAR, IN_PROCESS, NEAR, Probe, SourceTrial
+
+
+def change(file: str, line: int, kind: str, text: str) -> source.Change:
+    return source.Change(file, line, kind, "before", text.strip(), text)
+
+
+class _Compiler(source.Compiler):
+    """Makes an object of the text itself; what holds `invalid` does not compile."""
+
+    def __init__(self, work: Path, texts: Dict[str, List[str]]) -> None:
+        super().__init__(work, work, ([], []))
+        for file in texts:
+            self.objects[file] = work / Path(file).name
+            self.objects[file].write_text("as it is\n")
+
+    def changed(self, change: source.Change, texts: Dict[str, List[str]]) -> "Path | None":
+        if "invalid" in change.text:
+            return None
+        path = self.work / change.name.replace("/", "_")
+        path.write_text(change.text)
+        return path
+
+
+class Sampling(unittest.TestCase):
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.texts = {"a.c": ["x;\n"] * 30, "b.c": ["y;\n"] * 10}
+        self.compiler = _Compiler(Path(directory.name), self.texts)
+
+    def draw(self, everything: "Dict[tuple[str, str], List[source.Change]]", size: int = 8, seed: int = 1) -> List[str]:
+        return [c.name for c, _ in source.Sampler(self.compiler, self.texts, size, seed).draw(everything, 2)]
+
+    def everything(self, text: str = "{}") -> "Dict[tuple[str, str], List[source.Change]]":
+        return {
+            (file, kind): [change(file, i, kind, text.format(f"{kind} {i}")) for i in range(1, 20)]
+            for file in self.texts
+            for kind in ("deletion", "constant")
+        }
+
+    def test_each_file_has_its_part_by_lines_and_each_kind_its_part_of_that(self) -> None:
+        drawn = [name.split(":") for name in self.draw(self.everything())]
+        self.assertEqual([n[0] for n in drawn], ["a.c"] * 6 + ["b.c"] * 2)
+        self.assertEqual([n[2] for n in drawn].count("deletion"), 4)
+
+    def test_same_seed_same_sample(self) -> None:
+        self.assertEqual(self.draw(self.everything()), self.draw(self.everything()))
+        self.assertNotEqual(self.draw(self.everything()), self.draw(self.everything(), seed=2))
+
+    def test_what_does_not_compile_does_not_count(self) -> None:
+        self.assertEqual(self.draw(self.everything("invalid {}")), [])
+
+    def test_same_object_code_counts_once(self) -> None:
+        self.assertEqual(len(self.draw(self.everything("the same"))), 2)
+        self.assertEqual(self.draw(self.everything("as it is\n")), [])
+
+    def test_kind_that_has_too_few_leaves_its_part_to_the_others(self) -> None:
+        everything = self.everything()
+        everything["a.c", "deletion"] = [change("a.c", i, "deletion", f"invalid {i}") for i in range(1, 20)]
+        drawn = [name.split(":") for name in self.draw(everything)]
+        self.assertEqual([n[2] for n in drawn if n[0] == "a.c"], ["constant"] * 6)
+
+    def test_shares_deal_all(self) -> None:
+        self.assertEqual(source.shares({"a": 1, "b": 1, "c": 1}, 10), {"a": 4, "b": 3, "c": 3})
+        self.assertEqual(source.shares({}, 10), {})
+
+
+class EquivalentMutants(unittest.TestCase):
+    def load(self, text: str) -> List[source.Equivalent]:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / source.EQUIVALENT
+            path.parent.mkdir(parents=True)
+            path.write_text(text)
+            return source.equivalent(Path(directory), {"a.c": ["  x = 1;\n"]})
+
+    def test_line_is_known_by_its_text(self) -> None:
+        (found,) = self.load('[[mutant]]\nfile = "a.c"\nbefore = "x = 1;"\nafter = ";"\nproof = "nobody reads x"\n')
+        self.assertTrue(found.is_that(source.Change("a.c", 7, "deletion", "x = 1;", ";", "  ;\n")))
+        self.assertFalse(found.is_that(source.Change("a.c", 7, "constant", "x = 1;", "x = 0;", "  x = 0;\n")))
+
+    def test_entry_without_a_proof_or_of_no_line_is_refused(self) -> None:
+        entry = '[[mutant]]\nfile = "a.c"\nbefore = "{}"\nafter = ";"\nproof = "{}"\n'
+        for text in (entry.format("x = 1;", " "), entry.format("x = 2;", "why"), "[[mutant]]\n", "="):
+            with self.assertRaises(CannotRun):
+                self.load(text)
+
+
+class Near(unittest.TestCase):
+    def trial(self) -> SourceTrial:
+        trial = SourceTrial.__new__(SourceTrial)
+        trial.lines = {("a.c", 1): 0b001, ("a.c", 2): 0b010, ("b.c", 1): 0b100}
+        trial.probes = [Probe(0, "Wide", 0b111), Probe(0, "Narrow", 0b001), Probe(1, "Other", 0b110)]
+        return trial
+
+    def near(self, file: str, line: int) -> List[str]:
+        return [p.case for p in self.trial().near(change(file, line, "deletion", ";"))]
+
+    def test_cases_that_execute_less_come_first(self) -> None:
+        self.assertEqual(self.near("a.c", 1), ["Narrow", "Wide"])
+
+    def test_line_that_is_no_code_is_its_files(self) -> None:
+        self.assertEqual(self.near("b.c", 9), ["Other", "Wide"])
+
+    def test_line_of_a_block_that_nothing_executes_has_none(self) -> None:
+        trial = self.trial()
+        trial.lines["a.c", 3] = 0b1000
+        self.assertEqual(trial.near(change("a.c", 3, "deletion", ";")), [])
+
+    def test_far_ones_are_asked_evenly(self) -> None:
+        trial = self.trial()
+        trial.probes = [Probe(0, f"{i:04}", 1) for i in range(1000)]
+        found = [int(p.case) for p in trial.near(change("a.c", 1, "deletion", ";"))]
+        self.assertEqual(found[: sum(NEAR)], list(range(sum(NEAR))))
+        self.assertLessEqual(len(found), sum(NEAR) + FAR)
+        self.assertGreater(found[-1], 900)
+
+
+class Sums(unittest.TestCase):
+    def test_rate_leaves_equivalent_ones_out(self) -> None:
+        def verdict(name: str, word: str, mode: str = "") -> Verdict:
+            return Verdict(Mutant(f"a.c:1:{name}:0", "", "Alpha.One" if word == "killed" else "", "", mode), word)
+
+        verdicts = [verdict("x", "killed"), verdict("x", "killed", IN_PROCESS), verdict("y", "equivalent")]
+        verdicts += [verdict("y", "survived"), verdict("y", "survived")]
+        self.assertEqual(command.rate(verdicts), 0.5)
+        self.assertEqual(command.rate(verdicts, in_process=False), 0.25)
+        text = command.document(verdicts, argparse.Namespace(sample=5, seed=1))
+        self.assertIn("| a.c | 5 | 1 | 1 | 1 | 2 |", text)
+        self.assertIn("| y | 3 | 0 | 0 | 1 | 2 |", text)
+        self.assertIn("25.0 %, with the in-process cases 50.0 %", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
