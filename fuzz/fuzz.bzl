@@ -26,6 +26,7 @@ def fuzz_target(name, srcs = [], deps = [], systems = []):
         copts = _COPTS,
         tags = ["manual"],
         deps = deps,
+        linkstatic = True,
         alwayslink = True,
     )
     cc_binary(
@@ -36,14 +37,15 @@ def fuzz_target(name, srcs = [], deps = [], systems = []):
         target_compatible_with = systems,
         deps = [name + "_target"],
     )
-    inputs = native.glob(["corpus/%s/*" % name, "regressions/%s/*" % name])
+    findings = native.glob(["regressions/%s/*" % name], allow_empty = True)
+    folders = ["corpus"] + (["regressions"] if findings else [])
     cc_test(
         name = name + "_replay",
         size = "small",
         srcs = ["replay_main.cc", "input.h"],
-        args = ["fuzz/corpus/" + name, "fuzz/regressions/" + name],
+        args = ["fuzz/%s/%s" % (folder, name) for folder in folders],
         copts = _COPTS,
-        data = inputs,
+        data = native.glob(["corpus/%s/*" % name]) + findings,
         target_compatible_with = systems,
         deps = [name + "_target"],
     )

@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import List
 
-from cts import fuzz, fuzz_seeds
+from cts import fuzz, fuzz_planted, fuzz_seeds
 from cts.common import CannotRun, plural, printable, say
 from cts.project import Project
 
-_ACTIONS = ("list", "replay", "minimise", "seeds")
+_ACTIONS = ("list", "replay", "minimise", "planted", "seeds")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,6 +133,18 @@ def _seeds(project: Project, report: Path, named: str) -> int:
     return 0
 
 
+def _planted(project: Project) -> int:
+    """Show that each planted bug is found; a line each, and the numbers in the last."""
+    bugs = fuzz_planted.load(project.root)
+    missed = 0
+    for hunt in fuzz_planted.hunt(project.root, bugs):
+        missed += hunt.seconds is None
+        how = "MISSED" if hunt.seconds is None else f"{hunt.seconds:.1f} s"
+        print(f"{how:>8}  {hunt.bug.target:<17} {hunt.bug.name}: {hunt.bug.says}", flush=True)
+    print(f"{len(bugs) - missed} found, {missed} missed (within {fuzz_planted.SECONDS} s, from the versioned corpus)")
+    return 1 if missed else 0
+
+
 def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
     """Status 1 if there is a finding, or a replayed one fails; raises CannotRun."""
     if options.what == "list":
@@ -144,6 +156,8 @@ def run(project: Project, options: argparse.Namespace, _command: List[str]) -> i
         return _replay(project, options.files, options.target)
     if options.what == "minimise":
         return _minimise(project, options.files, options.target)
+    if options.what == "planted":
+        return _planted(project)
     if options.what == "seeds":
         if options.report is None:
             raise CannotRun("cts fuzz seeds wants --from REPORT")
