@@ -6,6 +6,7 @@ A seed is an input in the layout that its target's file (fuzz/TARGET.cc) describ
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
@@ -86,10 +87,16 @@ def ancillary_decode(request: Request) -> Optional[bytes]:
     return bytes([0, 0, room]) + (canonical.decoded(request.get("control", "")) or b"")
 
 
+def peer_protocol(request: Request) -> Optional[bytes]:
+    """The line of a request, whatever it asks."""
+    return json.dumps(request, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
 _MAKERS: Dict[str, Callable[[Request], Optional[bytes]]] = {
     "ancillary_decode": ancillary_decode,
     "frame_decode": frame_decode,
     "name_parse": name_parse,
+    "peer_protocol": peer_protocol,
 }
 TARGETS = tuple(_MAKERS)
 
