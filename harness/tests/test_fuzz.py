@@ -84,7 +84,7 @@ class SeedsTest(unittest.TestCase):
         self.assertEqual(list(fuzz_seeds.seeds("ancillary_decode", [asked])), [b"\0\0\xff\0\1"])
 
     def test_other_requests_are_no_seeds(self) -> None:
-        for target in fuzz_seeds.TARGETS:
+        for target in set(fuzz_seeds.TARGETS) - {"peer_protocol"}:
             self.assertEqual(list(fuzz_seeds.seeds(target, [{"op": "stream.read", "max": 4}])), [])
 
 
