@@ -39,7 +39,7 @@ on_debian() { command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2
 # Whether the command builds or runs C++: the others need Python alone.
 needs_toolchain() {
   case ${1-} in
-    run | mutants | test) ! has_option --help "$@" && ! has_option -h "$@" ;;
+    run | mutants | fuzz | test) ! has_option --help "$@" && ! has_option -h "$@" ;;
     *) return 1 ;;
   esac
 }
@@ -74,6 +74,9 @@ missing_packages() {
   [ -f /usr/include/nlohmann/json.hpp ] || echo nlohmann-json3-dev
   # The reference's tests use it as somebody does who has it installed.
   [ "$1" != test ] || command -v pkg-config >/dev/null 2>&1 || echo pkg-config
+  if [ "$1" = fuzz ]; then
+    command -v clang >/dev/null 2>&1 || echo clang libclang-rt-14-dev llvm
+  fi
   if needs_wine "$@"; then
     command -v wine >/dev/null 2>&1 || echo wine64 wine
     command -v x86_64-w64-mingw32-g++-posix >/dev/null 2>&1 || echo mingw-w64

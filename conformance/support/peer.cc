@@ -4,6 +4,7 @@
 #include <set>
 
 #include "conformance/support/host.h"
+#include "conformance/support/line.h"
 
 namespace cts {
 namespace {
@@ -26,31 +27,6 @@ const std::set<std::string> kStatuses = {
 
 const std::set<std::string> kControl = {"hello", "configure", "reset", "pending", "cancel"};
 const std::set<std::string> kGreeting = {"hello", "configure"};
-
-/// Parses one line by the rules of peer_protocol.md 1.1, some of which a JSON parser does not know.
-bool ParseLine(const std::string &line, Json *json, std::string *error) {
-  std::vector<std::set<std::string>> keys;
-  bool repeated = false, floating = false, deep = false;
-  auto callback = [&](int depth, Json::parse_event_t event, Json &parsed) {
-    deep = deep || depth > 8;
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::key) repeated = !keys.back().insert(parsed.get<std::string>()).second || repeated;
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::value) floating = floating || parsed.is_number_float();
-    return true;
-  };
-  try {
-    *json = Json::parse(line, callback);
-  } catch (const Json::exception &) {
-    *error = "is no JSON";
-    return false;
-  }
-  if (!json->is_object()) *error = "is no JSON object";
-  if (repeated) *error = "has a key twice";
-  if (floating) *error = "has a number that is no integer";
-  if (deep) *error = "is nested deeper than 8";
-  return error->empty();
-}
 
 std::set<std::string> NameSet(const Json &hello, const char *key) {
   std::set<std::string> names;

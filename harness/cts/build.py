@@ -68,9 +68,14 @@ def _bin_dir(program: str, root: Path, flags: Sequence[str]) -> Path:
 
 def _build(root: Path, system: System, targets: _Targets, progress: Callable[[str], None]) -> Dict[str, Path]:
     """Build targets for a system and return where each is; raises CannotRun with the compilers' errors."""
-    program = bazel()
     progress("building the runner and the reference")
-    command = [program, "build", "--noshow_progress", "--color=no", *system.bazel_flags]
+    return _made(root, system.bazel_flags, targets)
+
+
+def _made(root: Path, flags: Sequence[str], targets: _Targets) -> Dict[str, Path]:
+    """Build targets with these flags and return where each is; raises CannotRun with the compilers' errors."""
+    program = bazel()
+    command = [program, "build", "--noshow_progress", "--color=no", *flags]
     command += [_label(*target) for target in targets.values()]
     try:
         done = subprocess.run(
@@ -80,13 +85,18 @@ def _build(root: Path, system: System, targets: _Targets, progress: Callable[[st
         raise CannotRun(f"{program}: {error.strerror}") from error
     if done.returncode != 0:
         raise CannotRun(f"the build failed:\n{_errors(done.stderr + done.stdout)}")
-    directory = _bin_dir(program, root, system.bazel_flags)
+    directory = _bin_dir(program, root, flags)
     paths = {}
     for key, (package, file) in targets.items():
         paths[key] = directory / package / file
         if not paths[key].exists():
             raise CannotRun(f"Bazel built {_label(package, file)}, but {paths[key]} does not exist")
     return paths
+
+
+def program(root: Path, flags: Sequence[str], package: str, file: str) -> Path:
+    """Build one program with these flags and return where it is; raises CannotRun."""
+    return _made(root, flags, {file: (package, file)})[file]
 
 
 def build(root: Path, system: System, progress: Callable[[str], None], abi: bool = False) -> Artifacts:

@@ -97,7 +97,7 @@ def pattern(seed: int, length: int) -> bytes:
     return (period * (length // _PERIOD + 1))[:length]
 
 
-def _decoded(value: Any) -> Optional[bytes]:
+def decoded(value: Any) -> Optional[bytes]:
     """The bytes that a value of type bytes stands for; None if it is no such value."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
@@ -120,14 +120,14 @@ def _data(value: Any, most: int) -> Optional[bytes]:
     """The first `most` bytes of a value of type data."""
     if isinstance(value, dict) and isinstance(value.get("seed"), int) and isinstance(value.get("length"), int):
         return pattern(value["seed"], min(most, value["length"]))
-    found = _decoded(value)
+    found = decoded(value)
     return None if found is None else found[:most]
 
 
 def _size(value: Any) -> int:
     if isinstance(value, dict) and isinstance(value.get("length"), int):
         return int(value["length"])
-    return len(_decoded(value) or b"")
+    return len(decoded(value) or b"")
 
 
 # ------------------------------------------------------------------------------------------- what goes with which reply
@@ -284,7 +284,7 @@ def _status(operation: Operation) -> str:
 def _drop_told_bytes(operation: Operation) -> None:
     """Bytes that the digest beside them is of are told by it; if it is not of them both stay, and differ."""
     answer = operation["answer"]
-    data = _decoded(answer.get("data"))
+    data = decoded(answer.get("data"))
     if data is not None and answer.get("crc32") == zlib.crc32(data) and answer.get("length") == len(data):
         del answer["data"]
 
@@ -603,7 +603,7 @@ class Labels:
         if isinstance(value, _Room):
             value.label = value.label or self.label("room", id(value))
             return value.label
-        raw = _decoded(value)
+        raw = decoded(value)
         if raw is not None:
             if raw in self._names:
                 return self.label("name", raw)
@@ -640,10 +640,10 @@ class Labels:
                 told[key] = self.label(key, value)
             elif key == "control" and operation["op"].startswith("ancillary."):
                 # A buffer in the system's own layout, with numbers of this run in it; what it says is decoded beside.
-                told[key] = "<control>" if _decoded(value) else value
+                told[key] = "<control>" if decoded(value) else value
             elif key == "control" and operation["op"] == "process.spawn":
                 # Where the runner waits for a child: a name of the run, whatever it is made of.
-                told[key] = self.label("name", _decoded(value))
+                told[key] = self.label("name", decoded(value))
             else:
                 told[key] = self.replace(value)
         return told
@@ -654,7 +654,7 @@ def _chosen_names(lanes: Lanes) -> List[bytes]:
     found = []
     for operations in lanes.values():
         for operation in operations:
-            name = _decoded(operation["answer"].get("native"))
+            name = decoded(operation["answer"].get("native"))
             if operation["arguments"].get("autobind") and name:
                 found.append(name)
     return found

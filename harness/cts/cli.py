@@ -19,6 +19,7 @@ COMMANDS = {
     "trace": "the canonical trace of a report",
     "compare": "the semantic differences between two traces",
     "expect": "rewrite an expectation file from results",
+    "fuzz": "run a fuzz target, or show and shrink what one found",
     "test": "everything that must hold before a change goes in",
 }
 

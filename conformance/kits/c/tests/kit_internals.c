@@ -5,6 +5,9 @@
 
 #include "conformance/kits/c/tests/kit_internals.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
+
 #include "../cts_peer.c"
 
 static node test_nodes[JSON_NODES_MAX];
@@ -27,6 +30,41 @@ const char *kit_parse(const char *line, size_t len) {
   json j;
   len = load_line(line, len);
   return json_parse(&j, test_call.line, len, test_nodes) ? NULL : j.why;
+}
+
+static size_t dump_text(char *out, size_t max, size_t put, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  int len = put < max ? vsnprintf(out + put, max - put, format, arguments) : 0;
+  va_end(arguments);
+  return put + (size_t)len;
+}
+
+static size_t dump_node(char *out, size_t max, size_t put, uint32_t *index) {
+  static const char words[] = "nft";
+  const node *n = &test_nodes[(*index)++];
+  switch (n->type) {
+    case JSON_INTEGER:
+      return dump_text(out, max, put, "%" PRId64 ";", n->number);
+    case JSON_STRING:
+      put = dump_text(out, max, put, "%" PRIu32 ":", n->len);
+      if (put + n->len <= max) memcpy(out + put, test_call.line + n->start, n->len);
+      return put + n->len;
+    case JSON_ARRAY:
+    case JSON_OBJECT: {
+      bool object = n->type == JSON_OBJECT;
+      put = dump_text(out, max, put, object ? "{" : "[");
+      for (uint32_t left = n->len * (object ? 2 : 1); left > 0; left--) put = dump_node(out, max, put, index);
+      return dump_text(out, max, put, object ? "}" : "]");
+    }
+    default:
+      return dump_text(out, max, put, "%c", words[n->type - JSON_NULL]);
+  }
+}
+
+size_t kit_dump(char *out, size_t max) {
+  uint32_t index = 0;
+  return dump_node(out, max, 0, &index);
 }
 
 const char *kit_check(const char *line, size_t len, const char **out_why, cts_call **out_call) {

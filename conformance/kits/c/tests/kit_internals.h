@@ -18,6 +18,11 @@ void kit_use(const cts_peer *peer);
 /* kit_parse reads a line of |len| bytes; NULL if it is accepted, else why not. */
 const char *kit_parse(const char *line, size_t len);
 
+/* kit_dump writes what kit_parse has accepted to |out|, at most |max| bytes, in a form of its own, and returns its
+ * length: n, f, t; an integer and `;`; a string's length, `:` and its bytes; elements between [ and ]; keys (as
+ * strings) and values between { and }. Nothing is longer than twice its line. */
+size_t kit_dump(char *out, size_t max);
+
 /* kit_check reads and checks a request. It returns NULL if the line is no request (|*out_why| says why); otherwise the
  * status that refuses it, or "" if its handler would run. The call stays valid until the next kit_check. */
 const char *kit_check(const char *line, size_t len, const char **out_why, cts_call **out_call);

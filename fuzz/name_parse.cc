@@ -1,0 +1,238 @@
+/* name_parse - any text as a name: parsed, formatted, and made native for every system.
+ *
+ * What holds for every input: the answers are those of rules written down here a second time; parse and format are each
+ * other's inverse, and what they make stays what it is; nothing is cut: too little room is told with the room needed,
+ * and nothing is written; and no two names have one native address.
+ *
+ * The input: how the second name differs from the first (a place, a byte, a way); the rest is text.
+ */
+#include <cstring>
+#include <string>
+
+#include "fuzz/input.h"
+#include "ipc/name.h"
+
+namespace fuzz {
+namespace {
+
+constexpr uint32_t kSystems[] = {IPC_OS_LINUX, IPC_OS_MACOS, IPC_OS_FREEBSD, IPC_OS_WINDOWS};
+constexpr size_t kRoom = 8192;
+
+struct Name {
+  uint32_t kind = 0;
+  std::string bytes;
+};
+
+struct Answer {
+  int32_t status = IPC_OK;
+  std::string bytes; /* IPC_OK */
+};
+
+/* ------------------------------------------------------------------------------------------------------ the rules */
+
+/* Whether |b| may follow |previous|, so that text is well-formed by the table of RFC 3629, section 4, widened by
+ * surrogates that are alone: Unicode's "generalised UTF-8". Counts UTF-16 units. */
+bool is_wtf8(const std::string &text, size_t *out_units) {
+  struct Row {
+    uint8_t first_min, first_max, second_min, second_max;
+    size_t len;
+  };
+  static const Row rows[] = {
+      {0x00, 0x7F, 0, 0, 1},       {0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3},
+      {0xE1, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4}, {0xF1, 0xF3, 0x80, 0xBF, 4},
+      {0xF4, 0xF4, 0x80, 0x8F, 4},
+  };
+  bool high = false; /* the one before is a high surrogate */
+  *out_units = 0;
+  for (size_t i = 0; i < text.size();) {
+    const auto at = [&text](size_t k) { return static_cast<uint8_t>(text[k]); };
+    const Row *row = nullptr;
+    for (const Row &r : rows) {
+      if (at(i) >= r.first_min && at(i) <= r.first_max) row = &r;
+    }
+    if (row == nullptr || row->len > text.size() - i) return false;
+    if (row->len > 1 && (at(i + 1) < row->second_min || at(i + 1) > row->second_max)) return false;
+    for (size_t k = 2; k < row->len; k++) {
+      if (at(i + k) < 0x80 || at(i + k) > 0xBF) return false;
+    }
+    const bool surrogate = at(i) == 0xED && at(i + 1) >= 0xA0;
+    const bool low = surrogate && at(i + 1) >= 0xB0;
+    if (high && low) return false;
+    high = surrogate && !low;
+    *out_units += row->len == 4 ? 2 : 1;
+    i += row->len;
+  }
+  return true;
+}
+
+bool ends_with(const std::string &text, char c) { return !text.empty() && text[text.size() - 1] == c; }
+
+int32_t pipe_name(const std::string &name) {
+  size_t units;
+  if (name.empty() || name.find_first_of(std::string("\0/\\", 3)) != std::string::npos) return IPC_INVALID_NAME;
+  if (ends_with(name, '.') || ends_with(name, ' ') || !is_wtf8(name, &units)) return IPC_INVALID_NAME;
+  return units > 256 - 9 ? IPC_NAME_TOO_LONG : IPC_OK;
+}
+
+int32_t plain(const std::string &name, size_t max) {
+  if (name.empty() || name.find('\0') != std::string::npos) return IPC_INVALID_NAME;
+  return name.size() > max ? IPC_NAME_TOO_LONG : IPC_OK;
+}
+
+/* spec/naming.md: what |name| is to |os|. */
+Answer native_by_rules(const Name &name, uint32_t os) {
+  const bool windows = os == IPC_OS_WINDOWS, linux_ = os == IPC_OS_LINUX;
+  const size_t path_max = linux_ ? 107 : 103;
+  Answer a{IPC_OK, name.bytes};
+  if (name.kind == IPC_NAME_PATH) {
+    a.status = windows ? IPC_UNSUPPORTED : plain(name.bytes, path_max);
+  } else if (name.kind == IPC_NAME_NAMESPACED) {
+    a.status = windows ? pipe_name(name.bytes) : linux_ ? plain(name.bytes, 107) : IPC_UNSUPPORTED;
+    a.bytes = (windows ? std::string("\\\\.\\pipe\\") : std::string(1, '\0')) + name.bytes;
+  } else if (name.bytes.empty()) {
+    a.status = IPC_INVALID_NAME;
+  } else if (windows) {
+    std::string front = name.bytes.substr(0, 9);
+    for (char &c : front) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    a.status = front == "\\\\.\\pipe\\" ? pipe_name(name.bytes.substr(9)) : IPC_INVALID_NAME;
+  } else if (linux_ && name.bytes[0] == '\0') {
+    a.status = name.bytes.size() == 1 ? IPC_INVALID_NAME : name.bytes.size() > 108 ? IPC_NAME_TOO_LONG : IPC_OK;
+  } else {
+    a.status = plain(name.bytes, path_max);
+  }
+  return a;
+}
+
+/* ------------------------------------------------------------------------------------------------------ the library */
+
+/* Calls |make|(out, room, out_len), then twice more: with exactly the room needed, and with one byte less. */
+template <typename Make>
+Answer make_text(Make make) {
+  static char room[kRoom + 64], other[kRoom + 64];
+  size_t len, again;
+  Answer a;
+  a.status = make(room, sizeof room, &len);
+  if (a.status != IPC_OK) {
+    FUZZ_CHECK(len == 0, "a length of %zu beside status %d", len, a.status);
+    return a;
+  }
+  a.bytes.assign(room, len);
+  FUZZ_CHECK(make(other, len, &again) == IPC_OK && again == len && std::memcmp(room, other, len) == 0,
+             "exactly the room needed does not suffice");
+  if (len > 0) {
+    std::memset(other, 0x5A, len);
+    FUZZ_CHECK(make(other, len - 1, &again) == IPC_MESSAGE_TRUNCATED && again == len, "one byte less suffices");
+    for (size_t i = 0; i < len; i++) FUZZ_CHECK(other[i] == 0x5A, "byte %zu is written without room", i);
+  }
+  return a;
+}
+
+ipc_name view(const Name &name) { return {name.kind, name.bytes.data(), name.bytes.size()}; }
+
+Answer native(const Name &name, uint32_t os) {
+  const ipc_name given = view(name);
+  return make_text([&](char *out, size_t max, size_t *len) { return ipc_name_native(&given, os, out, max, len).code; });
+}
+
+Answer format(const Name &name) {
+  const ipc_name given = view(name);
+  return make_text([&](char *out, size_t max, size_t *len) { return ipc_name_format(&given, out, max, len).code; });
+}
+
+Answer parse(const std::string &text, uint32_t *out_kind) {
+  return make_text([&](char *out, size_t max, size_t *len) {
+    uint32_t kind = 77;
+    const int32_t status = ipc_name_parse(text.data(), text.size(), &kind, out, max, len).code;
+    FUZZ_CHECK(status == IPC_OK || kind == 77, "a kind beside status %d", status);
+    if (status == IPC_OK) *out_kind = kind;
+    return status;
+  });
+}
+
+void check_text(const std::string &text) {
+  const bool at = !text.empty() && text[0] == '@';
+  const std::string rest = at ? text.substr(1) : text;
+  const bool valid = !rest.empty() && rest.find('\0') == std::string::npos;
+  Name name;
+  const Answer parsed = parse(text, &name.kind);
+  FUZZ_CHECK(parsed.status == (valid ? IPC_OK : IPC_INVALID_NAME), "status %d", parsed.status);
+  if (!valid) return;
+  name.bytes = parsed.bytes;
+  FUZZ_CHECK(name.kind == (at ? IPC_NAME_NAMESPACED : IPC_NAME_PATH) && name.bytes == rest, "another name");
+  const Answer canonical = format(name);
+  FUZZ_CHECK(canonical.status == IPC_OK, "what is parsed cannot be formatted: %d", canonical.status);
+  FUZZ_CHECK(canonical.bytes == text, "the text is not the canonical one, although its name says so");
+}
+
+void check_name(const Name &name) {
+  const Answer text = format(name);
+  const bool formats = name.kind != IPC_NAME_NATIVE && plain(name.bytes, SIZE_MAX) == IPC_OK;
+  const int32_t refused = name.kind == IPC_NAME_NATIVE ? IPC_INVALID_ARGUMENT : IPC_INVALID_NAME;
+  FUZZ_CHECK(text.status == (formats ? IPC_OK : refused), "format: status %d", text.status);
+  if (formats) {
+    Name back;
+    const Answer parsed = parse(text.bytes, &back.kind);
+    FUZZ_CHECK(parsed.status == IPC_OK && back.kind == name.kind, "the canonical text is another kind");
+    const bool dotted = name.kind == IPC_NAME_PATH && name.bytes[0] == '@';
+    FUZZ_CHECK(parsed.bytes == (dotted ? "./" : "") + name.bytes, "the canonical text is another name");
+  }
+  for (const uint32_t os : kSystems) {
+    const Answer expected = native_by_rules(name, os), got = native(name, os);
+    FUZZ_CHECK(got.status == expected.status, "system %u: status %d in place of %d", os, got.status, expected.status);
+    if (got.status != IPC_OK) continue;
+    FUZZ_CHECK(got.bytes == expected.bytes, "system %u: another address", os);
+    const Answer again = native({IPC_NAME_NATIVE, got.bytes}, os);
+    FUZZ_CHECK(again.status == IPC_OK && again.bytes == got.bytes, "system %u: a native address changes", os);
+  }
+}
+
+/* Two names that have one address are one. */
+void check_pair(const Name &a, const Name &b) {
+  for (const uint32_t os : kSystems) {
+    const Answer x = native(a, os), y = native(b, os);
+    if (x.status != IPC_OK || y.status != IPC_OK) continue;
+    FUZZ_CHECK((x.bytes == y.bytes) == (a.kind == b.kind && a.bytes == b.bytes), "system %u: two names, one address",
+               os);
+  }
+}
+
+/* A name that is nearly |text|. */
+std::string varied(std::string text, uint8_t way, uint16_t place, uint8_t byte) {
+  const size_t at = text.empty() ? 0 : place % (text.size() + 1);
+  switch (way % 4) {
+    case 0:
+      return text.insert(at, 1, static_cast<char>(byte));
+    case 1:
+      return text.empty() ? text : text.erase(at % text.size(), 1);
+    case 2:
+      if (!text.empty()) text[at % text.size()] = static_cast<char>(byte);
+      return text;
+    default:
+      return text + std::string(byte, text.empty() ? 'x' : text.back()); /* to each limit, and beyond */
+  }
+}
+
+}  // namespace
+}  // namespace fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
+  using namespace fuzz;
+  Input in(data, len);
+  const uint8_t way = in.u8();
+  const uint16_t place = in.u16();
+  const uint8_t byte = in.u8();
+  if (in.len() > kRoom - 512) return 0;
+  const std::string text(reinterpret_cast<const char *>(in.data()), in.len());
+  const std::string other = varied(text, way, place, byte);
+  check_text(text);
+  check_text(other);
+  for (const uint32_t kind : {IPC_NAME_PATH, IPC_NAME_NAMESPACED, IPC_NAME_NATIVE}) {
+    check_name({kind, text});
+    check_name({kind, other});
+  }
+  for (const uint32_t kind : {IPC_NAME_PATH, IPC_NAME_NAMESPACED}) {
+    check_pair({kind, text}, {IPC_NAME_PATH, other});
+    check_pair({kind, text}, {IPC_NAME_NAMESPACED, other});
+  }
+  return 0;
+}

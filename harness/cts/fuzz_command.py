@@ -1,0 +1,167 @@
+"""`cts fuzz`: run a fuzz target, show a finding again, make it small, make seeds."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+from typing import List
+
+from cts import fuzz, fuzz_planted, fuzz_seeds
+from cts.common import CannotRun, plural, printable, say
+from cts.project import Project
+
+_ACTIONS = ("list", "replay", "minimise", "planted", "seeds")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `cts fuzz`."""
+    parser.add_argument("what", metavar="TARGET|ACTION", help=f"a target, or one of {', '.join(_ACTIONS)}")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="replay, minimise: inputs")
+    parser.add_argument("--seconds", type=int, default=60, metavar="N", help="how long to run a target (60)")
+    parser.add_argument("--target", metavar="TARGET", help="replay, minimise, seeds: the target, if no folder says it")
+    parser.add_argument("--from", type=Path, dest="report", metavar="REPORT", help="seeds: the report of a run")
+
+
+def _relative(project: Project, path: Path) -> str:
+    try:
+        return str(path.relative_to(project.root))
+    except ValueError:
+        return str(path)
+
+
+def _keep(project: Project, name: str, finding: Path) -> Path:
+    """Move a finding to where the tests replay it."""
+    directory = project.root / "fuzz/regressions" / name
+    directory.mkdir(parents=True, exist_ok=True)
+    kept = directory / finding.name
+    shutil.move(str(finding), str(kept))
+    return kept
+
+
+def _fuzz(project: Project, name: str, seconds: int) -> int:
+    if seconds < 1:
+        raise CannotRun("--seconds is 1 or more")
+    fuzz.known(project.root, name)
+    say(f"building {name}")
+    program = fuzz.build_target(project.root, name)
+    say(f"running {name} for {plural(seconds, 'second')}")
+    with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as artifacts:
+        arguments = [f"-max_total_time={seconds}", *fuzz.options(project.root, name), str(fuzz.kept_corpus(name))]
+        arguments += [str(d) for d in fuzz.corpora(project.root, name)]
+        outcome, output = fuzz.run(program, arguments, Path(artifacts))
+        if outcome.status != 0 and not outcome.findings:
+            raise CannotRun(f"{name} ended with status {outcome.status}:\n{printable(output[-2000:], lines=True)}")
+        kept = [_keep(project, name, finding) for finding in outcome.findings]
+    for finding in kept:
+        print(f"finding: {printable(outcome.cause) or 'see the replay'}")
+        print(f"  ./cts fuzz replay {_relative(project, finding)}")
+        print(f"  ./cts fuzz minimise {_relative(project, finding)}")
+    print(
+        f"{name}: {outcome.runs} runs in {outcome.seconds:.0f} s, {outcome.rate:.0f} a second; "
+        f"{outcome.edges} edges, {plural(outcome.corpus, 'input')} worth keeping, "
+        f"{outcome.peak_megabytes} MiB; {plural(len(kept), 'finding')}"
+    )
+    return 1 if kept else 0
+
+
+def _replay(project: Project, files: List[Path], named: str) -> int:
+    failed = 0
+    for file in files:
+        if not file.is_file():
+            raise CannotRun(f"{printable(str(file))} is no file")
+        name = fuzz.target_of(project.root, file, named)
+        program = fuzz.build_target(project.root, name)
+        with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as artifacts:
+            outcome, output = fuzz.run(program, [str(file)], Path(artifacts))
+        if outcome.status != 0:
+            failed += 1
+            print(printable(output, lines=True))
+        print(f"{'failed' if outcome.status else 'holds'}: {name}: {printable(str(file))}")
+    return 1 if failed else 0
+
+
+def _minimise(project: Project, files: List[Path], named: str) -> int:
+    for file in files:
+        if not file.is_file():
+            raise CannotRun(f"{printable(str(file))} is no file")
+        name = fuzz.target_of(project.root, file, named)
+        program = fuzz.build_target(project.root, name)
+        with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as artifacts:
+            small = Path(artifacts) / "small"
+            arguments = ["-minimize_crash=1", "-max_total_time=60", f"-exact_artifact_path={small}", str(file)]
+            outcome, _ = fuzz.run(program, arguments, Path(artifacts))
+            if not small.exists():
+                # Nothing smaller fails; or the file does not fail at all.
+                again, _ = fuzz.run(program, [str(file)], Path(artifacts))
+                if again.status == 0:
+                    raise CannotRun(f"{printable(str(file))} is no finding: {name} holds for it")
+                print(f"{printable(str(file))}: {file.stat().st_size} bytes, and nothing smaller fails")
+                continue
+            target = file.with_name(file.name + ".min")
+            shutil.move(str(small), str(target))
+        print(f"{printable(str(target))}: {target.stat().st_size} of {file.stat().st_size} bytes")
+    return 0
+
+
+def _seeds(project: Project, report: Path, named: str) -> int:
+    """Write, in place of a target's seeds, those of a run's requests that reach something of their own."""
+    trace = report / "trace.jsonl"
+    if not trace.is_file():
+        raise CannotRun(f"{printable(str(trace))} is no file: --from wants the report of `cts run`")
+    asked = list(fuzz_seeds.requests(trace))
+    for name in [named] if named else fuzz_seeds.TARGETS:
+        if name not in fuzz_seeds.TARGETS:
+            raise CannotRun(f"seeds are made for {', '.join(fuzz_seeds.TARGETS)}, not for {printable(name)!r}")
+        program = fuzz.build_target(project.root, name)
+        with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as directory:
+            every, merged, artifacts = (Path(directory) / d for d in ("every", "merged", "artifacts"))
+            merged.mkdir()
+            artifacts.mkdir()
+            made = fuzz_seeds.write(every, fuzz_seeds.seeds(name, asked))
+            if not made:
+                raise CannotRun(f"{printable(str(trace))} has no request that {name} could begin with")
+            outcome, output = fuzz.run(program, ["-merge=1", str(merged), str(every)], artifacts)
+            if outcome.status != 0:
+                raise CannotRun(f"{name} could not merge:\n{printable(output[-2000:], lines=True)}")
+            corpus = project.root / "fuzz/corpus" / name
+            if corpus.exists():
+                shutil.rmtree(corpus)
+            shutil.copytree(merged, corpus)
+        print(f"{name}: {plural(len(list(corpus.iterdir())), 'seed')} of {plural(len(made), 'request')}")
+    return 0
+
+
+def _planted(project: Project) -> int:
+    """Show that each planted bug is found; a line each, and the numbers in the last."""
+    bugs = fuzz_planted.load(project.root)
+    missed = 0
+    for hunt in fuzz_planted.hunt(project.root, bugs):
+        missed += hunt.seconds is None
+        how = "MISSED" if hunt.seconds is None else f"{hunt.seconds:.1f} s"
+        print(f"{how:>8}  {hunt.bug.target:<17} {hunt.bug.name}: {hunt.bug.says}", flush=True)
+    print(f"{len(bugs) - missed} found, {missed} missed (within {fuzz_planted.SECONDS} s, from the versioned corpus)")
+    return 1 if missed else 0
+
+
+def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
+    """Status 1 if there is a finding, or a replayed one fails; raises CannotRun."""
+    if options.what == "list":
+        print("\n".join(fuzz.targets(project.root)))
+        return 0
+    if options.what in ("replay", "minimise") and not options.files:
+        raise CannotRun(f"cts fuzz {options.what} wants a FILE")
+    if options.what == "replay":
+        return _replay(project, options.files, options.target)
+    if options.what == "minimise":
+        return _minimise(project, options.files, options.target)
+    if options.what == "planted":
+        return _planted(project)
+    if options.what == "seeds":
+        if options.report is None:
+            raise CannotRun("cts fuzz seeds wants --from REPORT")
+        return _seeds(project, options.report, options.target)
+    if options.files:
+        raise CannotRun(f"cts fuzz {printable(options.what)} takes no FILE; to run one: cts fuzz replay FILE")
+    return _fuzz(project, options.what, options.seconds)

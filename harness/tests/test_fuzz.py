@@ -1,0 +1,110 @@
+"""Fuzz targets: names, what a fuzzer's output says, seeds, and bugs that can be planted."""
+
+import contextlib
+import io
+import struct
+import tempfile
+import unittest
+from pathlib import Path
+
+from cts import cli, fuzz, fuzz_planted, fuzz_seeds
+from cts.common import CannotRun, repository_root
+
+_OUTPUT = """#2\tINITED cov: 117 ft: 118 corp: 1/1b exec/s: 0 rss: 31Mb
+#262144\tpulse  cov: 644 ft: 1450 corp: 433/52Kb lim: 512 exec/s: 9362 rss: 300Mb
+fuzz/frame_decode.cc:155: does not hold: status.code == expected.status: status 0 in place of 16 at 9
+==4711== ERROR: libFuzzer: deadly signal
+stat::number_of_executed_units: 300000
+stat::average_exec_per_sec:     9677
+stat::peak_rss_mb:              312
+"""
+
+
+def _told(*argv: str) -> str:
+    """What the command says on standard error when it ends with status 2."""
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        status = cli.main(list(argv))
+    assert status == 2, status
+    return said.getvalue()
+
+
+class TargetsTest(unittest.TestCase):
+    def test_every_target_has_its_file_seeds_and_test(self) -> None:
+        root = repository_root()
+        names = fuzz.targets(root)
+        self.assertIn("frame_decode", names)
+        for name in names:
+            self.assertTrue((root / "fuzz" / f"{name}.cc").is_file(), name)
+            self.assertTrue(list((root / "fuzz/corpus" / name).iterdir()), name)
+            self.assertIn(f"`{name}`", (root / "fuzz/README.md").read_text(encoding="utf-8"))
+        files = {f.stem for f in (root / "fuzz").glob("*.cc") if "LLVMFuzzerTestOneInput(const" in f.read_text("utf-8")}
+        self.assertEqual(files, set(names))
+
+    def test_unknown_target_is_named_with_those_there_are(self) -> None:
+        self.assertRegex(_told("fuzz", "frame_decoder"), "no fuzz target 'frame_decoder'; there are: .*frame_decode")
+
+    def test_file_outside_a_targets_folder_needs_the_target(self) -> None:
+        with tempfile.NamedTemporaryFile() as file:
+            self.assertIn("--target", _told("fuzz", "replay", file.name))
+
+    def test_missing_arguments_are_told(self) -> None:
+        self.assertIn("wants a FILE", _told("fuzz", "replay"))
+        self.assertIn("wants --from", _told("fuzz", "seeds"))
+        self.assertIn("is no file", _told("fuzz", "minimise", "/nowhere/at/all"))
+        self.assertIn("1 or more", _told("fuzz", "frame_decode", "--seconds", "0"))
+
+
+class OutputTest(unittest.TestCase):
+    def test_numbers_and_cause(self) -> None:
+        outcome = fuzz.parse(_OUTPUT)
+        self.assertEqual((outcome.runs, outcome.peak_megabytes), (300000, 312))
+        self.assertEqual((outcome.edges, outcome.features, outcome.corpus), (644, 1450, 433))
+        self.assertIn("does not hold", outcome.cause)
+
+    def test_nothing_is_made_of_nothing(self) -> None:
+        outcome = fuzz.parse("")
+        self.assertEqual((outcome.runs, outcome.edges, outcome.cause, outcome.rate), (0, 0, "", 0.0))
+
+
+class SeedsTest(unittest.TestCase):
+    def test_frame(self) -> None:
+        request = {"op": "framing.decode", "codec": "length", "width": 2, "order": "little", "max": 10, "end": True}
+        (seed,) = fuzz_seeds.seeds("frame_decode", [{**request, "head": "ab", "tail": {"b64": "AP8="}}] * 2)
+        head = struct.pack("<BBBBBhB", 1, 1, 1, 0, 2, 0, 1)
+        self.assertEqual(seed, head + b"\x0a\0\0" + b"\x01\x01" + b"\0\0\0" + b"\0" + b"\0\0\0" + b"ab\0\xff")
+
+    def test_greatest_limits_keep_their_magnitude(self) -> None:
+        (seed,) = fuzz_seeds.seeds("frame_decode", [{"op": "framing.decode", "codec": "u32", "max": (1 << 31) - 1}])
+        mantissa, shift = struct.unpack("<HB", seed[8:11])
+        self.assertEqual(mantissa << shift, 0xFFFF << 15)
+
+    def test_name_and_control_buffer(self) -> None:
+        self.assertEqual(list(fuzz_seeds.seeds("name_parse", [{"op": "name.parse", "text": "@a"}])), [b"\0\1\0x@a"])
+        asked = {"op": "ancillary.decode", "control": {"b64": "AAE="}, "descriptors_max": 300}
+        self.assertEqual(list(fuzz_seeds.seeds("ancillary_decode", [asked])), [b"\0\0\xff\0\1"])
+
+    def test_other_requests_are_no_seeds(self) -> None:
+        for target in set(fuzz_seeds.TARGETS) - {"peer_protocol"}:
+            self.assertEqual(list(fuzz_seeds.seeds(target, [{"op": "stream.read", "max": 4}])), [])
+
+
+class PlantedTest(unittest.TestCase):
+    def test_every_bug_can_be_planted(self) -> None:
+        bugs = fuzz_planted.load(repository_root())
+        self.assertGreaterEqual(len(bugs), 12)
+        self.assertGreaterEqual({bug.target for bug in bugs}, {"frame_decode", "name_parse", "ancillary_decode"})
+
+    def test_bug_that_no_longer_fits_is_named(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            root = Path(directory)
+            (root / "fuzz").mkdir()
+            (root / "fuzz/BUILD.bazel").write_text('fuzz_target(\n    name = "t",\n)\n', encoding="utf-8")
+            (root / "a.c").write_text("x x", encoding="utf-8")
+            bug = '[[bug]]\nname = "b"\nsays = "s"\ntarget = "t"\nfile = "a.c"\nold = "x"\nnew = "y"\n'
+            (root / "fuzz/planted.toml").write_text(bug, encoding="utf-8")
+            with self.assertRaisesRegex(CannotRun, "b: `old` stands 2 times in a.c, not once"):
+                fuzz_planted.load(root)
+
+
+if __name__ == "__main__":
+    unittest.main()
