@@ -134,6 +134,8 @@ bool RegisterCases(const Plan &plan, std::string *error) {
   return true;
 }
 
+uint64_t LateMs() { return uint64_t{300} * static_cast<uint64_t>(TheSession().plan.slow); }
+
 bool RecordsWritten() {
   Session &session = TheSession();
   return !session.records.fail() && !session.trace.fail();

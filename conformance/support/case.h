@@ -178,7 +178,7 @@ class Case : public testing::Test, public PeerObserver {
   void OnProof(const char *proof) override;
 
  private:
-  /// What a process held before the case, after it, and after each repetition.
+  /// What a process held before the case and after it.
   struct Account {
     Peer *peer = nullptr;
     int generation = 0;
@@ -241,6 +241,9 @@ bool RegisterCases(const Plan &plan, std::string *error);
 void EndPeers();
 /// Whether every record and trace line was written.
 bool RecordsWritten();
+/// Milliseconds that a loaded machine may add to a timeout, more where peers are slowed. A timeout in other units, or
+/// begun anew, is longer.
+uint64_t LateMs();
 
 }  // namespace cts
 

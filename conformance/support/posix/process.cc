@@ -180,10 +180,12 @@ class PosixProcess : public Process {
 
   bool Wait(int timeout_ms, Exit *exit) override {
     int64_t deadline = NowMs() + timeout_ms;
-    while (!exited()) {
+    for (int attempt = 0; !exited(); attempt++) {
       if (NowMs() >= deadline) return false;
       PumpAll({this}, 1);
-      if (ended()) LetOthersRun();
+      // An end is near once the output has ended: on one core it has come when the process has run.
+      if (ended() && attempt < 8) sched_yield();
+      if (ended() && attempt >= 8) LetOthersRun();
     }
     *exit = exit_;
     exit->known = !attached();

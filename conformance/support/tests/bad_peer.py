@@ -4,9 +4,8 @@ Once: it leaves a file in its current directory, which the runner keeps for it o
 with `local.connect` alone, and connects with the bare system calls.
 
 With `parent` or `child` in front of the kind it offers `process.spawn` too, and it is the parent or its child that does
-something wrong, always: there only one case has children. One that leaks does so at each connect, or, to warm up, at the
-first. One that claims to be another process also offers to watch
-signals.
+something wrong, always: there only one case has children. One that leaks does so at each connect, or, to warm up, at
+the first. One that claims to be another process also offers to watch signals.
 """
 
 from __future__ import annotations
