@@ -510,6 +510,7 @@ void Case::OpenAccount(Peer &peer) {
   account.peer = &peer;
   account.generation = peer.generation();
   account.warm = peer.used();
+  account.lanes = peer.num_lanes();
   account.before = peer.Holding(nullptr, repetition_ > 0);
   account.files = host::List(TheSession().plan.work_dir + "/" + peer.role()).size();
 }
@@ -556,17 +557,20 @@ Case::Growth Case::LeftFiles() {
   return left;
 }
 
-/// A process of its own has no before: what a library makes once is not told from what it makes each time.
+/// A process of its own has no before: what a library makes once is not told from what it makes each time. A lane that
+/// the case was the first to use may have brought a thread.
 Case::Growth Case::Grown() const {
   Growth grown = left_files_;
   for (const auto &[role, account] : accounts_) {
     const bool own = IsFresh(*requirement_, shape_, RoleOf(*account.peer));
     if (!account.before.known || !account.after.known || own) continue;
     for (size_t kind = 0; kind < Holdings::kKinds; kind++) {
-      if (account.after.counts[kind] <= account.before.counts[kind]) continue;
+      const bool threads = Holdings::kNames[kind] == std::string("threads");
+      const uint64_t before = account.before.counts[kind] + (threads ? account.peer->num_lanes() - account.lanes : 0);
+      if (account.after.counts[kind] <= before) continue;
       grown[{role, Holdings::kNames[kind]}] =
-          "the " + role + " has " + std::to_string(account.after.counts[kind] - account.before.counts[kind]) +
-          " more of its " + Holdings::kNames[kind] + Describe(account.before.held[kind], account.after.held[kind]);
+          "the " + role + " has " + std::to_string(account.after.counts[kind] - before) + " more of its " +
+          Holdings::kNames[kind] + Describe(account.before.held[kind], account.after.held[kind]);
     }
   }
   return grown;

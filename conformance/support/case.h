@@ -185,6 +185,7 @@ class Case : public testing::Test, public PeerObserver {
     bool warm = false;  // it had performed requests before
     Holdings before, after;
     size_t files = 0;  // in its directory, before
+    size_t lanes = 0;  // that it had made before
   };
   /// More of some kind than before, by role and kind; and of files by role alone.
   using Growth = std::map<std::pair<std::string, std::string>, std::string>;

@@ -305,6 +305,7 @@ void Peer::EnsureStarted() {
   outstanding_.clear();
   replies_.clear();
   held_.clear();
+  lanes_.clear();
   handles_ = 0;
   used_ = false;
   generation_++;
@@ -417,7 +418,10 @@ Pending Peer::Send(Json body, const std::string &operation, const std::string &l
   uint64_t id = g_next_id++;
   for (const auto &other : outstanding_) concurrent_ = concurrent_ || (other.second.lane != lane && lane != "control");
   body["id"] = id;
-  if (lane != "control") body["lane"] = lane;
+  if (lane != "control") {
+    body["lane"] = lane;
+    lanes_.insert(lane);
+  }
   std::string line = body.dump();
   if (line.size() >= kLineMax) Fail("failed", "the case makes a request longer than a line may be");
   outstanding_[id] = Outstanding{operation, lane, false, 0};

@@ -151,6 +151,8 @@ class Peer {
   int generation() const { return generation_; }
   /// The process has performed a case's request.
   bool used() const { return used_; }
+  /// How many lanes its requests have named: each may have made a thread.
+  size_t num_lanes() const { return lanes_.size(); }
   /// What the process holds now. What is more than in `before` (nullptr: nothing is known) counts only once the process
   /// has come to rest: a thread that was joined may be seen for a moment longer.
   Holdings Holding(const Holdings *before, bool described);
@@ -213,6 +215,7 @@ class Peer {
   uint64_t requests_ = 0;
   bool concurrent_ = false;
   std::deque<HeldRequest> held_;  // with Plan::shuffle: not written yet
+  std::set<std::string> lanes_;   // that the process has made
   int generation_ = 0;
   bool used_ = false;  // the process has performed a case's request
   int handles_ = 0;

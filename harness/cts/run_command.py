@@ -28,6 +28,8 @@ from cts.requirements import Requirement
 from cts.runner import CANARIES, REPEATS_MAX, Conditions, Outcome, Record, Runner, Task, case_of, is_canary, test_of
 from cts.systems import System
 
+RUNNERS_A_CORE = 2  # one runs while what another waits for takes its time
+
 
 def positive(text: str) -> int:
     try:
@@ -54,7 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--os", default=host_system(), metavar="LABEL", help="the system; on Linux also `windows`: under Wine"
     )
     parser.add_argument(
-        "--jobs", type=positive, default=len(cores()), metavar="N", help="runners at a time (default: a core each)"
+        "--jobs",
+        type=positive,
+        default=RUNNERS_A_CORE * len(cores()),
+        metavar="N",
+        help=f"runners at a time (default: {RUNNERS_A_CORE} a core)",
     )
     parser.add_argument(
         "--report", type=Path, default=Path("report"), metavar="DIR", help="where the report goes (default: ./report)"

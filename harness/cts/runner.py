@@ -228,7 +228,7 @@ class Runner:
 
         The tests are in the runner's own order and hold the canaries: shards are dealt by that order.
         """
-        wanted = -(-2 * self.jobs // max(1, len(tests))) if self.jobs > 1 else 1
+        wanted = -(-3 * self.jobs // max(1, len(tests))) if self.jobs > 1 else 1
         return [
             Task(next(self._numbers), pairing, names, filtered, shard, shards)
             for pairing, names in tests.items()
