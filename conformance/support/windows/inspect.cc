@@ -265,7 +265,8 @@ ThreadState InspectThread(int64_t pid, int64_t tid) {
   return ThreadState();
 }
 
-// Handles have no names that another process could ask for, so nothing is described. Wine counts them, too.
+// Handles have no names that another process could ask for, so nothing is described. Wine 8.0 answers a number of
+// handles that never changes, so there only threads and children are counted.
 Holdings HoldingsOf(int64_t pid, bool) {
   const std::vector<char> answer = QueryProcesses();
   Holdings holdings;
