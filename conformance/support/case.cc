@@ -565,8 +565,8 @@ Case::Growth Case::Grown() const {
     const bool own = IsFresh(*requirement_, shape_, RoleOf(*account.peer));
     if (!account.before.known || !account.after.known || own) continue;
     for (size_t kind = 0; kind < Holdings::kKinds; kind++) {
-      const bool threads = Holdings::kNames[kind] == std::string("threads");
-      const uint64_t before = account.before.counts[kind] + (threads ? account.peer->num_lanes() - account.lanes : 0);
+      const bool lanes = Holdings::kNames[kind] == std::string("threads") && account.peer->offer().lanes == "thread";
+      const uint64_t before = account.before.counts[kind] + (lanes ? account.peer->num_lanes() - account.lanes : 0);
       if (account.after.counts[kind] <= before) continue;
       grown[{role, Holdings::kNames[kind]}] =
           "the " + role + " has " + std::to_string(account.after.counts[kind] - before) + " more of its " +

@@ -275,7 +275,7 @@ class Leaks(unittest.TestCase):
         )
 
     def test_file(self) -> None:
-        self.leaks("leaks_file", r"after each of 3 repetitions there is left file left1, file left2", "")
+        self.leaks("leaks_file", r"after each of 3 repetitions there is left file left1, file left", "")
 
     def test_what_is_made_once_is_no_leak(self) -> None:
         run = self.run_with("leaks_to_warm_up")
