@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -289,6 +290,16 @@ def poll_loop(project: Project) -> Count:
     return gate(project, "--peer", "ref", "--mode", "async", env={"CTS_LOOP": "poll"})
 
 
+def accounts(project: Project) -> Count:
+    """`cts run --account all`: every case that passes is repeated, and no peer holds more each time."""
+    return gate(project, "--account", "all")
+
+
+def slowed(project: Project) -> Count:
+    """The reference with slowed peers on busy cores, its lanes shuffled anew: it passes what it passes, unchanged."""
+    return gate(project, "--peer", REFERENCE, "--slow", "20", "--shuffle", str(secrets.randbelow(10**6) + 1))
+
+
 def gvisor(project: Project) -> Count:
     """`cts run --os gvisor` with the reference; what differs between Linux and gVisor is what is known to."""
     if shutil.which("go") is None:
@@ -374,7 +385,7 @@ def gate(project: Project, *options: str, env: Optional[Dict[str, str]] = None) 
         wrong = schemas.problems(project.root, "results", document)
         wrong += schemas.ProtocolChecker(project.root).problems(trace.events(target / "trace.jsonl"))
         compared = Count()
-        if not options or "--os" in options:
+        if not options or "--os" in options or "--slow" in options:
             label = next((str(r["os"]) for r in document["results"]), host_system())
             _compare_with_recorded(project, compared, target, label)
             if label != host_system():
@@ -443,6 +454,8 @@ STEPS: List[Step] = [
     Step("bazel test, windows", windows_tests, thorough=True),
     Step("cts run, windows", windows_run, thorough=True),
     Step("big endian", big_endian, thorough=True),
+    Step("cts run, accounts", accounts, thorough=True),
+    Step("cts run, slowed", slowed, thorough=True),
     Step("cts run, gVisor", gvisor, thorough=True),
     _sanitizer("asan"),
     _sanitizer("ubsan"),
