@@ -73,7 +73,7 @@ def _try(
             here,
             project.requirements(),
             options.jobs,
-            secrets.randbits(31),
+            Conditions(secrets.randbits(31)),
             DEADLINE_MS,
             fail_fast=True,
         )
