@@ -16,7 +16,7 @@ from cts.common import VERSION, CannotRun, host, host_system, plural, printable
 from cts.kill_table import show, write
 from cts.mutants import Verdict
 from cts.project import Project
-from cts.runner import Record, Runner, test_of
+from cts.runner import Conditions, Record, Runner, test_of
 from cts.source_mutants import Change
 from cts.source_trial import COVERAGE, IN_PROCESS, OLDER_KERNEL, Contained, SourceTrial
 from cts.terminal import Progress
