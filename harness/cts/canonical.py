@@ -32,7 +32,7 @@ OS_HANDLE = "os-handle"  # label of a handle of the system; `handle` is one of t
 _PIDS = range(2, 1 << 22 | 1)  # what a system may give; other numbers are a case's own choice
 # A name of the run: what begins with `cts-` and digits of the run id, and the directories before it, which in an
 # abstract name may lack their slash.
-_RUN_NAME = re.compile(rb"(?:(?:(?<=\0)|\A)[^\0@]*/|/(?:[^\0]*/)?)?cts-[0-9a-f]{8,32}[^\0]*")
+_RUN_NAME = re.compile(rb"(?:(?:(?<=\0)|\A)[^\0@]*/|/(?:[^\0]*/)?)?(?:cts-[0-9a-f]{8,32}|CTS-[0-9A-F]{8,32})[^\0]*")
 
 
 @dataclass(frozen=True)
