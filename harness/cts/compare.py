@@ -158,7 +158,7 @@ class Comparer:
     def _expected(self, key: Key, a: str, b: str) -> str:
         """The reason of the record that foresees two answers which differ in some keys alone."""
         for number, known in enumerate(self.known):
-            keys = re.compile(r" (?:%s)=\S+" % "|".join(known["keys"]))
+            keys = re.compile(r"(?:^| )(?:%s)=\S+" % "|".join(known["keys"]))
             told = [text.partition(" -> ") for text in (a, b)]
             same = (told[0][0], keys.sub("", told[0][2])) == (told[1][0], keys.sub("", told[1][2]))
             if same and fnmatch.fnmatchcase(key[0], known["case"]):

