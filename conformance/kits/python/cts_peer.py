@@ -740,7 +740,7 @@ class _Channel:
 
 
 class _ThreadLane:
-    """Runs its requests one after another in a thread; the lane `main` is run by the main thread."""
+    """Runs its requests one after another in a thread."""
 
     def __init__(self, name: str, start: bool = True) -> None:
         self._jobs: "queue.SimpleQueue[Callable[[], None]]" = queue.SimpleQueue()
@@ -751,10 +751,38 @@ class _ThreadLane:
         self._jobs.put(job)
 
     def run(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            _block_signals()
+        _block_signals()
         while True:
             self._jobs.get()()
+
+
+class _MainLane(_ThreadLane):
+    """The lane that the main thread runs.
+
+    Signal handlers run in the main thread alone, and one that came just before it began to wait for a lock or a queue
+    would not run before the wait ended. So it waits for a socket that every signal writes to (`signal.set_wakeup_fd`).
+    """
+
+    def __init__(self) -> None:
+        super().__init__("main", start=False)
+        self._receiver, self._sender = socket.socketpair()
+        self._receiver.setblocking(False)
+        self._sender.setblocking(False)
+
+    def put(self, job: Callable[[], None]) -> None:
+        super().put(job)
+        try:
+            self._sender.send(b"\0")
+        except BlockingIOError:
+            pass  # full: it will be read
+
+    def run(self) -> None:
+        signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
+        while True:
+            select.select([self._receiver], [], [])
+            self._receiver.recv(4096)
+            while not self._jobs.empty():
+                self._jobs.get()()
 
 
 class _TaskLane:
@@ -802,7 +830,7 @@ class _Runtime:
         self._arrivals = 0
         self._reset_bound = 0  # requests that arrived before this one are cancelled, not begun
         self._lanes: Dict[str, Any] = {}
-        self._main = _ThreadLane("main", start=False)
+        self._main = _MainLane()
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._waiting_tasks: List["asyncio.Future[None]"] = []  # of the loop's thread alone
 

@@ -1,8 +1,9 @@
 //! A whole peer, for the local sockets of Rust's standard library: an example, and what the kit's tests talk to.
 
-use cts_peer::{Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, StreamOptions};
+use cts_peer::{Call, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, Outcome, StreamOptions};
 use std::ffi::OsStr;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -46,6 +47,7 @@ impl Library for StdUnix {
                 "stream.release",
                 "stream.adopt",
                 "stream.close",
+                "stream.shutdown",
             ],
             traits: &["keeps_name"],
         }
@@ -129,6 +131,16 @@ impl Library for StdUnix {
             return Err(error.into());
         }
         Ok(stream)
+    }
+
+    // What the kit has no method for.
+    fn other(&self, call: &Call<Self>) -> Outcome {
+        let how = match call.arguments.text("how") {
+            Some("read") => Shutdown::Read,
+            Some("write") => Shutdown::Write,
+            _ => Shutdown::Both,
+        };
+        call.with_stream(false, |stream| Ok(stream.shutdown(how)?)).map(|()| Vec::new()).into()
     }
 }
 

@@ -178,6 +178,8 @@ fn bytes_go_through_and_are_told_by_their_digest() {
     peer.ok(json!({"op": "stream.set_nonblocking", "on": "c", "nonblocking": true}));
     assert_eq!(peer.status(json!({"op": "stream.read", "on": "c", "until": "some"})), "would_block");
     peer.ok(json!({"op": "stream.write", "on": "s", "data": "abc"}));
+    peer.ok(json!({"op": "stream.shutdown", "on": "s", "how": "write"}));
+    assert_eq!(peer.status(json!({"op": "stream.write", "on": "s", "data": "d"})), "broken_pipe");
     peer.ok(json!({"op": "stream.close", "on": "s"}));
     let rest = peer.call(json!({"op": "stream.read", "on": "c", "until": "exact", "max": 10, "chunk": 2}));
     assert_eq!((&rest["status"], &rest["length"], &rest["data"]), (&json!("end"), &json!(3), &json!("abc")));
