@@ -34,6 +34,7 @@ NEAR = (3, 12, 48)  # how many of the nearest cases are asked at a time
 FAR = 60  # and then of those that are left, evenly from the nearer to the farther ones
 EQUIVALENT_ASKED = 2  # of these steps, for a mutant that is declared to be equivalent
 IN_PROCESS = "in process"  # the mode of what an in-process case killed
+UNREACHED = "no case executes it"
 IN_PROCESS_S = 120.0  # in-process cases that write nothing for so long hang
 MEMORY_MAX = 8 << 30  # bytes that a process may map: a mutant may ask for memory without end
 Line = Tuple[str, int]
@@ -394,11 +395,7 @@ class SourceTrial:
         mutant = Mutant(change.name, told, "", "", "")
         if proof:
             return Verdict(mutant, "equivalent", "passed", proof)
-        why = (
-            f"{plural(len(near), 'case')} executed it, {min(at, len(near))} were asked"
-            if near
-            else "no case executes it"
-        )
+        why = f"{plural(len(near), 'case')} that execute it passed" if near else UNREACHED
         return Verdict(mutant, "survived", "passed" if near else "", why)
 
     def verdicts(
