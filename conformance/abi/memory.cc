@@ -1,6 +1,5 @@
 #include "conformance/abi/memory.h"
 
-#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -25,6 +24,13 @@
 #define CTS_SEES_ALLOCATIONS 0
 #endif
 
+// The first allocations come before a sanitizer has set itself up: what these functions do is not instrumented.
+#if defined(CTS_SANITIZER)
+#define CTS_BARE __attribute__((no_sanitize_address, no_sanitize_thread))
+#else
+#define CTS_BARE
+#endif
+
 namespace cts {
 namespace abi {
 namespace {
@@ -35,11 +41,11 @@ struct Injection {
 };
 
 thread_local Injection injection;
-std::atomic<int64_t> live_blocks{0};
+int64_t live_blocks = 0;  // of all threads: __atomic_*
 
 #if CTS_SEES_ALLOCATIONS
 /// Whether this allocation is to fail.
-bool Fails() {
+CTS_BARE bool Fails() {
   if (!injection.armed) return false;
   injection.tried++;
   const bool fails = injection.tried == injection.first || (injection.lasting && injection.tried > injection.first);
@@ -50,8 +56,10 @@ bool Fails() {
   return fails;
 }
 
-void *Counted(void *block) {
-  if (block != nullptr) live_blocks.fetch_add(1, std::memory_order_relaxed);
+CTS_BARE void Count(int64_t more) { __atomic_fetch_add(&live_blocks, more, __ATOMIC_RELAXED); }
+
+CTS_BARE void *Counted(void *block) {
+  if (block != nullptr) Count(1);
   return block;
 }
 #endif
@@ -72,7 +80,7 @@ FailingAllocations::~FailingAllocations() { injection.armed = false; }
 uint64_t FailingAllocations::tried() const { return injection.tried; }
 uint64_t FailingAllocations::failed() const { return injection.failed; }
 
-int64_t LiveBlocks() { return live_blocks.load(std::memory_order_relaxed); }
+int64_t LiveBlocks() { return __atomic_load_n(&live_blocks, __ATOMIC_RELAXED); }
 
 }  // namespace abi
 }  // namespace cts
@@ -89,21 +97,23 @@ void CTS_REAL(free)(void *);
 
 // The loader finds these first. glibc's strdup(3) and operator new come through them.
 
-void *malloc(size_t bytes) noexcept { return cts::abi::Fails() ? nullptr : cts::abi::Counted(CTS_REAL(malloc)(bytes)); }
+CTS_BARE void *malloc(size_t bytes) noexcept {
+  return cts::abi::Fails() ? nullptr : cts::abi::Counted(CTS_REAL(malloc)(bytes));
+}
 
-void *calloc(size_t number, size_t bytes) noexcept {
+CTS_BARE void *calloc(size_t number, size_t bytes) noexcept {
   return cts::abi::Fails() ? nullptr : cts::abi::Counted(CTS_REAL(calloc)(number, bytes));
 }
 
-void *realloc(void *before, size_t bytes) noexcept {
+CTS_BARE void *realloc(void *before, size_t bytes) noexcept {
   if (cts::abi::Fails()) return nullptr;
   void *block = CTS_REAL(realloc)(before, bytes);
   if (before == nullptr) return cts::abi::Counted(block);
-  if (block == nullptr && bytes == 0) cts::abi::live_blocks.fetch_sub(1, std::memory_order_relaxed);
+  if (block == nullptr && bytes == 0) cts::abi::Count(-1);
   return block;
 }
 
-int posix_memalign(void **out, size_t alignment, size_t bytes) noexcept {
+CTS_BARE int posix_memalign(void **out, size_t alignment, size_t bytes) noexcept {
   if (alignment < sizeof(void *) || (alignment & (alignment - 1)) != 0) return EINVAL;
   if (cts::abi::Fails()) return ENOMEM;
   void *block = cts::abi::Counted(CTS_REAL(memalign)(alignment, bytes));
@@ -111,16 +121,16 @@ int posix_memalign(void **out, size_t alignment, size_t bytes) noexcept {
   return block == nullptr ? ENOMEM : 0;
 }
 
-void *aligned_alloc(size_t alignment, size_t bytes) noexcept {
+CTS_BARE void *aligned_alloc(size_t alignment, size_t bytes) noexcept {
   return cts::abi::Fails() ? nullptr : cts::abi::Counted(CTS_REAL(memalign)(alignment, bytes));
 }
 
-void *memalign(size_t alignment, size_t bytes) noexcept {
+CTS_BARE void *memalign(size_t alignment, size_t bytes) noexcept {
   return cts::abi::Fails() ? nullptr : cts::abi::Counted(CTS_REAL(memalign)(alignment, bytes));
 }
 
-void free(void *block) noexcept {
-  if (block != nullptr) cts::abi::live_blocks.fetch_sub(1, std::memory_order_relaxed);
+CTS_BARE void free(void *block) noexcept {
+  if (block != nullptr) cts::abi::Count(-1);
   CTS_REAL(free)(block);
 }
 
