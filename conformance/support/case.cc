@@ -553,9 +553,10 @@ Case::Growth Case::Grown() const {
       const bool lanes = Holdings::kNames[kind] == std::string("threads") && account.peer->offer().lanes == "thread";
       const uint64_t before = account.before.counts[kind] + (lanes ? account.peer->num_lanes() - account.lanes : 0);
       if (account.after.counts[kind] <= before) continue;
-      grown[{role, Holdings::kNames[kind]}] =
-          "the " + role + " has " + std::to_string(account.after.counts[kind] - before) + " more of its " +
-          Holdings::kNames[kind] + Describe(account.before.held[kind], account.after.held[kind]);
+      grown[{role, Holdings::kNames[kind]}] = "the " + (requirement_->alone() ? "peer" + role.substr(6) : role) +
+                                              " has " + std::to_string(account.after.counts[kind] - before) +
+                                              " more of its " + Holdings::kNames[kind] +
+                                              Describe(account.before.held[kind], account.after.held[kind]);
     }
   }
   return grown;

@@ -63,9 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         type=positive,
-        default=RUNNERS_A_CORE * len(cores()),
         metavar="N",
-        help=f"runners at a time (default: {RUNNERS_A_CORE} a core)",
+        help=f"runners at a time (default: {RUNNERS_A_CORE} a core; one with --slow, or with --os for another system)",
     )
     parser.add_argument(
         "--report", type=Path, default=Path("report"), metavar="DIR", help="where the report goes (default: ./report)"
@@ -148,6 +147,9 @@ class Run:
     def __init__(self, project: Project, options: argparse.Namespace, command: List[str]) -> None:
         self.project = project
         self.options = options
+        if options.jobs is None:
+            alone = options.slow > 1 or options.os != host_system()
+            options.jobs = len(cores()) * (1 if alone else RUNNERS_A_CORE)
         self.command = command
         self.run_id = secrets.token_hex(16)
         self.progress = terminal.Progress()

@@ -142,6 +142,16 @@ def spawn(kind: str, request: Dict[str, Any]) -> None:
 children: List[Any] = []
 
 
+def end_children() -> None:
+    """What a reset does to them."""
+    while children:
+        child, connections = children.pop()
+        child.kill()
+        child.wait()
+        for connection in connections:
+            connection.close()
+
+
 def become_child(kind: str, control: str) -> None:
     """Opens the channel of a child, or does what a child must not do before it has one."""
     global channel_in, channel_out
@@ -194,7 +204,11 @@ def main() -> None:
             answer(request, status="invalid_argument")
         elif with_children and request["op"] == "local.listen":
             answer(request, native="nowhere")
-        elif request["op"] == "reset" or (claims and request["op"] == "signal.watch"):
+        elif request["op"] == "reset":
+            if control is None:
+                end_children()
+            answer(request)
+        elif claims and request["op"] == "signal.watch":
             answer(request)
         elif request["op"] != "local.connect":
             answer(request, status="unsupported")
