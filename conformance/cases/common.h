@@ -10,8 +10,6 @@ namespace cts {
 
 /// Long enough to be told from "at once", short enough for a suite that runs often.
 constexpr uint64_t kTimeoutMs = 40;
-/// What a loaded machine may add to a timeout. A timeout in other units, or begun anew, is longer.
-constexpr uint64_t kLateMs = 300;
 
 /// Milliseconds since it was made.
 class Stopwatch {

@@ -115,7 +115,7 @@ CTS_CASE(Fifo, OpenTimesOut) {
     EXPECT_THAT(peer().call(Open(path, shape("direction")).timeout_ms(timeout_ms).as("none")), StatusIs("timed_out"));
     const uint64_t waited = watch.ms();
     EXPECT_GE(waited, timeout_ms);
-    EXPECT_LT(waited, timeout_ms + kLateMs);
+    EXPECT_LT(waited, timeout_ms + LateMs());
   }
 }
 

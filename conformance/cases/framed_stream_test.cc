@@ -263,7 +263,7 @@ CTS_CASE(FramedStream, PiecesDoNotProlongATimeout) {
   require_ok(pair.writer().write(Number(kRoom, 4)));
   const Stopwatch watch;
   Pending reading = reader.start(op::framed_read().max(kRoom).timeout_ms(kTimeoutMs));
-  while (!reading.answered() && watch.ms() < kTimeoutMs + kLateMs) require_ok(pair.writer().write("x"));
+  while (!reading.answered() && watch.ms() < kTimeoutMs + LateMs()) require_ok(pair.writer().write("x"));
   ASSERT_TRUE(reading.answered()) << "what comes makes it wait longer";
   EXPECT_THAT(reading.wait(), Reads("", "timed_out"));
 }

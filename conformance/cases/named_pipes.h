@@ -124,7 +124,7 @@ inline void ExpectBytes(const NamedPipe &end, const Data &data, uint64_t room = 
 inline void ExpectWaited(const Stopwatch &watch, uint64_t timeout_ms) {
   const uint64_t waited = watch.ms();
   EXPECT_GE(waited, timeout_ms);
-  EXPECT_LT(waited, timeout_ms + kLateMs);
+  EXPECT_LT(waited, timeout_ms + LateMs());
 }
 
 }  // namespace cts

@@ -652,7 +652,7 @@ CTS_CASE(Signal, WatcherTimesOut) {
     EXPECT_THAT(watcher.call(op::watcher_next().timeout_ms(timeout_ms)), StatusIs("timed_out"));
     const uint64_t waited = watch.ms();
     EXPECT_GE(waited, timeout_ms);
-    EXPECT_LT(waited, timeout_ms + kLateMs);
+    EXPECT_LT(waited, timeout_ms + LateMs());
   }
 }
 

@@ -432,7 +432,7 @@ CTS_CASE(UnixStream, ForeignUserDoesNotProlongATimeout) {
   EXPECT_EQ(foreign.Receive(), "end");
   const Stopwatch watch;
   Pending accepting = listener.start(op::listener_accept().timeout_ms(kTimeoutMs).as("none"));
-  while (!accepting.answered() && watch.ms() < kTimeoutMs + kLateMs) {
+  while (!accepting.answered() && watch.ms() < kTimeoutMs + LateMs()) {
     EXPECT_EQ(host::ForeignClient(listener.native(), "stream").Connect(), "connected");
   }
   ASSERT_TRUE(accepting.answered()) << "who is turned away makes it wait longer";

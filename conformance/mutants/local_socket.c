@@ -809,6 +809,43 @@ static ipc_status loses_completions_of_broken_writes(ipc_loop *loop, int64_t tim
 }
 REPLACES(loop_wait, loses_completions_of_broken_writes)
 
+/* ------------------------------------------------------------------------------------------------ what stays behind */
+
+static ipc_status keeps_a_descriptor_for_halves(ipc_stream *stream, ipc_stream **out_reader, ipc_stream **out_writer) {
+  ipc_status status = ipc_stream_split(stream, out_reader, out_writer);
+  if (status.code == IPC_OK) (void)open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return status;
+}
+REPLACES(stream_split, keeps_a_descriptor_for_halves)
+
+static ipc_status leaves_its_lock(const ipc_name *name, const ipc_local_listen_options *options,
+                                  ipc_listener **out_listener) {
+  static const char suffix[] = ".lock";
+  char path[PATH_ROOM + sizeof suffix];
+  if ((options->flags & IPC_LISTEN_RECLAIM) != 0 && path_of(name, path) && type_of(path) == S_IFSOCK) {
+    memcpy(path + name->len, suffix, sizeof suffix);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0) close(fd);
+  }
+  return ipc_local_listen(name, options, out_listener);
+}
+REPLACES(local_listen, leaves_its_lock)
+
+static void *never_ends(void *unused) {
+  (void)unused;
+  mutant_wait_for_ever();
+  return NULL;
+}
+
+static ipc_status leaves_a_thread_when_time_is_over(ipc_listener *listener, int64_t timeout_ms,
+                                                    ipc_stream **out_stream) {
+  pthread_t thread;
+  ipc_status status = ipc_listener_accept(listener, timeout_ms, out_stream);
+  if (status.code == IPC_TIMED_OUT && pthread_create(&thread, NULL, never_ends, NULL) == 0) pthread_detach(thread);
+  return status;
+}
+REPLACES(listener_accept, leaves_a_thread_when_time_is_over)
+
 const mutant local_socket_mutants[] = {
     {"local_socket.halves_swapped", "writes the second half of a long write first",
      "LocalSocket.TransferFarBeyondTheBuffer", NULL, NULL, install_writes_the_second_half_first},
@@ -964,5 +1001,11 @@ const mutant local_socket_mutants[] = {
      NULL, NULL, install_knows_no_user},
     {"local_socket.pid_looked_up", "looks the other end's process up when it is asked (interprocess 4641bad)",
      "LocalSocket.CredentialsSurviveThePeersEnd", NULL, NULL, install_looks_the_process_up},
+    {"local_socket.descriptor_left", "keeps a descriptor for each stream that was split",
+     "LocalSocket.SplitHalvesWorkAtOnce", "server", NULL, install_keeps_a_descriptor_for_halves},
+    {"local_socket.file_left", "leaves its lock file behind when it takes over a stale name",
+     "LocalSocket.ReclaimTakesAStaleName", NULL, NULL, install_leaves_its_lock},
+    {"local_socket.thread_left", "leaves a thread behind when an accept has timed out", "LocalSocket.AcceptTimesOut",
+     NULL, NULL, install_leaves_a_thread_when_time_is_over},
     {0},
 };

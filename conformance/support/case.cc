@@ -128,11 +128,13 @@ bool RegisterCases(const Plan &plan, std::string *error) {
       if (!suffix.empty()) name += "/" + suffix;
       CaseMaker maker = entry.maker;
       testing::RegisterTest(requirement->family().c_str(), name.c_str(), nullptr, nullptr, entry.file.c_str(),
-                            entry.line, [=]() -> Case * { return maker(requirement, shape); });
+                            entry.line, [=]() -> Case * { return maker(requirement, shape)->MadeBy(maker); });
     }
   }
   return true;
 }
+
+uint64_t LateMs() { return uint64_t{300} * static_cast<uint64_t>(TheSession().plan.slow); }
 
 bool RecordsWritten() {
   Session &session = TheSession();
@@ -160,6 +162,7 @@ Peer &Case::Role(const std::string &role, int number) {
   if (touched_.insert(name).second) {
     peers_.push_back(peer.get());
     peer->BeginCase();
+    peer->EnsureStarted();
     if (applicable_) Begin(*peer);
   }
   peer->EnsureStarted();
@@ -169,6 +172,7 @@ Peer &Case::Role(const std::string &role, int number) {
 // A process that others have used is replaced only once it is known that the case can run.
 void Case::Begin(Peer &peer) {
   if (IsFresh(*requirement_, shape_, RoleOf(peer))) peer.Renew();
+  OpenAccount(peer);
 }
 
 Peer &Case::server(int number) { return Role("server", number); }
@@ -181,6 +185,7 @@ Peer &Case::spawn(Peer &parent) {
   const auto named = [&](const std::unique_ptr<Peer> &child) { return child->role().rfind(role, 0) == 0; };
   const auto before = std::count_if(children_.begin(), children_.end(), named);
   if (before > 0) role += std::to_string(before + 1);
+  children_spawned_ = true;
   children_.push_back(Peer::Spawn(parent, role));
   return *children_.back();
 }
@@ -280,6 +285,16 @@ void Case::OnRequest(const Peer &peer, const Request &request) {
   const std::string role = RoleOf(peer);
   if (canary_ || request.operation() == "hello" || request.operation() == "reset" || request.operation() == "pending")
     return;
+  for (const char *key : {"name", "path"}) {
+    std::string name;
+    if (!request.body().contains(key) || !BytesFromJson(request.body()[key], &name)) continue;
+    asked_names_[name] = peer.role();
+    if (request.body().contains("keep_name")) made_.insert(name);
+  }
+  // Who releases a descriptor has nothing more to do with its name.
+  if (request.operation() == "listener.release" || request.operation() == "socket.release") {
+    for (const auto &asked : asked_names_) made_.insert(asked.first);
+  }
   std::vector<std::string> needs = NeedsOf(*requirement_, shape_, role);
   auto declared = [&](const std::string &what) { return std::find(needs.begin(), needs.end(), what) != needs.end(); };
   if (!declared(request.operation())) {
@@ -310,7 +325,7 @@ void Case::CheckTarget(const Peer &peer, const Request &request) const {
 
 void Case::OnTrace(const Peer &peer, const char *kind, const Json &detail) {
   Session &session = TheSession();
-  if (!session.trace.is_open()) return;
+  if (!session.trace.is_open() || repetition_ > 0) return;
   auto label = [](const Implementation &i) { return i.mode.empty() ? i.name : i.name + ":" + i.mode; };
   Json line = {{"seq", ++session.sequence},
                {"t_us", NowUs() - session.begun_us},
@@ -404,7 +419,6 @@ void Case::ResetPeers() {
   for (Peer *peer : peers_) {
     try {
       peer->Reset();
-      if (applicable_ && IsFresh(*requirement_, shape_, RoleOf(*peer))) peer->End();
     } catch (const Abort &abort) {
       // The first thing that went wrong is the case's outcome; what follows from it is told behind it.
       if (!aborted_ && !HasFailure()) throw;
@@ -413,10 +427,20 @@ void Case::ResetPeers() {
   }
 }
 
-void Case::TestBody() {
-  ClearBlame();
+void Case::EndFresh() {
+  for (Peer *peer : peers_) {
+    if (applicable_ && IsFresh(*requirement_, shape_, RoleOf(*peer))) peer->End();
+  }
+}
+
+/// The case once: what comes out is in outcome_, blame_ and message_.
+void Case::Perform() {
   begun_us_ = NowUs();
+  host::TakeMade();
   Peer::SetObserver(this);
+  const Plan &plan = TheSession().plan;
+  if (plan.shuffle != 0)
+    Peer::Shuffle(std::hash<std::string>()(requirement_->id + ShapeName(*requirement_, shape_)) + plan.shuffle);
   auto guarded = [&](auto step) {
     try {
       step();
@@ -432,8 +456,13 @@ void Case::TestBody() {
   guarded([&] { Run(); });
   guarded([&] { EndChildren(); });
   guarded([&] { ResetPeers(); });
+  CloseAccounts();
+  EndFresh();
   KillOrphans();
   Peer::SetObserver(nullptr);
+  for (Peer *peer : peers_) requests_ += peer->requests();
+  for (const auto &child : children_) requests_ += child->requests();
+  reordered_ = Peer::reordered();
   if (HasFailure() && !aborted_) {
     outcome_ = "failed";
     blame_ = BlamedRole();
@@ -445,17 +474,160 @@ void Case::TestBody() {
     outcome_ = "unverifiable";
     message_ = "the peer cannot show that an operation waits: it offers no `pending`";
   }
+  duration_us_ = NowUs() - begun_us_;
+}
+
+void Case::TestBody() {
+  ClearBlame();
+  Perform();
+  Repeat();
   Record();
   if (outcome_ == "not_applicable") GTEST_SKIP() << message_;
   if (aborted_) ADD_FAILURE() << outcome_ << ": " << message_;
 }
 
+// -------------------------------------------------------------------------------------------------------- resources
+
+namespace {
+
+constexpr int kRepetitions = 3;
+
+/// `: 7 is socket:[4711] unix stream, 9 is pipe:[12]`, of what `after` has and `before` had not.
+std::string Describe(const Held &before, const Held &after) {
+  std::string text;
+  for (const auto &[number, what] : after) {
+    const auto had = before.find(number);
+    if (had == before.end() || had->second != what)
+      text += (text.empty() ? ": " : ", ") + number + " is " + Printable(what, 160);
+  }
+  return text;
+}
+
+}  // namespace
+
+void Case::OpenAccount(Peer &peer) {
+  Account &account = accounts_[peer.role()];
+  account.peer = &peer;
+  account.generation = peer.generation();
+  account.warm = peer.used();
+  account.lanes = peer.num_lanes();
+  account.before = peer.Holding(nullptr, repetition_ > 0);
+  account.files = host::List(TheSession().plan.work_dir + "/" + peer.role()).size();
+}
+
+/// After the resets: what a peer still holds is what it keeps.
+void Case::CloseAccounts() {
+  for (const std::string &path : host::TakeMade()) made_.insert(path);
+  for (auto &[role, account] : accounts_) {
+    if (!account.peer->running() || account.peer->generation() != account.generation) {
+      process_ended_ = true;
+      continue;
+    }
+    account.after = account.peer->Holding(&account.before, repetition_ > 0);
+    if (!account.before.known || !account.after.known) continue;
+    for (size_t kind = 0; kind < Holdings::kKinds; kind++) {
+      rows_[role][Holdings::kNames[kind]] = {account.before.counts[kind], account.after.counts[kind]};
+    }
+  }
+  left_files_ = LeftFiles();
+}
+
+/// What is left in the directory of the case that no request named and the case did not make itself, and sockets that
+/// were named; and new files in peers' own directories. A process that has ended had no time to remove its names.
+Case::Growth Case::LeftFiles() {
+  Growth left;
+  if (process_ended_ || children_spawned_) return left;
+  const auto keeps = [](Peer *peer) { return !peer->offers("!keeps_name"); };
+  const bool keeps_names = std::any_of(peers_.begin(), peers_.end(), keeps);
+  const auto look = [&](const std::string &directory, const std::string &owner, const char *kind) {
+    for (const std::string &name : host::List(directory)) {
+      const std::string path = directory + "/" + name, type = host::TypeOf(path);
+      const auto asked = asked_names_.find(path);
+      const bool named = asked != asked_names_.end() || asked_names_.count(name) != 0;
+      if (made_.count(path) != 0 || (named && (type != "socket" || keeps_names))) continue;
+      std::string &text = left[{asked != asked_names_.end() ? asked->second : owner, kind}];
+      text += (text.empty() ? "there is left " : ", ") + type + " " + Printable(name, 100);
+    }
+  };
+  if (!directory_.empty()) look(directory_, "", "names");
+  for (const auto &[role, account] : accounts_) {
+    const std::string directory = TheSession().plan.work_dir + "/" + role;
+    if (host::List(directory).size() > account.files) look(directory, role, "names");
+  }
+  return left;
+}
+
+/// A process of its own has no before: what a library makes once is not told from what it makes each time. A lane that
+/// the case was the first to use may have brought a thread.
+Case::Growth Case::Grown() const {
+  Growth grown = left_files_;
+  for (const auto &[role, account] : accounts_) {
+    const bool own = IsFresh(*requirement_, shape_, RoleOf(*account.peer));
+    if (!account.before.known || !account.after.known || own) continue;
+    for (size_t kind = 0; kind < Holdings::kKinds; kind++) {
+      const bool lanes = Holdings::kNames[kind] == std::string("threads") && account.peer->offer().lanes == "thread";
+      const uint64_t before = account.before.counts[kind] + (lanes ? account.peer->num_lanes() - account.lanes : 0);
+      if (account.after.counts[kind] <= before) continue;
+      grown[{role, Holdings::kNames[kind]}] = "the " + (requirement_->alone() ? "peer" + role.substr(6) : role) +
+                                              " has " + std::to_string(account.after.counts[kind] - before) +
+                                              " more of its " + Holdings::kNames[kind] +
+                                              Describe(account.before.held[kind], account.after.held[kind]);
+    }
+  }
+  return grown;
+}
+
+/// Tells what a library makes once, or has its runtime keep ready, from what it loses each time: the first time is the
+/// warm-up; what then grows at every repetition is lost.
+void Case::Repeat() {
+  if (outcome_ != "passed" || canary_) return;
+  // There counts are recorded alone: nothing has shown yet that they accuse nobody falsely.
+  if (SystemOf(TheSession().plan.os) == "windows") return;
+  const bool all = TheSession().plan.account == "all";
+  Growth lost = Grown();
+  if (lost.empty() && !all) return;
+  for (int repetition = 1; repetition <= kRepetitions; repetition++) {
+    const std::unique_ptr<Case> again(maker_(requirement_, shape_));
+    again->repetition_ = repetition;
+    again->Perform();
+    for (const auto &[role, kinds] : again->rows_) {
+      for (const auto &[kind, counts] : kinds) rows_[role][kind].push_back(counts.back());
+    }
+    if (again->outcome_ != "passed") {
+      outcome_ = again->outcome_;
+      blame_ = again->blame_;
+      message_ = "at repetition " + std::to_string(repetition) + ", after it had passed: " + again->message_;
+      aborted_ = again->aborted_;
+      return;
+    }
+    Growth grown = again->Grown();
+    for (auto it = grown.begin(); it != grown.end();) {
+      const bool cold = it->first.second != "names" && !again->accounts_[it->first.first].warm;
+      it = cold || (repetition > 1 && lost.count(it->first) == 0) ? grown.erase(it) : std::next(it);
+    }
+    lost = std::move(grown);
+    if (lost.empty() && !all) return;
+  }
+  for (const auto &[place, what] : lost) {
+    outcome_ = "failed";
+    blame_ = place.first;
+    message_ += (message_.empty() ? "after each of " + std::to_string(kRepetitions) + " repetitions " : " ; ") + what;
+  }
+  aborted_ = aborted_ || !lost.empty();
+}
+
+Json Case::Resources() const {
+  Json resources = Json::object();
+  for (const auto &[role, kinds] : rows_) {
+    const std::string name = requirement_->alone() ? "peer" + role.substr(6) : role;
+    for (const auto &[kind, counts] : kinds) resources[name][kind] = counts;
+  }
+  return resources;
+}
+
 void Case::Record() {
   Session &session = TheSession();
   if (!session.records.is_open()) return;
-  uint64_t requests = 0;
-  for (Peer *peer : peers_) requests += peer->requests();
-  for (const auto &child : children_) requests += child->requests();
   std::string blame = requirement_->alone() && !blame_.empty() ? "peer" : blame_.substr(0, 6);
   Json record = {{"case", requirement_->id},
                  {"requirement", requirement_->level},
@@ -464,10 +636,12 @@ void Case::Record() {
                  {"outcome", outcome_},
                  {"proof", proof_},
                  {"blame", blame},
-                 {"duration_ms", static_cast<double>(NowUs() - begun_us_) / 1000.0},
+                 {"duration_ms", static_cast<double>(duration_us_) / 1000.0},
                  {"message", message_},
-                 {"operations", requests},
+                 {"operations", requests_},
                  {"gates", requirement_->gates(session.plan.os)}};
+  if (!rows_.empty()) record["resources"] = Resources();
+  if (session.plan.shuffle != 0) record["reordered"] = reordered_;
   if (requirement_->alone()) {
     record["peer"] = session.plan.server.name;
     record["mode"] = session.plan.server.mode;

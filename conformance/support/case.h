@@ -106,10 +106,19 @@ struct Pair {
   const Stream &reader() const { return server_writes ? client : server; }
 };
 
+class Case;
+using CaseMaker = Case *(*)(const Requirement *, Shape);
+
 /// The fixture of every case.
 class Case : public testing::Test, public PeerObserver {
  public:
   Case(const Requirement *requirement, Shape shape, bool canary = false);
+
+  /// Tells it how another like it is made.
+  Case *MadeBy(CaseMaker maker) {
+    maker_ = maker;
+    return this;
+  }
 
  protected:
   /// What the case does.
@@ -169,7 +178,26 @@ class Case : public testing::Test, public PeerObserver {
   void OnProof(const char *proof) override;
 
  private:
+  /// What a process held before the case and after it.
+  struct Account {
+    Peer *peer = nullptr;
+    int generation = 0;
+    bool warm = false;  // it had performed requests before
+    Holdings before, after;
+    size_t files = 0;  // in its directory, before
+    size_t lanes = 0;  // that it had made before
+  };
+  /// More of some kind than before, by role and kind; and of files by role alone.
+  using Growth = std::map<std::pair<std::string, std::string>, std::string>;
+
   void TestBody() final;
+  void Perform();
+  void OpenAccount(Peer &peer);
+  void CloseAccounts();
+  Growth Grown() const;
+  Growth LeftFiles();
+  void Repeat();
+  Json Resources() const;
   std::string Missing();
   void Run();
   void CheckUse();
@@ -177,11 +205,14 @@ class Case : public testing::Test, public PeerObserver {
   void Begin(Peer &peer);
   void EndChildren();
   void ResetPeers();
+  void EndFresh();
   void Record();
   Peer &Role(const std::string &role, int number);
   std::string RoleOf(const Peer &peer) const;
 
   const Requirement *requirement_;
+  CaseMaker maker_ = nullptr;  // of another like this one
+  int repetition_ = 0;         // to account for resources; leaves no record and no trace
   const Shape shape_;
   const bool canary_;
   std::string outcome_ = "passed", message_, blame_, proof_ = "none", directory_, aftermath_;
@@ -189,13 +220,19 @@ class Case : public testing::Test, public PeerObserver {
   std::set<std::string> touched_;
   std::vector<Peer *> peers_;
   std::vector<std::unique_ptr<Peer>> children_;
+  std::map<std::string, Account> accounts_;                                   // by role
+  std::map<std::string, std::map<std::string, std::vector<uint64_t>>> rows_;  // by role and kind: Resources
+  std::map<std::string, std::string> asked_names_;                            // names in requests, and whose
+  std::set<std::string> made_;                                                // by the case itself
+  Growth left_files_;
+  bool process_ended_ = false, children_spawned_ = false;
+  uint64_t requests_ = 0, reordered_ = 0;
   uint32_t next_seed_;
-  int64_t begun_us_ = 0;
+  int64_t begun_us_ = 0, duration_us_ = 0;
   bool aborted_ = false;
   bool applicable_ = false;  // known to be, so that it begins
 };
 
-using CaseMaker = Case *(*)(const Requirement *, Shape);
 /// Called by CTS_CASE before main: the registry of cases.
 bool AddCase(const char *family, const char *rule, const char *file, int line, CaseMaker maker, bool canary);
 /// Makes GoogleTest tests of the cases for this plan; false with a sentence in `error` if case and requirement
@@ -205,6 +242,9 @@ bool RegisterCases(const Plan &plan, std::string *error);
 void EndPeers();
 /// Whether every record and trace line was written.
 bool RecordsWritten();
+/// Milliseconds that a loaded machine may add to a timeout, more where peers are slowed. A timeout in other units, or
+/// begun anew, is longer.
+uint64_t LateMs();
 
 }  // namespace cts
 

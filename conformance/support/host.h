@@ -7,12 +7,16 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace cts {
 namespace host {
+
+/// Paths at which these functions have made something since this was last called: what a peer does not owe to remove.
+std::set<std::string> TakeMade();
 
 /// Makes a regular file with these contents.
 void MakeFile(const std::string &path, const std::string &contents);

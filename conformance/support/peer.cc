@@ -1,7 +1,9 @@
 #include "conformance/support/peer.h"
 
 #include <algorithm>
+#include <random>
 #include <set>
+#include <thread>
 
 #include "conformance/support/host.h"
 
@@ -13,7 +15,11 @@ constexpr size_t kOutstandingMax = 64;
 constexpr int kSliceMs = 100;
 constexpr int kGreetFailuresMax = 3;  // then a peer is given up: its other cases need not wait for it again
 
+constexpr int kRestMs = 250;  // a runtime whose threads never all sleep is looked at as it is
+
 PeerObserver *g_observer = nullptr;
+std::mt19937 g_order;  // with Plan::shuffle
+uint64_t g_reordered = 0;
 std::vector<Peer *> g_peers;
 uint64_t g_next_id = 1;
 int g_control_sockets = 0;
@@ -26,6 +32,16 @@ const std::set<std::string> kStatuses = {
 
 const std::set<std::string> kControl = {"hello", "configure", "reset", "pending", "cancel"};
 const std::set<std::string> kGreeting = {"hello", "configure"};
+
+/// Lets others run; the first few times without sleeping, for on one core they have got there when they have run.
+void GiveWay(int attempt) {
+  constexpr int kWithoutSleep = 8;
+  if (attempt < kWithoutSleep) {
+    std::this_thread::yield();
+  } else {
+    LetOthersRun();
+  }
+}
 
 /// Parses one line by the rules of peer_protocol.md 1.1, some of which a JSON parser does not know.
 bool ParseLine(const std::string &line, Json *json, std::string *error) {
@@ -155,7 +171,71 @@ bool Pending::answered() const {
   return peer_->replies_.count(id_) != 0;
 }
 
+const char *const Holdings::kNames[kKinds] = {"descriptors", "threads", "children"};
+
+bool Holdings::MoreThan(const Holdings &before) const {
+  for (size_t kind = 0; kind < kKinds; kind++) {
+    if (counts[kind] > before.counts[kind]) return true;
+  }
+  return false;
+}
+
 void Peer::SetObserver(PeerObserver *observer) { g_observer = observer; }
+
+bool Peer::AtRest() const {
+  const ThreadState first = InspectProcess(inspected_pid_);
+  if (!first.known || !first.sleeping) return !first.known;
+  const ThreadState second = InspectProcess(inspected_pid_);
+  return second.sleeping && first.counters == second.counters;
+}
+
+Holdings Peer::Holding(const Holdings *before, bool described) {
+  if (!process_) return Holdings();
+  const int64_t deadline = NowMs() + kRestMs;
+  bool rests = false;
+  for (int attempt = 0;; attempt++) {
+    const Holdings now = HoldingsOf(inspected_pid_, false);
+    if (!now.known || before == nullptr || !now.MoreThan(*before) || rests)
+      return described ? HoldingsOf(inspected_pid_, true) : now;
+    rests = AtRest() || NowMs() >= deadline;
+    if (!rests) GiveWay(attempt);
+  }
+}
+
+void Peer::Shuffle(uint64_t seed) {
+  g_order.seed(static_cast<std::mt19937::result_type>(seed ^ (seed >> 32)));
+  g_reordered = 0;
+}
+
+uint64_t Peer::reordered() { return g_reordered; }
+
+/// Between peers, and between the lanes of one, nothing has an order but an observed reply: of all lanes in which
+/// requests wait, one after another writes its first.
+void Peer::WriteHeld() {
+  for (;;) {
+    std::vector<std::pair<Peer *, size_t>> firsts;  // of each lane: where its first request is
+    uint64_t oldest = UINT64_MAX;
+    for (Peer *peer : g_peers) {
+      std::set<std::string> lanes;
+      for (size_t i = 0; i < peer->held_.size(); i++) {
+        oldest = std::min(oldest, peer->held_[i].id);
+        if (lanes.insert(peer->held_[i].lane).second) firsts.emplace_back(peer, i);
+      }
+    }
+    if (firsts.empty()) return;
+    const auto [peer, at] = firsts[g_order() % firsts.size()];
+    const HeldRequest request = std::move(peer->held_[at]);
+    peer->held_.erase(peer->held_.begin() + static_cast<std::ptrdiff_t>(at));
+    if (request.id > oldest) g_reordered++;
+    peer->WriteNow(request);
+  }
+}
+
+void Peer::WriteNow(const HeldRequest &request) {
+  if (!process_) return;  // it has ended meanwhile: who waits for the reply learns that
+  if (g_observer) g_observer->OnTrace(*this, "begin", {{"request", request.body}});
+  process_->Write(request.line);
+}
 
 Peer::Peer(std::string role, const Implementation &implementation, const Plan &plan)
     : role_(std::move(role)), implementation_(implementation), plan_(plan) {
@@ -224,8 +304,11 @@ void Peer::EnsureStarted() {
   host::EnsureDirectory(directory);
   outstanding_.clear();
   replies_.clear();
+  held_.clear();
+  lanes_.clear();
   handles_ = 0;
   used_ = false;
+  generation_++;
   process_ = Process::Start(implementation_.command, ScrubbedEnvironment(implementation_), directory, &error);
   try {
     if (!process_) throw Abort{"crashed", role_, error};
@@ -284,6 +367,7 @@ bool Peer::Reset() {
 
 std::unique_ptr<Exit> Peer::End() {
   if (!process_) return nullptr;
+  WriteHeld();
   auto exit = std::make_unique<Exit>();
   process_->CloseInput();
   if (!process_->Wait(plan_.deadline_ms, exit.get())) exit.reset();
@@ -294,6 +378,7 @@ std::unique_ptr<Exit> Peer::End() {
 
 std::unique_ptr<Exit> Peer::AwaitExit() {
   if (!process_) return nullptr;
+  WriteHeld();
   auto exit = std::make_unique<Exit>();
   if (!process_->Wait(plan_.deadline_ms, exit.get())) return nullptr;
   PumpOnce(0);  // what it wrote before it ended
@@ -303,6 +388,7 @@ std::unique_ptr<Exit> Peer::AwaitExit() {
 }
 
 void Peer::expect_stopped() {
+  WriteHeld();
   const int64_t deadline = NowMs() + plan_.deadline_ms;
   while (!InspectProcess(inspected_pid_).stopped) {
     if (!process_ || process_->exited()) FailDead();
@@ -332,19 +418,28 @@ Pending Peer::Send(Json body, const std::string &operation, const std::string &l
   uint64_t id = g_next_id++;
   for (const auto &other : outstanding_) concurrent_ = concurrent_ || (other.second.lane != lane && lane != "control");
   body["id"] = id;
-  if (lane != "control") body["lane"] = lane;
+  if (lane != "control") {
+    body["lane"] = lane;
+    lanes_.insert(lane);
+  }
   std::string line = body.dump();
   if (line.size() >= kLineMax) Fail("failed", "the case makes a request longer than a line may be");
   outstanding_[id] = Outstanding{operation, lane, false, 0};
   requests_++;
   used_ = used_ || kGreeting.count(operation) == 0;
-  if (g_observer) g_observer->OnTrace(*this, "begin", {{"request", body}});
-  process_->Write(line + "\n");
+  HeldRequest request{id, lane, line + "\n", std::move(body)};
+  if (plan_.shuffle != 0 && lane != "control") {
+    held_.push_back(std::move(request));
+    return Pending(this, id, operation);
+  }
+  WriteHeld();  // what lane `control` says is about what went before
+  WriteNow(request);
   return Pending(this, id, operation);
 }
 
 Pending Peer::send_line(const std::string &line, uint64_t id) {
   EnsureStarted();
+  WriteHeld();
   outstanding_[id] = Outstanding{"(a line as it is)", "a", false, 0};
   requests_++;
   used_ = true;
@@ -394,13 +489,16 @@ void Peer::CheckMemory() {
 }
 
 void Peer::PumpOnce(int timeout_ms) {
+  WriteHeld();
   std::vector<Process *> processes;
   for (Peer *peer : g_peers) {
     if (peer->process_) processes.push_back(peer->process_.get());
   }
   PumpAll(processes, timeout_ms);
   // Over a copy: a peer that breaks the protocol is killed while the others' lines are still to be taken.
-  for (Peer *peer : std::vector<Peer *>(g_peers)) peer->Consume();
+  std::vector<Peer *> peers = g_peers;
+  if (peers.size() > 1 && peers.front()->plan_.shuffle != 0) std::shuffle(peers.begin(), peers.end(), g_order);
+  for (Peer *peer : peers) peer->Consume();
 }
 
 void Peer::Consume() {
@@ -442,12 +540,12 @@ void Peer::OnLine(const std::string &line) {
 void Peer::ExpectBlocked(uint64_t id, const std::string &operation) {
   const int64_t deadline = NowMs() + plan_.deadline_ms;
   const char *proof = "none";
-  while (!BlockedNow(id, &proof)) {
+  for (int attempt = 0; !BlockedNow(id, &proof); attempt++) {
     auto found = replies_.find(id);
     if (found != replies_.end()) Fail("failed", "it should wait now, but " + found->second.describe());
     if (!process_ || process_->ended() || process_->exited()) FailDead();
     if (NowMs() >= deadline) Fail("hung", operation + " neither answered nor waits in the system: " + DescribeRun(id));
-    LetOthersRun();
+    GiveWay(attempt);
   }
   if (g_observer) g_observer->OnProof(proof);
 }

@@ -5,6 +5,7 @@
 #ifndef CONFORMANCE_SUPPORT_PEER_H
 #define CONFORMANCE_SUPPORT_PEER_H
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -146,14 +147,36 @@ class Peer {
   /// A name for a handle that this process has not used.
   std::string fresh_handle(const char *prefix) { return prefix + std::to_string(++handles_); }
 
+  /// How often its process has been started: another number is another process.
+  int generation() const { return generation_; }
+  /// The process has performed a case's request.
+  bool used() const { return used_; }
+  /// How many lanes its requests have named: each may have made a thread.
+  size_t num_lanes() const { return lanes_.size(); }
+  /// What the process holds now. What is more than in `before` (nullptr: nothing is known) counts only once the process
+  /// has come to rest: a thread that was joined may be seen for a moment longer.
+  Holdings Holding(const Holdings *before, bool described);
+
   uint64_t requests() const { return requests_; }
   bool concurrent_lanes_used() const { return concurrent_; }
   void BeginCase();
 
   static void SetObserver(PeerObserver *observer);
+  /// Draws the order of requests in different lanes from `seed` from now on (Plan::shuffle).
+  static void Shuffle(uint64_t seed);
+  /// Writes the requests that wait to be written in the order drawn. Whoever waits for what a peer does calls it first;
+  /// what waits for replies does.
+  static void WriteHeld();
+  /// How many requests were written before one that the case made earlier, since Shuffle.
+  static uint64_t reordered();
 
  private:
   friend class Pending;
+  struct HeldRequest {
+    uint64_t id = 0;
+    std::string lane, line;
+    Json body;
+  };
   struct Outstanding {
     std::string operation, lane;
     bool begun = false;
@@ -162,6 +185,8 @@ class Peer {
   };
 
   void Connect(Peer &parent, int64_t pid, ControlSocket *control);
+  void WriteNow(const HeldRequest &request);
+  bool AtRest() const;
   Pending Send(Json body, const std::string &operation, const std::string &lane);
   Reply Control(const Request &request);
   Reply WaitFor(uint64_t id, const std::string &operation);
@@ -189,6 +214,9 @@ class Peer {
   std::map<uint64_t, Reply> replies_;
   uint64_t requests_ = 0;
   bool concurrent_ = false;
+  std::deque<HeldRequest> held_;  // with Plan::shuffle: not written yet
+  std::set<std::string> lanes_;   // that the process has made
+  int generation_ = 0;
   bool used_ = false;  // the process has performed a case's request
   int handles_ = 0;
   int greet_failures_ = 0;

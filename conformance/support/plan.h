@@ -29,6 +29,12 @@ struct Plan {
   int deadline_ms = 10000;
   int memory_max_mib = 1024;
   unsigned seed = 1;
+  /// Which cases are repeated to tell what leaks: `grown`, `all` (spec/results.md, "Resources").
+  std::string account = "grown";
+  /// How many times slower than alone peers run; 1: not slowed.
+  int slow = 1;
+  /// What the order of requests in different lanes is drawn from; 0: as the case makes them.
+  unsigned shuffle = 0;
 
   /// Both roles are played by one implementation in one mode.
   bool alone() const { return server == client; }

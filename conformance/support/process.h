@@ -5,6 +5,7 @@
 #ifndef CONFORMANCE_SUPPORT_PROCESS_H
 #define CONFORMANCE_SUPPORT_PROCESS_H
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -119,6 +120,32 @@ bool IsOurs(int64_t target, bool group);
 
 /// Memory that a process holds in fact, in bytes; 0 if this system does not show it.
 uint64_t ResidentBytes(int64_t pid);
+
+/// Makes every process that is started from now on run about `factor` times slower than alone: a process of this one
+/// that never waits takes its core (each core that this process may use) from it, by a higher priority. False if this
+/// system cannot.
+bool SlowProcesses(int factor);
+/// Ends what SlowProcesses started.
+void EndSlowing();
+
+/// What a process has that a library can leak, by its number or name, each with what it is where that was asked for.
+using Held = std::map<std::string, std::string>;
+
+/// What a process holds, as the system shows it from outside.
+struct Holdings {
+  static constexpr size_t kKinds = 3;
+  static const char *const kNames[kKinds];  // what records call them: descriptors, threads, children
+  bool known = false;                       // this system shows it
+  std::array<uint64_t, kKinds> counts{};
+  std::array<Held, kKinds> held;  // if asked for, and shown
+
+  /// Whether it is more of some kind than `before`.
+  bool MoreThan(const Holdings &before) const;
+};
+
+/// What process `pid` holds: its descriptors (Windows: handles), threads, and child processes; with `described` what
+/// each is.
+Holdings HoldingsOf(int64_t pid, bool described);
 
 /// Lets the other processes of this core run, at most a millisecond.
 void LetOthersRun();

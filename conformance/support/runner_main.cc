@@ -29,8 +29,13 @@ int main(int argc, char **argv) {
     return 2;
   }
   cts::PrepareForPeers();
+  if (!cts::SlowProcesses(plan.slow)) {
+    std::cerr << "`slow`: this system gives no process less than its share\n";
+    return 2;
+  }
   const int result = RUN_ALL_TESTS();
   cts::EndPeers();
+  cts::EndSlowing();
   if (!cts::RecordsWritten()) {
     std::cerr << "records or trace could not be written\n";
     return 2;

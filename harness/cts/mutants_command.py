@@ -15,7 +15,7 @@ from cts.common import VERSION, CannotRun, cores, host, host_system, plural, pri
 from cts.mutants import SHARE_MIN, UNBROKEN, Mutant, Trial, Verdict
 from cts.project import Project
 from cts.run_command import Signals, positive
-from cts.runner import Record, Runner, test_of
+from cts.runner import Conditions, Record, Runner, test_of
 from cts.systems import System
 from cts.terminal import Progress
 
@@ -79,8 +79,9 @@ def _try(
     run_id = secrets.token_hex(16)
     workdir.sweep()
     with workdir.WorkDir(run_id) as work:
-        here, seed = System(host_system()), secrets.randbits(31)
-        runner = Runner(artifacts, work, run_id, here, requirements, options.jobs, seed, mutants.DEADLINE_MS)
+        here = System(host_system())
+        conditions = Conditions(secrets.randbits(31))
+        runner = Runner(artifacts, work, run_id, here, requirements, options.jobs, conditions, mutants.DEADLINE_MS)
         processes.become_subreaper()
         try:
             trial = Trial(runner, known, lambda done, total: progress.count(done, total, 0))

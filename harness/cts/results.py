@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import statistics
 from dataclasses import dataclass, field
 from typing import Any, Container, Dict, Iterable, List, Set, Tuple
 
@@ -129,6 +130,16 @@ def counts(records: Iterable[Record]) -> Dict[str, int]:
     for record in records:
         found[record["outcome"]] += 1
     return found
+
+
+def times(records: Iterable[Record], starts_ms: Iterable[float]) -> Dict[str, float]:
+    """`run.times`: medians of the cases of two processes, and of the starts of a process that does nothing."""
+    ran = [r for r in records if r["outcome"] not in ("not_applicable", "unavailable")]
+    measured = {
+        "two_process_case_ms": [float(r["duration_ms"]) for r in ran if "peer" not in r],
+        "process_start_ms": [ms for ms in starts_ms if ms > 0],
+    }
+    return {name: round(statistics.median(values), 3) for name, values in measured.items() if values}
 
 
 def headings_that_ran(records: Iterable[Record]) -> int:

@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
@@ -24,8 +25,10 @@ from cts.pairings import Pairing
 from cts.peers import REFERENCE, Peer
 from cts.project import Project
 from cts.requirements import Requirement
-from cts.runner import CANARIES, REPEATS_MAX, Outcome, Record, Runner, Task, case_of, is_canary, test_of
+from cts.runner import CANARIES, REPEATS_MAX, Conditions, Outcome, Record, Runner, Task, case_of, is_canary, test_of
 from cts.systems import System
+
+RUNNERS_A_CORE = 2  # one runs while what another waits for takes its time
 
 
 def positive(text: str) -> int:
@@ -53,7 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--os", default=host_system(), metavar="LABEL", help="the system; on Linux also `windows`: under Wine"
     )
     parser.add_argument(
-        "--jobs", type=positive, default=len(cores()), metavar="N", help="runners at a time (default: a core each)"
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help=f"runners at a time (default: {RUNNERS_A_CORE} a core; one with --slow, or with --os for another system)",
     )
     parser.add_argument(
         "--report", type=Path, default=Path("report"), metavar="DIR", help="where the report goes (default: ./report)"
@@ -69,8 +75,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for the bytes that cases send; traces compare only at the same one (default: 1)",
     )
     parser.add_argument(
+        "--account",
+        choices=("grown", "all"),
+        default="grown",
+        help="what cases are repeated to tell what peers leak: those after which a peer holds more (default), or all",
+    )
+    parser.add_argument(
+        "--slow",
+        type=positive,
+        default=1,
+        metavar="FACTOR",
+        help="run the peers about that many times slower, on cores that are busy; deadlines grow with it",
+    )
+    parser.add_argument(
+        "--shuffle",
+        type=positive,
+        default=0,
+        metavar="SEED",
+        help="send requests that go to different lanes and peers at once in an order drawn from SEED",
+    )
+    parser.add_argument(
         "--build", action="store_true", help="build a folder with a peer.toml that --peer or --with names"
     )
+
+
+def conditions(options: argparse.Namespace) -> Conditions:
+    """Under what the cases of `cts run` run."""
+    return Conditions(options.seed, options.account, options.slow, options.shuffle)
 
 
 class Signals:
@@ -111,6 +142,9 @@ class Run:
     def __init__(self, project: Project, options: argparse.Namespace, command: List[str]) -> None:
         self.project = project
         self.options = options
+        if options.jobs is None:
+            alone = options.slow > 1 or options.os != host_system()
+            options.jobs = len(cores()) * (1 if alone else RUNNERS_A_CORE)
         self.command = command
         self.run_id = secrets.token_hex(16)
         self.progress = terminal.Progress()
@@ -126,6 +160,7 @@ class Run:
         self.notes: List[str] = []
         self.errors: List[str] = []
         self.interrupted: Optional[int] = None
+        self.runner: Optional[Runner] = None
 
     # ----------------------------------------------------------------------------------------- before anything is built
 
@@ -300,7 +335,9 @@ class Run:
     def execute(self, artifacts: Artifacts, work: Path, cases: List[str], matcher: expectations.Matcher) -> None:
         """Run every pairing, and repeat what failed."""
         o = self.options
-        runner = Runner(artifacts, work, self.run_id, self.system, self.requirements, o.jobs, o.seed)
+        self.runner = runner = Runner(
+            artifacts, work, self.run_id, self.system, self.requirements, o.jobs, conditions(o)
+        )
         processes.become_subreaper()
         try:
             tests = self._tests(runner, cases)
@@ -361,7 +398,8 @@ class Run:
             "started": datetime.datetime.fromtimestamp(started, datetime.timezone.utc).isoformat(timespec="seconds"),
             "wall_ms": int((time.time() - started) * 1000),
             "command": self.command,
-            "seed": self.options.seed,
+            **asdict(conditions(self.options)),
+            "times": results.times(records, self.runner.starts_ms if self.runner else []),
             **({"expect": str(self.options.expect.resolve())} if self.options.expect is not None else {}),
             "host": self.system.host(),
             "outcomes": results.counts(records),
@@ -373,6 +411,11 @@ class Run:
             "notes": self.notes,
             "errors": self.errors,
         }
+        reordered = sum(r.get("reordered", 0) for r in records)
+        if self.options.shuffle:
+            self.notes.append(
+                f"{plural(reordered, 'request')} went before one that its case had made earlier (--shuffle)"
+            )
         if not records and self.interrupted is None and not self.errors:
             run["errors"] = self.errors = ["no case ran at all"]
         run["exit_status"] = results.exit_status(run, records) if self.interrupted is None else 128 + self.interrupted

@@ -14,7 +14,8 @@ import queue
 import re
 import signal
 import threading
-from dataclasses import dataclass, field
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
@@ -29,9 +30,22 @@ Record = Dict[str, Any]
 
 CANARIES = ("Canary.MustFail", "Canary.NotOffered")
 DEADLINE_MS = 10000
+SLOWED_DEADLINE_MS = 60000  # where peers are slowed, what is late is late later
 IDLE_S = 300.0  # a runner that writes nothing for so long is broken: a case may use three deadlines
 REPEATS_MAX = 2
+STARTS = 5  # of a process that does nothing, before each task
+NOTHING = "/bin/true"
 _REQUIRED = {"case": str, "outcome": str, "shape": str}
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under what the cases run: keys of the plan (spec/results.md)."""
+
+    seed: int = 1
+    account: str = "grown"  # which cases are repeated to tell what leaks: grown, all
+    slow: int = 1  # how many times slower than alone peers run
+    shuffle: int = 0  # what the order of requests in different lanes is drawn from; 0: as cases make them
 
 
 @dataclass
@@ -152,6 +166,15 @@ def how_it_ended(status: Optional[int]) -> str:
     return f"ended with exit status {status}"
 
 
+def start_of_a_process_ms() -> float:
+    """What it takes to start a process that does nothing and wait for its end: a measure for what a case takes."""
+    if not hasattr(os, "posix_spawn") or not os.path.exists(NOTHING):
+        return 0.0
+    began = time.perf_counter()
+    os.waitpid(os.posix_spawn(NOTHING, [NOTHING], {}), 0)
+    return (time.perf_counter() - began) * 1000
+
+
 class Runner:
     """Runs pairings in `work`, a directory of this run; `requirements` by id tell levels and shapes."""
 
@@ -163,7 +186,7 @@ class Runner:
         system: System,
         requirements: Dict[str, Requirement],
         jobs: int,
-        seed: int,
+        conditions: Conditions,
         deadline_ms: int = DEADLINE_MS,
     ) -> None:
         self.artifacts = artifacts
@@ -172,8 +195,9 @@ class Runner:
         self.system = system
         self.requirements = requirements
         self.jobs = max(1, jobs)
-        self.deadline_ms = deadline_ms
-        self.seed = seed
+        self.deadline_ms = deadline_ms if conditions.slow == 1 else SLOWED_DEADLINE_MS
+        self.conditions = conditions
+        self.starts_ms: List[float] = []  # of a process that does nothing, on the workers' cores
         self.group = processes.Group()
         self.outcomes: List[Outcome] = []
         self._numbers = itertools.count(1)
@@ -204,7 +228,7 @@ class Runner:
 
         The tests are in the runner's own order and hold the canaries: shards are dealt by that order.
         """
-        wanted = -(-2 * self.jobs // max(1, len(tests))) if self.jobs > 1 else 1
+        wanted = -(-3 * self.jobs // max(1, len(tests))) if self.jobs > 1 else 1
         return [
             Task(next(self._numbers), pairing, names, filtered, shard, shards)
             for pairing, names in tests.items()
@@ -231,7 +255,7 @@ class Runner:
             "records": self.system.path(directory / "records.jsonl"),
             "trace": self.system.path(directory / "trace.jsonl"),
             "deadline_ms": self.deadline_ms,
-            "seed": self.seed,
+            **asdict(self.conditions),
         }
         file = directory / "plan.json"
         file.write_text(json.dumps(plan), encoding="utf-8")
@@ -403,6 +427,7 @@ class Pool:
 
     def _do(self, task: Task) -> None:
         try:
+            self._runner.starts_ms += [start_of_a_process_ms() for _ in range(STARTS)]
             outcome = self._runner.execute(task)
             self._finished.put(outcome)
             again = self._runner.rerun_task(outcome)

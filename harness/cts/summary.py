@@ -170,6 +170,12 @@ class Rerun:
         self._launcher = launcher(root)
         self._expect = ["--expect", _near(str(run["expect"]))] if run.get("expect") else []
         self._os = _other_system([str(a) for a in run.get("command", [])])
+        self._conditions = [
+            argument
+            for key, usual in (("account", "grown"), ("slow", 1), ("shuffle", 0))
+            if run.get(key, usual) != usual
+            for argument in (f"--{key}", str(run[key]))
+        ]
         self._named: Dict[str, _Named] = {}
         for peer in run["peers"]:
             if len(peer.get("arguments", [])) >= 2:
@@ -182,7 +188,8 @@ class Rerun:
     def _command(self, case: str, who: List[_Named], more: List[str]) -> str:
         named = [a for n in who for a in (n.option, n.text)]
         build = ["--build"] if any(n.builds for n in who) else []
-        return shlex.join([self._launcher, "run", "--cases", case, *named, *build, *more, *self._os, *self._expect])
+        around = [*self._conditions, *self._os, *self._expect]
+        return shlex.join([self._launcher, "run", "--cases", case, *named, *build, *more, *around])
 
     def case(self, case: str) -> str:
         """The command for a case with all whom the run's command line named."""

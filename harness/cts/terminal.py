@@ -166,5 +166,10 @@ def show(document: Dict[str, Any], rerun: summary.Rerun, report: str, stream: Op
         console.print(line)
     cases = plural(run["cases"], "case")
     console.print(Text(f"{summary.counts_line(records)} ({cases}) in {run['wall_ms'] / 1000:.1f} s"))
+    times = run.get("times", {})
+    if len(times) == 2:
+        case_ms, start_ms = times["two_process_case_ms"], times["process_start_ms"]
+        told = f"median case of two processes {case_ms:.1f} ms; start and end of an empty process {start_ms:.1f} ms"
+        console.print(Text(told, style="dim"))
     if report:
         console.print(Text(f"report: {printable(report)}", style="dim"))

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -289,6 +290,16 @@ def poll_loop(project: Project) -> Count:
     return gate(project, "--peer", "ref", "--mode", "async", env={"CTS_LOOP": "poll"})
 
 
+def accounts(project: Project) -> Count:
+    """`cts run --account all`: every case that passes is repeated, and no peer holds more each time."""
+    return gate(project, "--account", "all")
+
+
+def slowed(project: Project) -> Count:
+    """The reference with slowed peers on busy cores, its lanes shuffled anew: it passes what it passes, unchanged."""
+    return gate(project, "--peer", REFERENCE, "--slow", "20", "--shuffle", str(secrets.randbelow(10**6) + 1))
+
+
 def gvisor(project: Project) -> Count:
     """`cts run --os gvisor` with the reference; then what differs between Linux and gVisor is what is known to."""
     if shutil.which("go") is None:
@@ -429,6 +440,8 @@ STEPS: List[Step] = [
     Step("bazel test, windows", windows_tests, thorough=True),
     Step("cts run, windows", windows_run, thorough=True),
     Step("big endian", big_endian, thorough=True),
+    Step("cts run, accounts", accounts, thorough=True),
+    Step("cts run, slowed", slowed, thorough=True),
     Step("cts run, gVisor", gvisor, thorough=True),
     _sanitizer("asan"),
     _sanitizer("ubsan"),

@@ -91,6 +91,8 @@ def run_case(plan, test, does, state, seq):
         "operations": 2,
         "gates": does.get("gates", True),
     }
+    if plan["shuffle"]:
+        record["reordered"] = plan["slow"]  # what the plan says can be seen
     if does.get("alone"):
         for role in ("server", "client"):
             del record[role], record[role + "_mode"]

@@ -14,7 +14,7 @@ import time
 import unittest
 from pathlib import Path
 
-from cts import peers, schemas, summary, workdir
+from cts import peers, results, schemas, summary, workdir
 from cts.common import CannotRun, host_system, repository_root
 from cts.systems import System
 from tests.support import CASES, HERE, Checkout
@@ -326,6 +326,22 @@ class Runs(Checkout):
         arguments = ["--peer", f"{self.base / 'my_peer'} -v {self.base / 'x/data'} /elsewhere"]
         rerun = summary.Rerun(self.root, {"peers": [{"name": "mine", "arguments": arguments}]})
         self.assertEqual(rerun.case("A.B"), "root/cts run --cases A.B --peer './my_peer -v x/data /elsewhere'")
+
+    def test_conditions_are_handed_on_and_named_again(self) -> None:
+        conditions = ["--account", "all", "--slow", "7", "--shuffle", "11"]
+        run = self.run_cts("--mode", "blocking", "--cases", "Alpha.One", *conditions)["run"]
+        self.assertEqual((run["seed"], run["account"], run["slow"], run["shuffle"]), (1, "all", 7, 11))
+        self.assertIn("7 requests went before one that its case had made earlier (--shuffle)", run["notes"])
+        self.assertIn(shlex.join(conditions), summary.Rerun(self.root, run).case("Alpha.One"))
+
+    def test_times(self) -> None:
+        case = {"outcome": "passed", "server": "a", "client": "a"}
+        alone = {"outcome": "passed", "peer": "a", "duration_ms": 100}
+        absent = {**case, "outcome": "not_applicable", "duration_ms": 0.1}
+        records = [*({**case, "duration_ms": ms} for ms in (1, 2, 9)), alone, absent]
+        medians = {"two_process_case_ms": 2, "process_start_ms": 0.625}
+        self.assertEqual(results.times(records, [0.5, 0.75, 0.0]), medians)
+        self.assertEqual(results.times([], []), {})
 
     def test_flaky(self) -> None:
         self.behaviour["Alpha.One"] = {"outcome": "failed", "message": "once", "passes_at": 3}

@@ -2,6 +2,7 @@
 // (prctl(2)).
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <sstream>
 
 #include "conformance/support/host.h"
@@ -76,6 +78,54 @@ std::string Counters(const std::string &task) {
   return at == std::string::npos ? "" : status.substr(at);
 }
 
+/// The children of a process with these threads.
+std::vector<int64_t> ChildrenOf(int64_t parent, const std::vector<int64_t> &threads) {
+  static const bool listed = access("/proc/thread-self/children", R_OK) == 0;  // CONFIG_PROC_CHILDREN
+  const std::string directory = "/proc/" + std::to_string(parent);
+  std::vector<int64_t> children;
+  for (int64_t tid : listed ? threads : std::vector<int64_t>()) {
+    std::istringstream numbers(ReadProc(directory + "/task/" + std::to_string(tid) + "/children"));
+    for (int64_t child; numbers >> child;) children.push_back(child);
+  }
+  if (listed) return children;
+  for (int64_t pid : NumbersIn("/proc")) {
+    std::string after = AfterCommand(ReadProc("/proc/" + std::to_string(pid) + "/stat"));
+    if (after.size() > 2 && atoll(after.c_str() + 2) == parent) children.push_back(pid);
+  }
+  return children;
+}
+
+/// The entries of a directory of /proc whose names are numbers, 0 among them.
+std::vector<std::string> EntriesOf(const std::string &directory) {
+  std::vector<std::string> entries;
+  DIR *dir = opendir(directory.c_str());
+  if (dir == nullptr) return entries;
+  while (dirent *entry = readdir(dir)) {
+    if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') entries.push_back(entry->d_name);
+  }
+  closedir(dir);
+  return entries;
+}
+
+/// What a descriptor is: the target of its link in /proc, of a socket with its type and name.
+std::string WhatIs(const std::string &link) {
+  char target[4096];
+  const ssize_t length = readlink(link.c_str(), target, sizeof target);
+  std::string what = length < 0 ? "gone" : std::string(target, static_cast<size_t>(length));
+  if (what.compare(0, 8, "socket:[") != 0) return what;
+  // A line of /proc/net/unix: address, references, protocol, flags, type, state, inode, and the name if it has one.
+  std::ifstream sockets("/proc/net/unix");
+  for (std::string line; std::getline(sockets, line);) {
+    std::istringstream fields(line);
+    std::string skipped, type, state, inode, name;
+    fields >> skipped >> skipped >> skipped >> skipped >> type >> state >> inode >> name;
+    if ("socket:[" + inode + "]" != what) continue;
+    const char *kind = type == "0001" ? " unix stream" : type == "0002" ? " unix datagram" : " unix seqpacket";
+    return what + kind + (name.empty() ? "" : " " + name);
+  }
+  return what;
+}
+
 ThreadState Inspect(const std::string &task) {
   ThreadState state;
   std::string after = AfterCommand(ReadProc(task + "/stat"));
@@ -106,6 +156,25 @@ ThreadState InspectProcess(int64_t pid) {
     all.counters += one.counters;
   }
   return all;
+}
+
+Holdings HoldingsOf(int64_t pid, bool described) {
+  const std::string directory = "/proc/" + std::to_string(pid);
+  const std::vector<std::string> descriptors = EntriesOf(directory + "/fd");
+  const std::vector<int64_t> threads = NumbersIn(directory + "/task"), children = ChildrenOf(pid, threads);
+  Holdings holdings;
+  holdings.known = !descriptors.empty() && !threads.empty();
+  holdings.counts = {descriptors.size(), threads.size(), children.size()};
+  if (!described) return holdings;
+  for (const std::string &fd : descriptors) holdings.held[0][fd] = WhatIs(directory + "/fd/" + fd);
+  const auto name_of = [](const std::string &of) {
+    const std::string name = ReadProc(of + "/comm");
+    return name.substr(0, name.find('\n'));
+  };
+  for (int64_t tid : threads)
+    holdings.held[1][std::to_string(tid)] = name_of(directory + "/task/" + std::to_string(tid));
+  for (int64_t child : children) holdings.held[2][std::to_string(child)] = name_of("/proc/" + std::to_string(child));
+  return holdings;
 }
 
 bool IsDescendant(int64_t pid, int64_t ancestor) {
@@ -143,6 +212,11 @@ uint64_t ResidentBytes(int64_t pid) {
 
 void AdoptOrphans() { prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
+size_t CoresUsable() {
+  cpu_set_t cores;
+  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? static_cast<size_t>(CPU_COUNT(&cores)) : 1;
+}
+
 void DieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }
 
 void CloseFrom(int first) {
@@ -154,15 +228,7 @@ void CloseFrom(int first) {
   }
 }
 
-std::vector<int64_t> Children() {
-  std::vector<int64_t> children;
-  const int64_t self = getpid();
-  for (int64_t pid : NumbersIn("/proc")) {
-    std::string after = AfterCommand(ReadProc("/proc/" + std::to_string(pid) + "/stat"));
-    if (after.size() > 2 && atoll(after.c_str() + 2) == self) children.push_back(pid);
-  }
-  return children;
-}
+std::vector<int64_t> Children() { return ChildrenOf(getpid(), NumbersIn("/proc/self/task")); }
 
 namespace {
 

@@ -16,7 +16,9 @@
 #include <cstddef>
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <sstream>
+#include <utility>
 
 #include "conformance/support/peer.h"
 
@@ -50,9 +52,14 @@ int Socket(int type = SOCK_STREAM) {
   return fd;
 }
 
+std::set<std::string> g_made;
+
 }  // namespace
 
+std::set<std::string> TakeMade() { return std::exchange(g_made, {}); }
+
 void MakeFile(const std::string &path, const std::string &contents) {
+  g_made.insert(path);
   std::ofstream file(path, std::ios::binary);
   file << contents;
   file.close();
@@ -68,14 +75,17 @@ std::string ReadFile(const std::string &path) {
 }
 
 void MakeLink(const std::string &path, const std::string &target) {
+  g_made.insert(path);
   if (symlink(target.c_str(), path.c_str()) != 0) Give("make a link at " + path);
 }
 
 void MakeFifo(const std::string &path, unsigned mode) {
+  g_made.insert(path);
   if (mkfifo(path.c_str(), 0600) != 0 || chmod(path.c_str(), mode) != 0) Give("make a FIFO at " + path);
 }
 
 void MakeStaleSocket(const std::string &path) {
+  g_made.insert(path);
   sockaddr_un address;
   socklen_t length = Address(path, &address);
   int fd = Socket();
@@ -87,6 +97,7 @@ void MakeStaleSocket(const std::string &path) {
 }
 
 void Rename(const std::string &from, const std::string &to) {
+  g_made.insert(to);
   if (rename(from.c_str(), to.c_str()) != 0) Give("rename " + from);
 }
 
@@ -136,6 +147,7 @@ BareListener::~BareListener() {
 }
 
 BareClient::BareClient(const std::string &native, const std::string &type) : handle_(Socket(TypeNamed(type))) {
+  Peer::WriteHeld();
   const int fd = static_cast<int>(handle_);
   sockaddr_un address;
   socklen_t length = Address(native, &address);
@@ -157,6 +169,7 @@ void BareClient::Write(const std::string &bytes) {
 }
 
 std::string BareClient::Read(size_t length) {
+  Peer::WriteHeld();
   std::string bytes(length, '\0');
   size_t have = 0;
   while (have < length) {
@@ -215,6 +228,7 @@ ForeignClient::~ForeignClient() {
 }
 
 int ForeignClient::Answer() {
+  Peer::WriteHeld();
   int answer = 0;
   ssize_t got;
   do {
@@ -240,6 +254,7 @@ void GiveAway(const std::string &path) {
 }
 
 void MakeDirectory(const std::string &path) {
+  g_made.insert(path);
   if (mkdir(path.c_str(), 0700) != 0) Give("make the directory " + path);
 }
 
@@ -297,6 +312,7 @@ std::string WithControlLength(std::string message, uint64_t length) {
 }
 
 void KillProcess(int64_t pid) {
+  Peer::WriteHeld();
   if (pid <= 1 || !IsDescendant(pid, getpid())) throw Abort{"failed", "", std::to_string(pid) + " is no peer's child"};
   if (kill(static_cast<pid_t>(pid), SIGKILL) != 0) Give("kill process " + std::to_string(pid));
 }

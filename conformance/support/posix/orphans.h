@@ -2,6 +2,7 @@
 #ifndef CONFORMANCE_SUPPORT_POSIX_ORPHANS_H
 #define CONFORMANCE_SUPPORT_POSIX_ORPHANS_H
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -9,6 +10,9 @@ namespace cts {
 
 /// Children of children come to this process when their parent dies, where the system can do that.
 void AdoptOrphans();
+
+/// How many cores this process may run on.
+size_t CoresUsable();
 
 /// In a new child: have the kernel kill it when the runner dies, where it can.
 void DieWithParent();

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <set>
@@ -25,6 +27,9 @@ namespace {
 
 constexpr size_t kOutputMax = size_t{1} << 20;
 constexpr size_t kErrorsMax = size_t{64} << 10;
+
+int g_priority = 0;              // the nice value of what is started
+std::vector<pid_t> g_occupants;  // what takes the cores from it (SlowProcesses)
 
 std::set<pid_t> &Owned() {
   static std::set<pid_t> owned;
@@ -60,9 +65,10 @@ bool MakePipe(Descriptor *read_end, Descriptor *write_end) {
 
 /// In the child: never returns. Reports errno of what failed through `report`.
 [[noreturn]] void Exec(char *const *argv, char *const *envp, const char *program, const char *cwd, int in, int out,
-                       int err, int report) {
+                       int err, int report, int priority) {
   setpgid(0, 0);
   DieWithParent();
+  if (priority != 0) setpriority(PRIO_PROCESS, 0, priority);
   if (dup2(in, 0) == 0 && dup2(out, 1) == 1 && dup2(err, 2) == 2 && dup2(report, 3) == 3 && chdir(cwd) == 0) {
     fcntl(3, F_SETFD, FD_CLOEXEC);
     CloseFrom(4);
@@ -126,7 +132,7 @@ class PosixProcess : public Process {
     int in = fcntl(child_in.get(), F_DUPFD_CLOEXEC, 10), out = fcntl(child_out.get(), F_DUPFD_CLOEXEC, 10);
     int err = fcntl(child_err.get(), F_DUPFD_CLOEXEC, 10);
     pid_ = fork();
-    if (pid_ == 0) Exec(argv.data(), envp.data(), program.c_str(), cwd.c_str(), in, out, err, report);
+    if (pid_ == 0) Exec(argv.data(), envp.data(), program.c_str(), cwd.c_str(), in, out, err, report, g_priority);
     for (int fd : {report, in, out, err}) close(fd);
     report_write.reset();
     if (pid_ < 0) {
@@ -174,10 +180,12 @@ class PosixProcess : public Process {
 
   bool Wait(int timeout_ms, Exit *exit) override {
     int64_t deadline = NowMs() + timeout_ms;
-    while (!exited()) {
+    for (int attempt = 0; !exited(); attempt++) {
       if (NowMs() >= deadline) return false;
       PumpAll({this}, 1);
-      if (ended()) LetOthersRun();
+      // An end is near once the output has ended: on one core it has come when the process has run.
+      if (ended() && attempt < 8) sched_yield();
+      if (ended() && attempt >= 8) LetOthersRun();
     }
     *exit = exit_;
     exit->known = !attached();
@@ -367,6 +375,43 @@ void PumpAll(const std::vector<Process *> &processes, int timeout_ms) {
 bool IsOurs(int64_t target, bool group) {
   if (target == getpid() || !IsDescendant(target, getpid())) return false;
   return !group || getpgid(static_cast<pid_t>(target)) == static_cast<pid_t>(target);
+}
+
+namespace {
+
+/// Takes one core for ever.
+[[noreturn]] void Occupy() {
+  DieWithParent();
+  CloseFrom(0);
+  volatile unsigned turns = 0;
+  for (;;) turns = turns + 1;
+}
+
+}  // namespace
+
+bool SlowProcesses(int factor) {
+  if (factor <= 1) return true;
+  // A step of the nice value is worth a quarter of a core's share (sched(7)): against one that never waits, a process
+  // with 1/(factor-1) of its weight has 1/factor of the core.
+  g_priority = std::min(19, static_cast<int>(std::ceil(std::log(factor - 1) / std::log(1.25))));
+  for (size_t core = CoresUsable(); core > 0; core--) {
+    const pid_t pid = fork();
+    if (pid == 0) Occupy();
+    if (pid < 0) return false;
+    Owned().insert(pid);
+    g_occupants.push_back(pid);
+  }
+  return true;
+}
+
+void EndSlowing() {
+  for (pid_t pid : g_occupants) {
+    kill(pid, SIGKILL);
+    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
+    Owned().erase(pid);
+  }
+  g_occupants.clear();
+  g_priority = 0;
 }
 
 void PrepareForPeers() {

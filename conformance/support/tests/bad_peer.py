@@ -4,8 +4,8 @@ Once: it leaves a file in its current directory, which the runner keeps for it o
 with `local.connect` alone, and connects with the bare system calls.
 
 With `parent` or `child` in front of the kind it offers `process.spawn` too, and it is the parent or its child that does
-something wrong, always: there only one case has children. One that claims to be another process also offers to watch
-signals.
+something wrong, always: there only one case has children. One that leaks does so at each connect, or, to warm up, at
+the first. One that claims to be another process also offers to watch signals.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from typing import Any, Dict, List
 
 OFFER: Dict[str, Any] = {
@@ -93,6 +94,21 @@ def misbehave(kind: str, request: Dict[str, Any]) -> None:
         raise SystemExit(f"unknown kind {kind}")
 
 
+kept: List[Any] = []
+
+
+def leak(kind: str) -> None:
+    if kind == "leaks_descriptor" or (kind == "leaks_to_warm_up" and not kept):
+        kept.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    elif kind == "leaks_thread":
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    elif kind == "leaks_process":
+        kept.append(subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()", sys.argv[2]]))
+    elif kind == "leaks_file":
+        kept.append(None)
+        open(f"left{len(kept)}", "w").close()
+
+
 def connect(request: Dict[str, Any]) -> str:
     name = request["name"]
     name = name.encode() if isinstance(name, str) else base64.b64decode(name["b64"])
@@ -124,6 +140,16 @@ def spawn(kind: str, request: Dict[str, Any]) -> None:
 
 
 children: List[Any] = []
+
+
+def end_children() -> None:
+    """What a reset does to them."""
+    while children:
+        child, connections = children.pop()
+        child.kill()
+        child.wait()
+        for connection in connections:
+            connection.close()
 
 
 def become_child(kind: str, control: str) -> None:
@@ -178,10 +204,17 @@ def main() -> None:
             answer(request, status="invalid_argument")
         elif with_children and request["op"] == "local.listen":
             answer(request, native="nowhere")
-        elif request["op"] == "reset" or (claims and request["op"] == "signal.watch"):
+        elif request["op"] == "reset":
+            if control is None:
+                end_children()
+            answer(request)
+        elif claims and request["op"] == "signal.watch":
             answer(request)
         elif request["op"] != "local.connect":
             answer(request, status="unsupported")
+        elif kind.startswith("leaks_"):
+            leak(kind)
+            answer(request, status=connect(request))
         elif not with_children and not os.path.exists("misbehaved"):
             open("misbehaved", "w").close()
             misbehave(kind, request)

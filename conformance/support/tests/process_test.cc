@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "conformance/support/host.h"
+
 namespace cts {
 namespace {
 
@@ -293,6 +295,33 @@ TEST_F(InspectTest, WhoWorksIsNeverCalledBlockedUnderLoad) {
 TEST_F(InspectTest, AThreadThatIsNotThereIsNotKnown) {
   auto child = Child({"echo"});
   EXPECT_FALSE(InspectThread(child->pid(), 3).known);
+}
+
+TEST_F(InspectTest, WhatAProcessHoldsIsSeen) {
+  auto child = Child({"echo"});
+  child->Write("here\n");
+  ASSERT_EQ(Line(child.get()), "here");
+  const Holdings first = HoldingsOf(child->pid(), true), second = HoldingsOf(child->pid(), false);
+  ASSERT_TRUE(first.known && second.known);
+  EXPECT_EQ(first.counts, second.counts);
+  EXPECT_GE(first.counts[1], 1u);  // threads
+  EXPECT_EQ(first.counts[2], 0u);  // children
+  EXPECT_FALSE(second.MoreThan(first));
+  EXPECT_GE(HoldingsOf(static_cast<int64_t>(host::ProcessId()), false).counts[2], 1u);
+  EXPECT_FALSE(HoldingsOf(int64_t{1} << 40, false).known);
+}
+
+TEST_F(InspectTest, ASlowedProcessHasLessThanItsShare) {
+  if (!SlowProcesses(20)) GTEST_SKIP() << "this system gives no process less than its share";
+  constexpr uint64_t kWorkMs = 20;
+  auto child = Child({"spin"});
+  const auto ran_ms = [&] { return strtoull(InspectProcess(child->pid()).counters.c_str(), nullptr, 10) / 1000000; };
+  const int64_t begun = NowMs();
+  const uint64_t before = ran_ms();
+  while (ran_ms() < before + kWorkMs && NowMs() < begun + kDeadlineMs) LetOthersRun();
+  EXPECT_GE(ran_ms(), before + kWorkMs);
+  EXPECT_GE(NowMs() - begun, static_cast<int64_t>(5 * kWorkMs)) << "it has more than a fifth of a core";
+  EndSlowing();
 }
 
 }  // namespace

@@ -29,7 +29,9 @@ CLIENT_CASES = [
 class Run:
     """One run of the runner in a directory of its own."""
 
-    def __init__(self, server: List[str], client: List[str], cases: List[str], deadline_ms: int = 1500) -> None:
+    def __init__(
+        self, server: List[str], client: List[str], cases: List[str], deadline_ms: int = 1500, **more: Any
+    ) -> None:
         with tempfile.TemporaryDirectory(prefix="cts-") as directory:
             records = os.path.join(directory, "records.jsonl")
             work = os.path.join(directory, "work")
@@ -44,6 +46,7 @@ class Run:
                 "trace": os.path.join(directory, "trace.jsonl"),
                 "deadline_ms": deadline_ms,
                 "memory_max_mib": 64,
+                **more,
             }
             Path(directory, "plan.json").write_text(json.dumps(plan))
             process = subprocess.run(
@@ -228,6 +231,89 @@ class Children(unittest.TestCase):
 
     def test_stranger_instead_of_the_child(self) -> None:
         self.broken("parent_stranger_alone", "hung", "; others did, 1 times")
+
+
+class Leaks(unittest.TestCase):
+    """Peers that keep something after every reset."""
+
+    def run_with(self, kind: str, **plan: Any) -> Run:
+        token = secrets.token_hex(8)
+        command = [sys.executable, str(HERE / "bad_peer.py"), kind, token]
+        run = Run(command, command, CLIENT_CASES, **plan)
+        self.assertEqual(len(run.records), len(CLIENT_CASES), run.output)
+        self.assertEqual(processes_with(token), [], "left behind")
+        return run
+
+    def leaks(self, kind: str, what: str, counted: str) -> None:
+        run = self.run_with(kind)
+        for record in run.records:
+            self.assertEqual((record["outcome"], record["blame"]), ("failed", "client"), record)
+            self.assertRegex(record["message"], what)
+            if counted:
+                counts = record["resources"]["client"][counted]
+                self.assertEqual(counts, list(range(counts[0], counts[0] + 5)))
+        repeated = [line for line in run.trace if line["case"] == CLIENT_CASES[2] and line["kind"] == "begin"]
+        self.assertEqual([line["request"]["op"] for line in repeated], ["local.connect", "reset", "reset"])
+        self.assertEqual(run.status, 1)
+
+    def test_descriptor(self) -> None:
+        told = r"^after each of 3 repetitions the client has 1 more of its descriptors: \d+ is socket:\S+ unix datagram"
+        self.leaks("leaks_descriptor", told, "descriptors")
+
+    def test_thread(self) -> None:
+        self.leaks(
+            "leaks_thread",
+            r"after each of 3 repetitions the client has 1 more of its threads: \d+ is python3",
+            "threads",
+        )
+
+    def test_process(self) -> None:
+        self.leaks(
+            "leaks_process",
+            r"after each of 3 repetitions the client has 1 more of its children: \d+ is python3",
+            "children",
+        )
+
+    def test_file(self) -> None:
+        self.leaks("leaks_file", r"after each of 3 repetitions there is left file left1, file left", "")
+
+    def test_what_is_made_once_is_no_leak(self) -> None:
+        run = self.run_with("leaks_to_warm_up")
+        self.assertEqual({r["outcome"] for r in run.records}, {"passed"}, run.records)
+        counts = [r["resources"]["client"]["descriptors"] for r in run.records]
+        before = counts[0][0]
+        self.assertEqual(counts, [[before, before + 1, before + 1]] + 2 * [[before + 1, before + 1]])
+
+    def test_every_case_is_repeated_if_asked(self) -> None:
+        run = self.run_with("leaks_to_warm_up", account="all")
+        self.assertEqual({r["outcome"] for r in run.records}, {"passed"}, run.records)
+        self.assertEqual({len(r["resources"]["client"]["descriptors"]) for r in run.records}, {5})
+
+
+class Conditions(unittest.TestCase):
+    """Peers that are slowed, and requests in an order that is drawn."""
+
+    CASES = [
+        "LocalSocket.StreamIsDuplex*",
+        "LocalSocket.SplitHalvesWorkAtOnce/*",
+        "PeerProtocol.LanesDoNotDelayEachOther",
+    ]
+
+    def test_slowed(self) -> None:
+        run = Run(REFERENCE, REFERENCE, ["LocalSocket.BytesArriveUnchanged/*"], 20000, slow=20)
+        self.assertEqual({r["outcome"] for r in run.records}, {"passed"}, run.output)
+        self.assertEqual(run.status, 0)
+
+    def test_shuffled(self) -> None:
+        orders = set()
+        for seed in range(1, 6):
+            run = Run(REFERENCE, REFERENCE, self.CASES, 5000, shuffle=seed)
+            self.assertEqual({r["outcome"] for r in run.records}, {"passed"}, run.output)
+            begun = [line["request"]["id"] for line in run.trace if line["kind"] == "begin"]
+            overtaken = sum(a > b for a, b in zip(begun, begun[1:]))
+            self.assertEqual(sum(r["reordered"] for r in run.records) > 0, overtaken > 0)
+            orders.add(tuple(begun))
+        self.assertGreater(len(orders), 1, "every seed gives the same order")
 
 
 class Runs(unittest.TestCase):

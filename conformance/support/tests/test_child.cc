@@ -240,6 +240,9 @@ int main(int argc, char **argv) {
   if (what == "echo") return Echo();
   if (what == "work" || what == "carried") return Work(what == "carried");
   if (what == "wait") return WaitForever();
+  if (what == "spin") {
+    for (volatile unsigned turns = 0;; turns = turns + 1) continue;
+  }
   if (what == "exit") return atoi(argument.c_str());
   if (what == "crash") {
     std::signal(SIGSEGV, SIG_DFL);  // a sanitizer would make an exit status of it

@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
+#include <utility>
 
 #include "conformance/support/peer.h"
 #include "conformance/support/windows/handle.h"
@@ -38,9 +40,14 @@ bool Finish(HANDLE pipe, BOOL done, OVERLAPPED *overlapped, DWORD *count) {
   return GetOverlappedResult(pipe, overlapped, count, TRUE) != 0;
 }
 
+std::set<std::string> g_made;
+
 }  // namespace
 
+std::set<std::string> TakeMade() { return std::exchange(g_made, {}); }
+
 void MakeFile(const std::string &path, const std::string &contents) {
+  g_made.insert(path);
   std::ofstream file(std::filesystem::path(Wide(path)), std::ios::binary);
   file << contents;
   file.close();
@@ -60,6 +67,7 @@ void MakeFifo(const std::string &, unsigned) { UnixAlone("FIFOs"); }
 void MakeStaleSocket(const std::string &) { UnixAlone("socket files"); }
 
 void Rename(const std::string &from, const std::string &to) {
+  g_made.insert(to);
   if (!MoveFileExW(Wide(from).c_str(), Wide(to).c_str(), 0)) Give("rename " + from);
 }
 
@@ -98,6 +106,7 @@ BareListener::~BareListener() { CloseHandle(AsHandle(handle_)); }
 
 BareClient::BareClient(const std::string &native, const std::string &type) {
   if (type != "stream") UnixAlone("sockets of messages");
+  Peer::WriteHeld();
   const std::wstring name = Wide(native);
   const int64_t deadline = NowMs() + kLimitMs;
   HANDLE pipe;
@@ -125,6 +134,7 @@ void BareClient::Write(const std::string &bytes) {
 }
 
 std::string BareClient::Read(size_t length) {
+  Peer::WriteHeld();
   Handle event(CreateEventW(nullptr, TRUE, FALSE, nullptr));
   std::string bytes(length, '\0');
   size_t have = 0;
@@ -160,11 +170,13 @@ std::string WorkingDirectory(int64_t) { UnixAlone("working directories of others
 
 void KillProcess(int64_t pid) {
   if (!IsOurs(pid, false)) throw Abort{"failed", "", std::to_string(pid) + " is no peer's child"};
+  Peer::WriteHeld();
   Handle process(OpenProcess(PROCESS_TERMINATE, FALSE, static_cast<DWORD>(pid)));
   if (!process || !TerminateProcess(process.get(), 1)) Give("end process " + std::to_string(pid));
 }
 
 void MakeDirectory(const std::string &path) {
+  g_made.insert(path);
   if (!CreateDirectoryW(Wide(path).c_str(), nullptr)) Give("make the directory " + path);
 }
 

@@ -32,8 +32,9 @@ struct ThreadInformation {
 struct ProcessInformation {
   ULONG next_entry_offset, number_of_threads;
   char unused[72];
-  HANDLE process;
-  char unused_too[168];
+  HANDLE process, parent;
+  ULONG handle_count;
+  char unused_too[156];
 };
 static_assert(sizeof(void *) != 8 || sizeof(ThreadInformation) == 80, "as the system lays it out");
 static_assert(sizeof(void *) != 8 || (sizeof(ProcessInformation) == 256 && offsetof(ProcessInformation, process) == 80),
@@ -262,6 +263,26 @@ ThreadState InspectThread(int64_t pid, int64_t tid) {
     return state;
   }
   return ThreadState();
+}
+
+// Handles have no names that another process could ask for, so nothing is described. Wine 8.0 answers a number of
+// handles that never changes, so there only threads and children are counted.
+Holdings HoldingsOf(int64_t pid, bool) {
+  const std::vector<char> answer = QueryProcesses();
+  Holdings holdings;
+  for (size_t at = 0; at + sizeof(ProcessInformation) <= answer.size();) {
+    ProcessInformation process;
+    memcpy(&process, answer.data() + at, sizeof process);
+    if (reinterpret_cast<intptr_t>(process.process) == pid) {
+      holdings.known = true;
+      holdings.counts[0] = process.handle_count;
+      holdings.counts[1] = process.number_of_threads;
+    }
+    if (reinterpret_cast<intptr_t>(process.parent) == pid) holdings.counts[2]++;
+    if (process.next_entry_offset == 0) break;
+    at += process.next_entry_offset;
+  }
+  return holdings;
 }
 
 ThreadState InspectProcess(int64_t pid) { return OnWine() ? InspectAllOnWine(pid) : StateOfAll(Threads(pid)); }

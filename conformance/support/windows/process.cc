@@ -627,6 +627,10 @@ void PumpAll(const std::vector<Process *> &processes, int timeout_ms) {
   for (Process *process : processes) static_cast<WindowsProcess *>(process)->Move();
 }
 
+bool SlowProcesses(int factor) { return factor <= 1; }  // no priority takes a core from another here and under Wine
+
+void EndSlowing() {}
+
 void PrepareForPeers() {
   // What crashes ends at once instead of asking somebody at the screen; peers inherit this.
   SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
