@@ -385,7 +385,7 @@ def gate(project: Project, *options: str, env: Optional[Dict[str, str]] = None) 
         wrong = schemas.problems(project.root, "results", document)
         wrong += schemas.ProtocolChecker(project.root).problems(trace.events(target / "trace.jsonl"))
         compared = Count()
-        if not options or "--os" in options or "--slow" in options:
+        if not options or "--os" in options:
             label = next((str(r["os"]) for r in document["results"]), host_system())
             _compare_with_recorded(project, compared, target, label)
             if label != host_system():
