@@ -36,6 +36,7 @@ type Call interface {
 	Make(key string, value any) // gives a new handle the name in the request under key
 	Own(fd uintptr)             // a descriptor that was given away: a reset closes it
 	Disown(fd uintptr)          // that belongs to a handle again
+	Leaves(path string)         // a file that the library does not remove by itself: a reset does
 }
 
 // Waits says how long a call may take.
@@ -154,6 +155,12 @@ func (c *call[L, S]) Own(fd uintptr) {
 	c.peer.mutex.Lock()
 	defer c.peer.mutex.Unlock()
 	c.peer.released[fd] = true
+}
+
+func (c *call[L, S]) Leaves(path string) {
+	c.peer.mutex.Lock()
+	defer c.peer.mutex.Unlock()
+	c.peer.left = append(c.peer.left, path)
 }
 
 func (c *call[L, S]) Disown(fd uintptr) {

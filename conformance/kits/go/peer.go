@@ -91,6 +91,7 @@ type peer[L, S any] struct {
 	ended      sync.Cond          // an operation has ended, or waits inside the library
 	names      map[string]*handle // nil: reserved by the operation that makes it
 	running    map[uint64]*running
+	left       []string         // files that the library does not remove by itself
 	released   map[uintptr]bool // descriptors that a release gave away: the peer is the caller that owns them
 	configured bool
 	epoch      int             // resets performed
@@ -423,6 +424,10 @@ func (p *peer[L, S]) reset() error {
 		_ = syscall.Close(int(fd))
 		delete(p.released, fd)
 	}
+	for _, path := range p.left {
+		_ = os.Remove(path)
+	}
+	p.left = nil
 	if stuck := len(p.running); stuck > 0 {
 		return &Failure{"busy", fmt.Sprintf("%d operations wait inside the library, which cannot end them", stuck)}
 	}

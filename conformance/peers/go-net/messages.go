@@ -151,6 +151,9 @@ func bindSocket(call ctspeer.Call) error {
 	if err != nil {
 		return err
 	}
+	if where.Name != "" && where.Name[0] != '@' {
+		call.Leaves(where.Name) // the package removes the files of listeners alone
+	}
 	call.Make("as", &socket{"unixgram", conn})
 	call.SetBytes("native", nativeOf(conn.LocalAddr()))
 	return nil
