@@ -251,7 +251,9 @@ CTS_CASE(Datagram, CutMessageHidesNoDescriptors) {
     Reply reply = route.receiver.call(Receive(room).descriptors_max(2));
     EXPECT_THAT(reply, Reads(std::string("0123456789").substr(0, room), "message_truncated"));
     const std::vector<std::string> came = Came(server(), reply);
-    if (!came.empty()) EXPECT_EQ(came, std::vector<std::string>{passed.of});
+    if (!came.empty()) {
+      EXPECT_EQ(came, std::vector<std::string>{passed.of});
+    }
     open += came.size();
     EXPECT_EQ(host::DescriptorsOf(server().offer().pid).size(), open) << "descriptors that nobody was told of";
   }

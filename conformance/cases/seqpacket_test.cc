@@ -127,7 +127,9 @@ CTS_CASE(Seqpacket, DescriptorsComeWithTheirMessage) {
   Reply cut = c.reader().call(Receive(3).descriptors_max(2));
   EXPECT_THAT(cut, Reads("cut", "message_truncated"));
   const std::vector<std::string> came = Came(receiving, cut);
-  if (!came.empty()) EXPECT_EQ(came, std::vector<std::string>{passed.of});
+  if (!came.empty()) {
+    EXPECT_EQ(came, std::vector<std::string>{passed.of});
+  }
   EXPECT_EQ(host::DescriptorsOf(receiving.offer().pid).size(), before + came.size())
       << "descriptors that nobody was told of";
   Reply one = c.reader().call(Receive(64).descriptors_max(2));

@@ -78,14 +78,22 @@ std::string Counters(const std::string &task) {
   return at == std::string::npos ? "" : status.substr(at);
 }
 
-/// The children of a process with these threads.
+/// Whether this is a process and not a thread of one.
+bool IsProcess(int64_t id) {
+  const std::string status = ReadProc("/proc/" + std::to_string(id) + "/status");
+  return status.find("\nTgid:\t" + std::to_string(id) + "\n") != std::string::npos;
+}
+
+/// The children of a process with these threads. (gVisor lists the threads of children among them.)
 std::vector<int64_t> ChildrenOf(int64_t parent, const std::vector<int64_t> &threads) {
   static const bool listed = access("/proc/thread-self/children", R_OK) == 0;  // CONFIG_PROC_CHILDREN
   const std::string directory = "/proc/" + std::to_string(parent);
   std::vector<int64_t> children;
   for (int64_t tid : listed ? threads : std::vector<int64_t>()) {
     std::istringstream numbers(ReadProc(directory + "/task/" + std::to_string(tid) + "/children"));
-    for (int64_t child; numbers >> child;) children.push_back(child);
+    for (int64_t child; numbers >> child;) {
+      if (IsProcess(child)) children.push_back(child);
+    }
   }
   if (listed) return children;
   for (int64_t pid : NumbersIn("/proc")) {
