@@ -206,9 +206,9 @@ void ipc_system_pipe_capacity(int fd, uint64_t bytes) {
   while (wanted > has && fcntl(fd, F_SETPIPE_SZ, wanted) < 0) wanted /= 2;
 }
 
-/* Whether the pipes of this kernel heed the flags of preadv2(2) and pwritev2(2): those of gVisor take no notice of them,
- * where Linux refuses what it does not know, and a transfer that must not wait would wait. Asked once in a process, with a
- * flag that nobody knows. Where there is no descriptor left to ask with, the answer is no, for now. */
+/* Whether the pipes of this kernel heed the flags of preadv2(2) and pwritev2(2): those of gVisor take no notice of
+ * them, where Linux refuses what it does not know, and a transfer that must not wait would wait. Asked once in a
+ * process, with a flag that nobody knows. Where there is no descriptor left to ask with, the answer is no, for now. */
 static bool pipes_heed_flags(void) {
   enum { UNASKED, HEED, IGNORE };
   static _Atomic int known = UNASKED;
