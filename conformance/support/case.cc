@@ -477,6 +477,11 @@ namespace {
 
 constexpr int kRepetitions = 3;
 
+/// What a record calls the process with this role: one alone is a peer.
+std::string TellRole(const Requirement &requirement, const std::string &role) {
+  return requirement.alone() ? "peer" + role.substr(6) : role;
+}
+
 /// `: 7 is socket:[4711] unix stream, 9 is pipe:[12]`, of what `after` has and `before` had not.
 std::string Describe(const Held &before, const Held &after) {
   std::string text;
@@ -553,10 +558,9 @@ Case::Growth Case::Grown() const {
       const bool lanes = Holdings::kNames[kind] == std::string("threads") && account.peer->offer().lanes == "thread";
       const uint64_t before = account.before.counts[kind] + (lanes ? account.peer->num_lanes() - account.lanes : 0);
       if (account.after.counts[kind] <= before) continue;
-      grown[{role, Holdings::kNames[kind]}] = "the " + (requirement_->alone() ? "peer" + role.substr(6) : role) +
-                                              " has " + std::to_string(account.after.counts[kind] - before) +
-                                              " more of its " + Holdings::kNames[kind] +
-                                              Describe(account.before.held[kind], account.after.held[kind]);
+      grown[{role, Holdings::kNames[kind]}] =
+          "the " + TellRole(*requirement_, role) + " has " + std::to_string(account.after.counts[kind] - before) +
+          " more of its " + Holdings::kNames[kind] + Describe(account.before.held[kind], account.after.held[kind]);
     }
   }
   return grown;
@@ -604,8 +608,7 @@ void Case::Repeat() {
 Json Case::Resources() const {
   Json resources = Json::object();
   for (const auto &[role, kinds] : rows_) {
-    const std::string name = requirement_->alone() ? "peer" + role.substr(6) : role;
-    for (const auto &[kind, counts] : kinds) resources[name][kind] = counts;
+    for (const auto &[kind, counts] : kinds) resources[TellRole(*requirement_, role)][kind] = counts;
   }
   return resources;
 }

@@ -139,11 +139,3 @@ def reference_commands(root: Path) -> Tuple[List[str], List[str]]:
     # Of the linker's, what names a file, and what strips the lines from a library that is looked into.
     linking = linking[:1] + [a for a in linking[1:] if a.startswith("-") and a not in ("-o", "-Wl,-S")]
     return compiling, linking
-
-
-def in_process_cases(root: Path, system: System, progress: Callable[[str], None]) -> Optional[Path]:
-    """The runner of the in-process cases, built; None in a checkout that has none."""
-    package = "conformance/abi"
-    if not (root / package).is_dir():
-        return None
-    return _build(root, system, {"abi": (package, system.program("abi"))}, progress)["abi"]

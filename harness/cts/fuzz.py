@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import configparser
-import os
 import re
 import shutil
-import signal
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from cts import build
+from cts import build, processes
 from cts.common import CannotRun, cache_dir, printable
 
 FLAGS = ("--config=fuzz",)
@@ -113,9 +110,7 @@ def parse(output: str) -> Outcome:
 
 
 def run(program: Path, arguments: Sequence[str], artifacts: Path) -> Tuple[Outcome, str]:
-    """Run a fuzzer to its end; its findings lie in `artifacts` then. It is ended, with all it started, if
-    this process is interrupted.
-    """
+    """Run a fuzzer to its end; its findings lie in `artifacts` then. An exception ends it with all it started."""
     argv = [
         str(program),
         f"-artifact_prefix={artifacts}/",
@@ -124,30 +119,24 @@ def run(program: Path, arguments: Sequence[str], artifacts: Path) -> Tuple[Outco
         "-print_final_stats=1",
         *arguments,
     ]
-    began = time.monotonic()
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
+    group = processes.Group()
+    with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as directory:
+        log = Path(directory) / "output"
+        began = time.monotonic()
+        process = group.start(argv, None, None, log)
+        assert process is not None  # the group is new
         try:
-            process.wait()
+            status = process.wait()
         except BaseException:
-            kill_group(process)
+            group.end(0)
+            process.wait()
             raise
+        finally:
+            group.finished(process)
         seconds = time.monotonic() - began
-        log.seek(0)
-        output = log.read().decode("utf-8", "replace")
+        output = log.read_text(encoding="utf-8", errors="replace")
     outcome = parse(output)
     outcome.seconds = seconds
-    outcome.status = process.returncode
+    outcome.status = status
     outcome.findings = sorted(p for p in artifacts.iterdir() if p.is_file())
     return outcome, output
-
-
-def kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """End a process that leads a session of its own, with all that it started."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()

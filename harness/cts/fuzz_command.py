@@ -11,6 +11,7 @@ from typing import List
 from cts import fuzz, fuzz_planted, fuzz_seeds
 from cts.common import CannotRun, plural, printable, say
 from cts.project import Project
+from cts.run_command import Signals
 
 _ACTIONS = ("list", "replay", "minimise", "planted", "seeds")
 
@@ -146,7 +147,12 @@ def _planted(project: Project) -> int:
 
 
 def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
-    """Status 1 if there is a finding, or a replayed one fails; raises CannotRun."""
+    """Status 1 if there is a finding, a replayed one fails, or a planted bug is missed; raises CannotRun."""
+    with Signals():
+        return _run(project, options)
+
+
+def _run(project: Project, options: argparse.Namespace) -> int:
     if options.what == "list":
         print("\n".join(fuzz.targets(project.root)))
         return 0

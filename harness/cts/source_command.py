@@ -60,9 +60,8 @@ def _try(
     texts = source.sources(root)
     declared = source.equivalent(root, texts)
     here = Contained()
-    artifacts = project.artifacts(here, progress.step)
+    artifacts = project.artifacts(here, progress.step, abi=True)
     commands = build.reference_commands(root)
-    abi = build.in_process_cases(root, here, progress.step)
     run_id = secrets.token_hex(16)
     workdir.sweep()
     with workdir.WorkDir(run_id) as work:
@@ -88,7 +87,7 @@ def _try(
             unbroken = compiler.work / "unbroken.so"
             compiler.link(list(compiler.objects.values()), unbroken)
             trial = SourceTrial(
-                runner, compiler, artifacts.peer, abi, options.jobs, lambda done, total: progress.count(done, total, 0)
+                runner, compiler, artifacts, options.jobs, lambda done, total: progress.count(done, total, 0)
             )
             trial.list_tests(unbroken)
             progress.step("finding what each case executes")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from cts import peers, processes
+from cts.build import Artifacts
 from cts.common import FAILING, CannotRun, cores, host_system, plural
 from cts.mutants import NOT_RUN, Mutant, Verdict
 from cts.pairings import Pairing, Side
@@ -133,15 +134,14 @@ class SourceTrial:
         self,
         runner: Runner,
         compiler: Compiler,
-        generic_peer: Path,
-        abi: Optional[Path],
+        artifacts: Artifacts,
         jobs: int,
         progress: Callable[[int, int], None],
     ) -> None:
         self.runner = runner
         self.compiler = compiler
-        self.peer = generic_peer
-        self.abi = abi  # the runner of the in-process cases, where there is one
+        assert artifacts.abi is not None  # its caller has them built
+        self.peer, self.abi = artifacts.peer, artifacts.abi
         self._not_in_process: List[str] = []  # those of them that the unbroken library fails
         self.jobs = jobs
         self.progress = progress
@@ -297,7 +297,6 @@ class SourceTrial:
 
     def _in_process(self, library: Path, wanted: str = "*") -> str:
         """The first in-process case that fails, or how else their runner ended; empty if all pass."""
-        assert self.abi is not None
         directory = self.compiler.work / "in_process" / f"{library.stem}-{threading.get_ident()}"
         directory.mkdir(parents=True, exist_ok=True)
         output = directory / "output"
@@ -317,8 +316,7 @@ class SourceTrial:
 
     def unbroken_in_process(self, library: Path) -> List[str]:
         """The in-process cases that the library of the unchanged source fails, which kill nothing."""
-        failed = ""
-        while self.abi is not None and (failed := self._in_process(library)):
+        while failed := self._in_process(library):
             if failed == "(all)":
                 raise CannotRun("the runner of the in-process cases cannot be used")
             self._not_in_process.append(failed)
@@ -326,7 +324,7 @@ class SourceTrial:
 
     def _kill_in_process(self, library: Path) -> str:
         """The in-process case that fails, twice; empty if there is none."""
-        first = self._in_process(library) if self.abi is not None else ""
+        first = self._in_process(library)
         return first if first and self._in_process(library, first if first != "(all)" else "*") else ""
 
     def _check_canaries(self, records: List[Record]) -> None:
