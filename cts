@@ -74,7 +74,7 @@ missing_packages() {
   [ -f /usr/include/nlohmann/json.hpp ] || echo nlohmann-json3-dev
   # The reference's tests use it as somebody does who has it installed.
   [ "$1" != test ] || command -v pkg-config >/dev/null 2>&1 || echo pkg-config
-  if [ "$1" = fuzz ]; then
+  if [ "$1" = fuzz ] || { [ "$1" = test ] && has_option --all "$@"; }; then
     command -v clang >/dev/null 2>&1 || echo clang libclang-rt-14-dev llvm
   fi
   if needs_wine "$@"; then

@@ -373,6 +373,19 @@ def _mutants(project: Project, *options: str) -> Count:
     return Count(passed, failed, "\n".join(bad) if failed else "", could_not_run=status == 2)
 
 
+def planted_bugs(project: Project) -> Count:
+    """`cts fuzz planted`: a fuzz target finds each bug that is put into the reference."""
+    if shutil.which("clang") is None:
+        return Count(skipped="clang is not installed, of which the fuzzer is a part")
+    argv = [sys.executable, "-m", "cts", "fuzz", "planted"]
+    status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
+    said = re.search(r"^(\d+) found, (\d+) missed", output, re.MULTILINE)
+    passed, failed = (int(said.group(1)), int(said.group(2))) if said else (0, 0)
+    if status == 0 and passed:
+        return Count(passed, failed)
+    return Count(passed, max(failed, 1), output, could_not_run=status == 2)
+
+
 def gate(project: Project, *options: str, env: Optional[Dict[str, str]] = None) -> Count:
     """`cts run`: with no options the reference and every third party that can run here; nothing may be unexpected."""
     with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
@@ -449,6 +462,7 @@ STEPS: List[Step] = [
     Step("cts run, poll(2)", poll_loop),
     Step("cts mutants", mutants),
     Step("cts mutants, all", mutants_and_families, thorough=True),
+    Step("cts fuzz planted", planted_bugs, thorough=True),
     Step("cts mutants, source", source_mutants, thorough=True),
     Step("cross compile", cross_compile, thorough=True),
     Step("bazel test, windows", windows_tests, thorough=True),
