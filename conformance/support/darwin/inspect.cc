@@ -164,8 +164,7 @@ Holdings HoldingsOf(int64_t pid, bool described) {
   holdings.counts = {descriptors.size(), threads.size(), children.size()};
   if (!described) return holdings;
   proc_fileinfo ignored;
-  for (const proc_fdinfo &fd : descriptors)
-    holdings.held[0][std::to_string(fd.proc_fd)] = WhatIs(pid, fd, &ignored);
+  for (const proc_fdinfo &fd : descriptors) holdings.held[0][std::to_string(fd.proc_fd)] = WhatIs(pid, fd, &ignored);
   for (uint64_t thread : threads) {
     proc_threadinfo info;
     const bool known = Ask(pid, PROC_PIDTHREADINFO, thread, &info);

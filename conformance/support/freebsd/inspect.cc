@@ -67,8 +67,8 @@ std::vector<kinfo_proc> ChildrenOf(int64_t parent) {
 /// Whether a sleeping thread waits for another thread (umtx(2), under the names that its waits have) or just for time
 /// to pass.
 bool WaitsElsewhere(const kinfo_proc &thread) {
-  static const char *const names[] = {"uwait", "ucond", "umtxn", "umtx",  "umtxpi",
-                                      "umtxp", "usem",  "urdlck", "uwrlck", "nanslp"};
+  static const char *const names[] = {"uwait",  "ucond",  "umtxn", "umtxpi", "umtxpp",
+                                      "urdlck", "uwrlck", "usem",  "nanslp"};
   return std::any_of(std::begin(names), std::end(names),
                      [&](const char *name) { return strncmp(thread.ki_wmesg, name, WMESGLEN) == 0; });
 }

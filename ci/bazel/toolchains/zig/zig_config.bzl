@@ -8,12 +8,14 @@ _LINK = [ACTION_NAMES.cpp_link_executable, ACTION_NAMES.cpp_link_dynamic_library
 def _impl(ctx):
     # Without a level of optimisation it would put checks of undefined behaviour in, which a library made by it must not need.
     target = ["-target", ctx.attr.target, "-fno-sanitize=undefined"]
+    # What it says of the JSON library, which is older than that.
+    quiet = ["-Wno-deprecated-literal-operator"]
     features = [
         feature(name = "supports_pic", enabled = True),
         feature(
             name = "zig_compile",
             enabled = True,
-            flag_sets = [flag_set(actions = _COMPILE, flag_groups = [flag_group(flags = target + ["-no-canonical-prefixes"])])],
+            flag_sets = [flag_set(actions = _COMPILE, flag_groups = [flag_group(flags = target + ["-no-canonical-prefixes"] + quiet)])],
         ),
         feature(
             name = "zig_link",
