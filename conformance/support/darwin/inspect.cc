@@ -3,6 +3,7 @@
 // looks here like one that waits in the system (spec/peer_protocol.md, 4.2).
 #include <fcntl.h>
 #include <libproc.h>
+#include <sys/proc.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
