@@ -18,7 +18,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
-from cts import build, expectations, pairings, peers, processes, report, results, starts, summary, systems, terminal, workdir
+from cts import (
+    build,
+    expectations,
+    pairings,
+    peers,
+    processes,
+    report,
+    results,
+    starts,
+    summary,
+    systems,
+    terminal,
+    workdir,
+)
 from cts.build import Artifacts
 from cts.common import VERSION, CannotRun, Interrupted, cores, host_system, plural, printable
 from cts.pairings import Pairing
@@ -89,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--account",
         choices=("none", "grown", "all"),
         default="grown",
-        help="what cases are repeated to tell what peers leak: those after which a peer holds more (default), none, or all",
+        help="what cases are repeated to tell what leaks: those after which a peer holds more (default), none, or all",
     )
     parser.add_argument(
         "--slow",

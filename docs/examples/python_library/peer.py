@@ -1,4 +1,4 @@
-"""The peer of small_ipc: what the suite asks for, done with that library. Its kit is the two files beside `cts_peer.py`."""
+"""The peer of small_ipc: what the suite asks for, done with that library."""
 
 import pathlib
 import sys
@@ -6,8 +6,8 @@ import sys
 # A project of its own has a copy of the kit beside its peer; here it is the one that comes with the suite.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "conformance/kits/python"))
 
-import cts_peer  # noqa: E402
-import small_ipc  # noqa: E402
+import cts_peer
+import small_ipc
 
 
 class Peer(cts_peer.Peer):
