@@ -50,8 +50,7 @@ fn codec(cursor: &mut Cursor, encodes: bool) -> Option<LengthDelimitedCodec> {
     let codec = cursor.number(1)? as u8;
     let flags = cursor.number(1)? as u8;
     let _varint_bytes = cursor.number(1)?;
-    let (width, offset, skip) =
-        (cursor.number(4)? as usize, cursor.number(4)? as usize, cursor.number(4)? as usize);
+    let (width, offset, skip) = (cursor.number(4)? as usize, cursor.number(4)? as usize, cursor.number(4)? as usize);
     let adjustment = cursor.number(8)? as i64;
     let max = cursor.number(8)?;
     let mut builder = Builder::new();
@@ -95,17 +94,22 @@ fn put_last(out: &mut Vec<u8>, status: u8) {
     out.extend_from_slice(&0u64.to_be_bytes());
 }
 
-/// Takes the frames that are complete; an error is the last.
-fn frames<F>(out: &mut Vec<u8>, mut next: F) -> Result<(), io::Error>
+/// Takes the frames that are complete; an error is the last. One of which no byte was consumed would come for ever, and
+/// is taken once.
+fn frames<F>(out: &mut Vec<u8>, buffer: &mut BytesMut, mut next: F) -> Result<(), io::Error>
 where
-    F: FnMut() -> Result<Option<BytesMut>, io::Error>,
+    F: FnMut(&mut BytesMut) -> Result<Option<BytesMut>, io::Error>,
 {
-    while let Some(frame) = next()? {
+    loop {
+        let before = buffer.len();
+        let Some(frame) = next(buffer)? else { return Ok(()) };
         out.push(FRAME);
         put_u32(out, frame.len());
         out.extend_from_slice(&frame);
+        if buffer.len() == before && before != 0 {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 fn decode(cursor: &mut Cursor) -> Option<Vec<u8>> {
@@ -116,7 +120,7 @@ fn decode(cursor: &mut Cursor) -> Option<Vec<u8>> {
     while !cursor.0.is_empty() {
         let len = cursor.number(4)? as usize;
         buffer.extend_from_slice(cursor.take(len)?);
-        if let Err(error) = frames(&mut out, || codec.decode(&mut buffer)) {
+        if let Err(error) = frames(&mut out, &mut buffer, |b| codec.decode(b)) {
             put_last(&mut out, status_of(&error));
             return Some(out);
         }
@@ -124,7 +128,7 @@ fn decode(cursor: &mut Cursor) -> Option<Vec<u8>> {
     if !ends {
         put_last(&mut out, WOULD_BLOCK);
     } else {
-        match frames(&mut out, || codec.decode_eof(&mut buffer)) {
+        match frames(&mut out, &mut buffer, |b| codec.decode_eof(b)) {
             Ok(()) => put_last(&mut out, END),
             Err(error) => put_last(&mut out, status_of(&error)),
         }
