@@ -433,7 +433,7 @@ class Run {
     Json peers = Json::array();
     for (const auto &peer : peers_) {
       peer->process.finish();
-      if (!report_.empty()) measure_spawning(*peer);
+      if (!report_.empty() && peer->requests != 0) measure_spawning(*peer);
       Json known = Json::object();
       for (const Known &k : peer->known) known[k.name] = k.met;
       peers.push_back({{"name", peer->name},

@@ -20,7 +20,7 @@ if sys.version_info >= (3, 11):
 else:  # the same parser under its name from before Python 3.11
     import tomli as tomllib
 
-TARGETS = ("frame_differential",)
+TARGETS = ("frame_differential", "name_differential")
 BATCH = 64
 _DEADLINE_MS = 10000
 _KEYS = {"name", "peer", "where", "reason"}
