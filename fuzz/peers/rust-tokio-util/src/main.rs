@@ -24,6 +24,9 @@ const MALFORMED: u8 = 22;
 const UNENCODABLE: u8 = 23;
 const NOT_OFFERED: u8 = 0xFF;
 
+/// A header makes the codec reserve what it announces: with a greater limit the allocator ends the process.
+const LIMIT_MAX: u64 = 1 << 26;
+
 /// Bodies that are encoded are made: longer ones are not.
 const ENCODED_MAX: u64 = 1 << 17;
 
@@ -53,6 +56,9 @@ fn codec(cursor: &mut Cursor, encodes: bool) -> Option<LengthDelimitedCodec> {
     let (width, offset, skip) = (cursor.number(4)? as usize, cursor.number(4)? as usize, cursor.number(4)? as usize);
     let adjustment = cursor.number(8)? as i64;
     let max = cursor.number(8)?;
+    if max > LIMIT_MAX {
+        return None;
+    }
     let mut builder = Builder::new();
     builder.max_frame_length(usize::try_from(max).ok()?);
     match codec {
