@@ -37,10 +37,18 @@ python_is_new_enough() { "$python" -c 'import sys; sys.exit(sys.version_info < (
 python_has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
 on_debian() { command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2>&1; }
 
+# Whether what a run needs was built elsewhere.
+is_built() {
+  for argument; do
+    case $argument in --built | --built=*) return 0 ;; esac
+  done
+  return 1
+}
+
 # Whether the command builds or runs C++: the others need Python alone.
 needs_toolchain() {
   case ${1-} in
-    run) ! has_option --help "$@" && ! has_option -h "$@" && ! has_option --built "$@" ;;
+    run) ! has_option --help "$@" && ! has_option -h "$@" && ! is_built "$@" ;;
     mutants | fuzz | test) ! has_option --help "$@" && ! has_option -h "$@" ;;
     *) return 1 ;;
   esac

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Iterator, List, Optional
 
@@ -117,10 +117,9 @@ def _minimise(project: Project, files: List[Path], named: str, peers: List[str])
             raise CannotRun(f"{printable(str(file))} is no file")
         name = fuzz.target_of(project.root, file, named)
         program = fuzz.build_target(project.root, name)
-        with (
-            tempfile.TemporaryDirectory(prefix="cts-fuzz-") as artifacts,
-            _peers(project, name, peers, 1, artifacts) as asked,
-        ):
+        with ExitStack() as stack:
+            artifacts = stack.enter_context(tempfile.TemporaryDirectory(prefix="cts-fuzz-"))
+            asked = stack.enter_context(_peers(project, name, peers, 1, artifacts))
             env = asked and asked.environment
             small = Path(artifacts) / "small"
             arguments = ["-minimize_crash=1", "-max_total_time=60", f"-exact_artifact_path={small}", str(file)]

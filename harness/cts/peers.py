@@ -33,8 +33,7 @@ except ImportError:  # Windows: two builds at once are not kept apart
 REFERENCE = "ref"
 BUILDS = processes.Group()  # the builds under way, so that an interruption ends them
 _NOT_SOURCES = {"target", "node_modules", "__pycache__", ".git", ".gradle", "build", "bin"}
-_KEYS = {"name", "implementation", "title", "homepage", "language", "toolchain", "build", "run", "modes", "os", "env"}
-_KEYS |= {"sources"}
+_KEYS = set("name implementation title homepage language toolchain sources build run modes os env".split())
 
 
 @dataclass

@@ -39,13 +39,6 @@ def _gating(document: Dict[str, Any]) -> List[Dict[str, Any]]:
     return [r for r in document["results"] if results.gates(r)]
 
 
-def _wrong(run: Dict[str, Any]) -> List[str]:
-    """What is wrong with the run as a whole, a sentence each."""
-    told = [f"error: {e}" for e in run["errors"]]
-    told += [f"expectation without effect: {e}" for e in run["unmatched_expectations"]]
-    return told + [f"no longer offered: {o}" for o in run["offers_shrunk"]]
-
-
 def markdown(document: Dict[str, Any]) -> str:
     """The run: how it ended, the matrix, and what is not as expected."""
     run, records = document["run"], document["results"]
@@ -58,7 +51,7 @@ def markdown(document: Dict[str, Any]) -> str:
     for pairing in pairings:
         row = [f"{_MARKS[cells[pairing, f].state]} {cells[pairing, f].text}".strip() for f in families]
         told.append("| " + " | ".join([_escaped(summary.pairing_title(pairing)), *row]) + " |")
-    wrong = [f"- {_escaped(clip(w, 400))}" for w in _wrong(run)]
+    wrong = [f"- {_escaped(clip(w, 400))}" for w in summary.run_wide(run)]
     wrong += [
         f"- **{r['outcome'].replace('_', ' ')}**: {_escaped(_place(r))}: {_escaped(clip(r.get('message', ''), 400))}"
         for r in _gating(document)
@@ -79,7 +72,7 @@ def _command(text: str, title: str) -> str:
 
 def annotations(document: Dict[str, Any]) -> List[str]:
     """A line for each thing that is not as expected."""
-    lines = [_command(printable(w), "IPC-CTS") for w in _wrong(document["run"])]
+    lines = [_command(printable(w), "IPC-CTS") for w in summary.run_wide(document["run"])]
     for record in _gating(document):
         title = f"{record['outcome'].replace('_', ' ')}: {_place(record)}"
         lines.append(_command(printable(record.get("message", "")), printable(title)))

@@ -286,7 +286,14 @@ def example_peer(project: Project) -> Count:
     """`ci/gate` with the Python library in docs/examples, and what is expected of it."""
     directory = "docs/examples/python_library"
     options = ["--peer", f"python3 {directory}/peer.py", "--expect", f"{directory}/small_ipc.{host_system()}.toml"]
-    return gate(project, *options, by=[str(project.root / "ci/gate")])
+    with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
+        page = Path(directory) / "summary.md"
+        env = {"GITHUB_STEP_SUMMARY": str(page), "GITHUB_ACTIONS": "true"}
+        count = gate(project, *options, env=env, by=[str(project.root / "ci/gate")])
+        if not page.exists() or not page.read_text(encoding="utf-8").startswith("### IPC-CTS: as expected"):
+            count.failed += 1
+            count.detail += "\nthe job's page does not say that all is as expected"
+    return count
 
 
 def workflows(project: Project) -> Count:

@@ -34,7 +34,8 @@ def record(**keys: Any) -> Dict[str, Any]:
 def document(*records: Dict[str, Any], **run: Any) -> Dict[str, Any]:
     """A results.json."""
     head = {"cases": len(records), "errors": [], "unmatched_expectations": [], "offers_shrunk": [], "exit_status": 0}
-    return {"schema": 1, "run": {**head, **run}, "results": list(records)}
+    canary = {"must_fail": "failed", "not_offered": "not_applicable"}
+    return {"schema": 1, "run": {**head, "canary": canary, **run}, "results": list(records)}
 
 
 class Compare(unittest.TestCase):
@@ -119,18 +120,23 @@ class Summary(unittest.TestCase):
 
     def test_what_peers_say_is_data(self) -> None:
         evil = "100%\n::error::x | <b> `x`\x1b[31m"
-        bad = document(record(outcome="failed", message=evil), exit_status=1, unmatched_expectations=["gone"])
+        gone = {"file": "x.toml", "implementation": "x", "case": "LocalSocket.Gone", "why": "no such\ncase"}
+        shrunk = {"implementation": "x", "mode": "async", "operations": ["stream.read"], "features": []}
+        bad = document(
+            record(outcome="failed", message=evil), exit_status=1, unmatched_expectations=[gone], offers_shrunk=[shrunk]
+        )
         text = summary_command.markdown(bad)
         self.assertIn("❌ 0/1", text)
         self.assertIn("100%\\\\n::error::x \\| \\<b\\> \\`x\\`\\\\x1b\\[31m", text)
-        self.assertIn("expectation without effect: gone", text)
+        self.assertIn("expectation without effect: LocalSocket.Gone in x.toml: no such\\\\ncase", text)
+        self.assertIn("offer shrank: x \\(async\\): stream.read", text)
         lines = summary_command.annotations(bad)
-        self.assertEqual(len(lines), 2)
+        self.assertEqual(len(lines), 3)
         self.assertTrue(
-            lines[1].startswith("::error title=failed%3A LocalSocket.StreamIsDuplex%2C x alone (blocking)::")
+            lines[2].startswith("::error title=failed%3A LocalSocket.StreamIsDuplex%2C x alone (blocking)::")
         )
         self.assertTrue(all("\n" not in line and "\x1b" not in line for line in lines))
-        self.assertIn("100%25", lines[1])
+        self.assertIn("100%25", lines[2])
 
     def test_long_lists_are_cut(self) -> None:
         many = [record(case=f"LocalSocket.Case{n}", outcome="hung") for n in range(60)]

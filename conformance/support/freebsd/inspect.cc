@@ -132,16 +132,9 @@ ThreadState InspectThread(int64_t pid, int64_t tid) {
 }
 
 ThreadState InspectProcess(int64_t pid) {
-  ThreadState all;
-  const std::vector<kinfo_proc> threads = ThreadsOf(pid);
-  all.known = all.sleeping = all.stopped = !threads.empty();
-  for (const kinfo_proc &thread : threads) {
-    const ThreadState one = StateOf(thread);
-    all.sleeping = all.sleeping && one.sleeping;
-    all.stopped = all.stopped && one.stopped;
-    all.counters += one.counters;
-  }
-  return all;
+  std::vector<ThreadState> states;
+  for (const kinfo_proc &thread : ThreadsOf(pid)) states.push_back(StateOf(thread));
+  return Together(states);
 }
 
 Holdings HoldingsOf(int64_t pid, bool described) {
@@ -159,13 +152,9 @@ Holdings HoldingsOf(int64_t pid, bool described) {
   return holdings;
 }
 
-bool IsDescendant(int64_t pid, int64_t ancestor) {
-  for (int depth = 0; depth < 64 && pid > 1; depth++) {
-    if (pid == ancestor) return true;
-    kinfo_proc process;
-    pid = Find(pid, &process) ? process.ki_ppid : 0;
-  }
-  return false;
+int64_t ParentOf(int64_t pid) {
+  kinfo_proc process;
+  return Find(pid, &process) ? process.ki_ppid : 0;
 }
 
 bool IsProcessId(uint64_t pid) { return pid <= 99999; }  // PID_MAX of its kernel

@@ -23,6 +23,9 @@ void CloseFrom(int first);
 /// The process at the other end of a connected Unix socket when it connected; 0 if the system does not say.
 int64_t ConnectedPid(int fd);
 
+/// The parent of a process; 0 if there is no such process.
+int64_t ParentOf(int64_t pid);
+
 /// Children of this process, adopted ones included.
 std::vector<int64_t> Children();
 

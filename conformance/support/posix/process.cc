@@ -1,4 +1,4 @@
-// Processes on Unix: fork, exec, poll. What only Linux has (subreaper, /proc) is in linux/inspect.cc.
+// Processes on Unix: fork, exec, poll. What each system has of its own (subreaper, /proc) is in its inspect.cc.
 #include "conformance/support/process.h"
 
 #include <fcntl.h>
@@ -364,7 +364,7 @@ std::unique_ptr<Process> Process::Start(const std::vector<std::string> &command,
 
 void PumpAll(const std::vector<Process *> &processes, int timeout_ms) {
   static const pid_t parent = getppid();
-  if (getppid() != parent) _exit(2);  // the harness was killed; the kernel ends the peers with this process
+  if (getppid() != parent) _exit(2);  // the harness was killed; peers end with this process, or as their input does
   std::vector<pollfd> fds;
   bool open = false;
   for (Process *process : processes) static_cast<PosixProcess *>(process)->Interest(&fds);
@@ -372,6 +372,14 @@ void PumpAll(const std::vector<Process *> &processes, int timeout_ms) {
   if (!open && timeout_ms > 1) timeout_ms = 1;  // everything has ended: there is nothing to wait for
   if (poll(fds.data(), static_cast<nfds_t>(fds.size()), timeout_ms) <= 0) return;
   for (size_t i = 0; i < processes.size(); i++) static_cast<PosixProcess *>(processes[i])->Move(&fds[3 * i]);
+}
+
+bool IsDescendant(int64_t pid, int64_t ancestor) {
+  for (int depth = 0; depth < 64 && pid > 1; depth++) {
+    if (pid == ancestor) return true;
+    pid = ParentOf(pid);
+  }
+  return false;
 }
 
 bool IsOurs(int64_t target, bool group) {
