@@ -359,6 +359,129 @@ CTS_CASE(AbiLifetime, NothingIsInherited) {
   }
 }
 
+CTS_CASE(AbiLifetime, DescriptorZeroIsOneLikeOthers) {
+  const ipc_table &table = cts::abi::TheLibrary().table();
+  const std::string handle = shape("handle");
+  auto vacate = [] {
+    close(0);
+    require(!IsOpen(0), "descriptor 0 cannot be closed");
+  };
+  char room[8];
+  const ipc_buffer into = {room, sizeof room};
+  ipc_submission submission = {};
+  submission.size = sizeof submission;
+  submission.token = 7;
+  submission.timeout_ms = IPC_NO_TIMEOUT;
+  submission.buffers = &into;
+  submission.num_buffers = 1;
+  ipc_received received = {};
+  received.size = sizeof received;
+  submission.received = &received;
+  const ipc_const_buffer from = {"zero", 4};
+  ipc_loop *loop = nullptr;
+  if (auto open_loop = offered(&ipc_table::loop_open)) require_ok(open_loop(nullptr, &loop), "loop_open");
+  Owned<ipc_loop> owned(loop);
+  // By turns: the call that waits in the loop, and the call itself.
+  auto in_loop = [&](const std::function<void()> &meanwhile) {
+    if (loop == nullptr) return meanwhile();
+    ipc_completion completion = {};
+    size_t num = 0;
+    EXPECT_STATUS(IPC_OK, table.loop_submit(loop, &submission));
+    EXPECT_STATUS(IPC_TIMED_OUT, table.loop_wait(loop, 0, &completion, 1, &num));
+    meanwhile();
+    EXPECT_STATUS(IPC_OK, table.loop_wait(loop, IPC_NO_TIMEOUT, &completion, 1, &num));
+    EXPECT_STATUS(IPC_OK, completion.status);
+    if (completion.stream != nullptr) table.stream_free(completion.stream);
+  };
+  step("a " + handle + " with descriptor 0");
+  if (handle == "local" || handle == "pipe" || handle == "fifo") {
+    Pair pair;
+    std::string path;
+    if (handle == "local") {
+      pair.listener = listen();
+      pair.writer = connect(address_of(pair.listener.get()));
+      vacate();
+      pair.reader = accept(pair.listener.get());
+    } else if (handle == "pipe") {
+      auto create = offered(&ipc_table::pipe_create);
+      if (create == nullptr) throw Ended{"not_applicable", "not offered: library: pipe.create"};
+      ipc_stream *reader = nullptr, *writer = nullptr;
+      vacate();
+      require_ok(create(nullptr, &reader, &writer), "pipe_create");
+      pair.reader.reset(reader);
+      pair.writer.reset(writer);
+    } else {
+      auto create = offered(&ipc_table::fifo_create);
+      auto open_end = offered(&ipc_table::fifo_open);
+      if (create == nullptr || open_end == nullptr) throw Ended{"not_applicable", "not offered: library: fifo.open"};
+      path = fresh_path();
+      require_ok(create(path.data(), path.size(), 0600), "fifo_create");
+      const int held = open(path.c_str(), O_RDWR | O_CLOEXEC);  // no open waits
+      ipc_stream *reader = nullptr, *writer = nullptr;
+      vacate();
+      require_ok(open_end(path.data(), path.size(), IPC_FIFO_READ, 0, IPC_NO_TIMEOUT, &reader), "fifo_open");
+      require_ok(open_end(path.data(), path.size(), IPC_FIFO_WRITE, 0, IPC_NO_TIMEOUT, &writer), "fifo_open");
+      pair.reader.reset(reader);
+      pair.writer.reset(writer);
+      close(held);
+    }
+    require(IsOpen(0), "the handle did not get descriptor 0");
+    write_all(pair.writer.get(), "zero");
+    EXPECT_EQ(read_exactly(pair.reader.get(), 4), "zero");
+    submission.operation = IPC_SUBMIT_READ;
+    submission.stream = pair.reader.get();
+    in_loop([&] { write_all(pair.writer.get(), "zero"); });
+    pair.writer.reset();
+    (void)read_to_end(pair.reader.get());
+    pair.reader.reset();
+  } else if (handle == "listener") {
+    vacate();
+    Owned<ipc_listener> listener = listen();
+    require(IsOpen(0), "the handle did not get descriptor 0");
+    Owned<ipc_stream> client = connect(address_of(listener.get()));
+    EXPECT_NE(accept(listener.get()), nullptr);
+    submission.operation = IPC_SUBMIT_ACCEPT;
+    submission.listener = listener.get();
+    submission.num_buffers = 0;
+    in_loop([&] { client = connect(address_of(listener.get())); });
+    listener.reset();
+  } else if (handle == "socket") {
+    vacate();
+    Sockets sockets = socket_pair();  // the receiver comes first
+    require(IsOpen(0), "the handle did not get descriptor 0");
+    auto send = [&] {
+      EXPECT_STATUS(IPC_OK, table.socket_send(sockets.sender.get(), &from, 1, nullptr, nullptr, IPC_NO_TIMEOUT));
+    };
+    send();
+    EXPECT_STATUS(IPC_OK, table.socket_receive(sockets.receiver.get(), 0, &into, 1, &received, nullptr, IPC_NO_TIMEOUT));
+    EXPECT_EQ(received.len, 4u);
+    submission.operation = IPC_SUBMIT_RECEIVE;
+    submission.socket = sockets.receiver.get();
+    in_loop(send);
+    sockets.receiver.reset();
+  } else {
+    vacate();
+    Open open = open_handle(handle);
+    require(IsOpen(0), "the handle did not get descriptor 0");
+    if (handle == "watcher") {
+      ipc_signal_event event = {};
+      event.size = sizeof event;
+      raise(SIGUSR2);
+      EXPECT_STATUS(IPC_OK, table.watcher_next(static_cast<ipc_watcher *>(open.handle), IPC_NO_TIMEOUT, &event));
+      EXPECT_EQ(event.signal, SIGUSR2);
+    } else {
+      ipc_completion completion = {};
+      size_t num = 0;
+      submission.operation = IPC_SUBMIT_TIMER;
+      submission.timeout_ms = 1;
+      EXPECT_STATUS(IPC_OK, table.loop_submit(static_cast<ipc_loop *>(open.handle), &submission));
+      EXPECT_STATUS(IPC_OK,
+                    table.loop_wait(static_cast<ipc_loop *>(open.handle), IPC_NO_TIMEOUT, &completion, 1, &num));
+    }
+  }
+  EXPECT_FALSE(IsOpen(0)) << "what had descriptor 0 was freed and left it open";
+}
+
 CTS_CASE(AbiLifetime, ForkedChildMayFree) {
   const cts::abi::Name name = fresh_name();
   auto listener = listen(name);
