@@ -16,17 +16,23 @@ using cts::abi::Threads;
 
 constexpr int kNumbersMax = 64;  // that one call needs at once
 
-/// While one exists, the process can open so many descriptors more.
+/// How far the numbers of descriptors go, so that `number` more than these can be opened.
+rlim_t LimitFor(const std::set<int> &open, int number) {
+  rlim_t limit = 0;
+  for (int left = number; left > 0 || open.count(static_cast<int>(limit)) != 0; limit++) {
+    left -= open.count(static_cast<int>(limit)) == 0;
+  }
+  return limit;
+}
+
+/// While one exists, the process can open no descriptor from this number on.
 class DescriptorsLeft {
  public:
-  DescriptorsLeft(const std::set<int> &open, int number) {
+  explicit DescriptorsLeft(rlim_t number) {
     cts::abi::Ended cannot = {"unverifiable", "this system does not limit a process's descriptors"};
     if (getrlimit(RLIMIT_NOFILE, &before_) != 0) throw cannot;
     rlimit limit = before_;
-    limit.rlim_cur = 0;
-    for (int left = number; left > 0 || open.count(static_cast<int>(limit.rlim_cur)) != 0; limit.rlim_cur++) {
-      left -= open.count(static_cast<int>(limit.rlim_cur)) == 0;
-    }
+    limit.rlim_cur = number;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0) throw cannot;
   }
   ~DescriptorsLeft() { (void)setrlimit(RLIMIT_NOFILE, &before_); }
@@ -50,9 +56,10 @@ void LetDescriptorsRunOut(const Scenario &scenario) {
       scenario.prepare();
       const std::set<int> before = Descriptors();
       const size_t threads = Threads();
+      const rlim_t limit = LimitFor(before, number);
       ipc_status status;
       {
-        DescriptorsLeft left(before, number);
+        DescriptorsLeft left(limit);
         status = scenario.call();
       }
       enough = status.code == IPC_OK;
@@ -91,4 +98,23 @@ CTS_CASE(AbiDescriptors, SubmissionsFailWhole) {
   cts::abi::Makers makers(this);
   step("a submission without descriptors");
   LetDescriptorsRunOut(makers.OfSubmission(shape("operation")));
+}
+
+CTS_CASE(AbiDescriptors, WaitsEnd) {
+  auto read = LIB(stream_read);
+  cts::abi::Pair pair = stream_pair();
+  char byte = 0;
+  size_t len = 7;
+  for (const rlim_t numbers : {0, 1}) {
+    step("a read that has to wait, where poll(2) takes no more than " + std::to_string(numbers) + " descriptors");
+    ipc_status status;
+    {
+      DescriptorsLeft left(numbers);
+      status = read(pair.reader.get(), &byte, 1, 20, &len);
+    }
+    EXPECT_STATUS_IN((IPC_TIMED_OUT, IPC_FAILED, IPC_OUT_OF_RESOURCES), status);
+    EXPECT_EQ(len, 0u);
+  }
+  write_all(pair.writer.get(), "x");
+  EXPECT_EQ(read_exactly(pair.reader.get(), 1), "x");
 }

@@ -112,8 +112,7 @@ CTS_CASE(AbiThreads, SignalsEndNoWait) {
     if (create == nullptr) throw Ended{"not_applicable", "not offered: library: fifo.create"};
     require_ok(create(path.data(), path.size(), 0600), "fifo_create");
     ipc_stream *stream = nullptr;
-    Waiting waiting(
-        [&] { return table.fifo_open(path.data(), path.size(), IPC_FIFO_READ, 0, timeout_ms, &stream); });
+    Waiting waiting([&] { return table.fifo_open(path.data(), path.size(), IPC_FIFO_READ, 0, timeout_ms, &stream); });
     Interrupt(&waiting);
     const int writer = open(path.c_str(), O_WRONLY | O_CLOEXEC);
     EXPECT_STATUS(IPC_OK, waiting.Join());

@@ -27,8 +27,8 @@ class Makers {
   ~Makers();
   /// By the operation (the axis `call`).
   Scenario Of(const std::string &call);
-  /// A submission to a new loop of what has to wait there (the axis `operation`). `call` is also what has become of it at
-  /// once.
+  /// A submission to a new loop of what has to wait there (the axis `operation`). `call` is also what has become of it
+  /// at once.
   Scenario OfSubmission(const std::string &operation);
 
  private:

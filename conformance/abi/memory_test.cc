@@ -170,6 +170,41 @@ CTS_CASE(AbiMemory, DecoderKeepsWhatItTook) {
   }
 }
 
+CTS_CASE(AbiMemory, FramesAreNotLost) {
+  RequireSight();
+  auto read = LIB(framed_read);
+  const std::string body(0x1000, 'b');
+  for (uint64_t number = 1; number <= kAllocationsMax; number++) {
+    step("allocation " + std::to_string(number));
+    Open open = open_handle("framed");
+    auto *framed = static_cast<ipc_framed *>(open.handle);
+    write_all(open.pair.writer.get(), std::string("\0\0\x10\0", 4) + body);
+    std::string room(body.size(), '#');
+    size_t len = 7;
+    uint64_t failed = 0;
+    ipc_status status;
+    {
+      FailingAllocations failing(number, true);
+      status = read(framed, &room[0], room.size(), IPC_NO_TIMEOUT, &len);
+      failed = failing.failed();
+    }
+    EXPECT_STATUS_IN((IPC_OK, IPC_OUT_OF_RESOURCES), status);
+    if (status.code != IPC_OK) {
+      EXPECT_EQ(len, 0u);
+      EXPECT_STATUS(IPC_OK, read(framed, &room[0], room.size(), IPC_NO_TIMEOUT, &len));
+    }
+    EXPECT_EQ(len, body.size());
+    EXPECT_EQ(room, body);
+    write_all(open.pair.writer.get(), std::string("\0\0\0\1n", 5));
+    EXPECT_STATUS(IPC_OK, read(framed, &room[0], room.size(), IPC_NO_TIMEOUT, &len)) << "the next frame";
+    EXPECT_EQ(room.substr(0, len), "n");
+    if (HasFailure() || failed == 0) {
+      if (number == 1 && failed == 0) throw Ended{"unverifiable", "the library made no allocation that could fail"};
+      return;
+    }
+  }
+}
+
 CTS_CASE(AbiMemory, SubmissionsFailWhole) {
   (void)LIB(loop_open);
   (void)LIB(loop_submit);
