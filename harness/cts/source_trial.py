@@ -32,7 +32,7 @@ from cts.systems import System
 COVERAGE = "conformance/mutants/source/coverage.c"
 OLDER_KERNEL = "conformance/mutants/source/older_kernel.c"
 NEAR = (3, 12, 48)  # how many of the nearest cases are asked at a time
-FAR = 60  # and then of those that are left, evenly from the nearer to the farther ones; behind the in-process cases the rest
+FAR = 60  # and then of the others, evenly from the nearer to the farther ones; the rest behind the in-process cases
 EQUIVALENT_ASKED = 2  # of these steps, for a mutant that is declared to be equivalent
 IN_PROCESS = "in process"  # the mode of what an in-process case killed
 UNREACHED = "no case executes it"
