@@ -259,6 +259,95 @@ CTS_CASE(AbiArguments, NamesFitOrAreNotWritten) {
   EXPECT_EQ(std::string(reinterpret_cast<char *>(room), 10), std::string(10, '#'));
 }
 
+CTS_CASE(AbiArguments, NamesWithoutRoomAreRefused) {
+  const ipc_name name = {IPC_NAME_PATH, "/some/name", 10};
+  const ipc_name no_bytes = {IPC_NAME_PATH, nullptr, 10};
+  char room[16];
+  auto format = LIB(name_format);
+  auto native = LIB(name_native);
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, format(&name, room, sizeof room, nullptr));
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, native(&name, IPC_OS_LINUX, room, sizeof room, nullptr));
+  struct Wrong {
+    const ipc_name *name;
+    char *room;
+  };
+  for (const Wrong &wrong : {Wrong{nullptr, room}, Wrong{&no_bytes, room}, Wrong{&name, nullptr}}) {
+    size_t len = 7;
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT, format(wrong.name, wrong.room, sizeof room, &len));
+    EXPECT_EQ(len, 0u);
+    len = 7;
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT, native(wrong.name, IPC_OS_LINUX, wrong.room, sizeof room, &len));
+    EXPECT_EQ(len, 0u);
+  }
+  size_t len = 7;
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, native(&name, 99, room, sizeof room, &len)) << "an unknown system";
+  EXPECT_EQ(len, 0u);
+}
+
+CTS_CASE(AbiArguments, FrameThatIsNotThereIsNone) {
+  auto next = LIB(decoder_next);
+  const ipc_framing framing = PlainFraming();
+  ipc_decoder *decoder = nullptr;
+  ASSERT_STATUS(IPC_OK, LIB(framing_decode)(&framing, &decoder));
+  cts::abi::Owned<ipc_decoder> owned(decoder);
+  const void *body = &decoder;
+  size_t len = 7;
+  uint64_t need = 0;
+  EXPECT_STATUS(IPC_WOULD_BLOCK, next(decoder, &body, &len, &need));
+  EXPECT_EQ(body, nullptr);
+  EXPECT_EQ(len, 0u);
+  EXPECT_GE(need, 1u);
+  body = &decoder;
+  len = 7;
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, next(nullptr, &body, &len, &need));
+  EXPECT_EQ(body, nullptr);
+  EXPECT_EQ(len, 0u);
+}
+
+CTS_CASE(AbiArguments, FramedStreamsAreMadeOfStreams) {
+  auto open_framed = LIB(framed_open);
+  const ipc_framing framing = PlainFraming();
+  ipc_framing unknown = framing;
+  unknown.codec = 99;
+  cts::abi::Pair pair = stream_pair();
+  ipc_framed *framed = reinterpret_cast<ipc_framed *>(&pair);
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, open_framed(nullptr, &framing, &framed));
+  EXPECT_EQ(framed, nullptr);
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, open_framed(pair.reader.get(), &framing, nullptr));
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, open_framed(nullptr, &framing, nullptr));
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, open_framed(pair.reader.get(), &unknown, &framed));
+  write_all(pair.writer.get(), "x");
+  EXPECT_EQ(read_exactly(pair.reader.get(), 1), "x") << "a stream that was not taken over";
+}
+
+CTS_CASE(AbiArguments, CredentialsLeftOutAreTheCallers) {
+  auto write_ancillary = LIB(stream_write_ancillary);
+  auto read_ancillary = LIB(stream_read_ancillary);
+  cts::abi::Pair pair = stream_pair();
+  EXPECT_STATUS(IPC_OK, LIB(stream_set_pass_credentials)(pair.reader.get(), true));
+  // Effective ids that differ from the real ones, where this process may have such: root outside a sandbox.
+  if (geteuid() == 0 && (setegid(4711) != 0 || seteuid(4712) != 0)) step("with effective ids that are the real ones");
+  const uint32_t all[] = {IPC_CREDENTIALS_PID, IPC_CREDENTIALS_UID, IPC_CREDENTIALS_GID};
+  for (uint32_t given = 0; given < 8; given++) {
+    step("credentials given: " + std::to_string(given));
+    ipc_ancillary sent = {}, came = {};
+    sent.size = came.size = sizeof sent;
+    sent.fields = IPC_ANCILLARY_CREDENTIALS;
+    for (int i = 0; i < 3; i++) sent.credentials.fields |= (given >> i & 1) != 0 ? all[i] : 0;
+    if ((given & 1) != 0) sent.credentials.pid = static_cast<uint64_t>(getpid());
+    if ((given & 2) != 0) sent.credentials.uid = getuid();
+    if ((given & 4) != 0) sent.credentials.gid = getgid();
+    char byte = 'c';
+    size_t len = 0;
+    ASSERT_STATUS(IPC_OK, write_ancillary(pair.writer.get(), &byte, 1, &sent, IPC_NO_TIMEOUT, &len));
+    ASSERT_STATUS(IPC_OK, read_ancillary(pair.reader.get(), &byte, 1, &came, IPC_NO_TIMEOUT, &len));
+    ASSERT_NE(came.fields & IPC_ANCILLARY_CREDENTIALS, 0u);
+    EXPECT_EQ(came.credentials.pid, static_cast<uint64_t>(getpid()));
+    EXPECT_EQ(came.credentials.uid, (given & 2) != 0 ? getuid() : geteuid());
+    EXPECT_EQ(came.credentials.gid, (given & 4) != 0 ? getgid() : getegid());
+  }
+}
+
 CTS_CASE(AbiArguments, TimeoutsBelowForEverAreRefused) {
   cts::abi::Pair pair = stream_pair();
   char byte = 0;
@@ -327,9 +416,14 @@ CTS_CASE(AbiArguments, BuffersWithoutBytesAreRefusedUnlessEmpty) {
   const ipc_const_buffer good[] = {{nullptr, 0}, {"ab", 2}, {nullptr, 0}};
   EXPECT_STATUS(IPC_OK, LIB(stream_write_vectored)(pair.writer.get(), good, 3, IPC_NO_TIMEOUT, &len));
   EXPECT_EQ(len, 2u);
-  const ipc_buffer bad_room[] = {{nullptr, 2}};
-  EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(stream_read_vectored)(pair.reader.get(), bad_room, 1, IPC_NO_TIMEOUT, &len));
   char room[2];
+  const ipc_buffer bad_rooms[][2] = {
+      {{nullptr, 2}, {nullptr, 0}}, {{room, 1}, {nullptr, 1}}, {{room, 1}, {room, SIZE_MAX / 2}}};
+  for (const auto &bad_room : bad_rooms) {
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT,
+                  LIB(stream_read_vectored)(pair.reader.get(), bad_room, 2, IPC_NO_TIMEOUT, &len));
+    EXPECT_EQ(len, 0u) << "it had filled the first buffer";
+  }
   const ipc_buffer good_room[] = {{nullptr, 0}, {room, 2}};
   EXPECT_STATUS(IPC_OK, LIB(stream_read_vectored)(pair.reader.get(), good_room, 2, IPC_NO_TIMEOUT, &len));
   EXPECT_EQ(std::string(room, len), "ab");
@@ -444,6 +538,16 @@ CTS_CASE(AbiArguments, LoopOptionsAreChecked) {
   options.backend = 99;
   EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(loop_open)(&options, &loop)) << "an unknown back end";
   EXPECT_EQ(loop, nullptr);
+  for (const uint32_t backend : {IPC_LOOP_BEST, IPC_LOOP_EPOLL, IPC_LOOP_KQUEUE, IPC_LOOP_POLL, IPC_LOOP_IOCP}) {
+    step("back end " + std::to_string(backend));
+    options.backend = backend;
+    loop = reinterpret_cast<ipc_loop *>(&options);
+    const ipc_status status = LIB(loop_open)(&options, &loop);
+    EXPECT_STATUS_IN((IPC_OK, IPC_UNSUPPORTED), status);
+    EXPECT_EQ(loop != nullptr, status.code == IPC_OK);
+    if (status.code == IPC_OK) cts::abi::Owned<ipc_loop>(loop).reset();
+  }
+  loop = nullptr;
   Longer<ipc_loop_options> more(1);
   EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(loop_open)(&more.options, &loop)) << "newer, asks for more";
 }
@@ -471,6 +575,50 @@ CTS_CASE(AbiArguments, SubmissionsAreChecked) {
   ipc_submission read = timer;
   read.operation = IPC_SUBMIT_READ;
   EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(loop_submit)(loop, &read)) << "a read without a stream";
+  cts::abi::Pair pair = stream_pair();
+  char byte = 0;
+  ipc_buffer into[65];
+  for (ipc_buffer &one : into) one = {&byte, 1};
+  struct Wrong {
+    const char *what;
+    std::vector<ipc_buffer> buffers;
+  };
+  const Wrong wrongs[] = {
+      {"a buffer without bytes", {{&byte, 1}, {nullptr, 1}}},
+      {"more bytes than a length can say", {{&byte, 1}, {&byte, SIZE_MAX / 2}}},
+      {"65 buffers", std::vector<ipc_buffer>(into, into + 65)},
+  };
+  for (const Wrong &wrong : wrongs) {
+    std::vector<ipc_const_buffer> from;
+    for (const ipc_buffer &one : wrong.buffers) from.push_back({one.data, one.len});
+    read.stream = pair.reader.get();
+    read.buffers = wrong.buffers.data();
+    read.num_buffers = wrong.buffers.size();
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(loop_submit)(loop, &read)) << "a read: " << wrong.what;
+    ipc_submission write = read;
+    write.operation = IPC_SUBMIT_WRITE;
+    write.stream = pair.writer.get();
+    write.const_buffers = from.data();
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(loop_submit)(loop, &write)) << "a write: " << wrong.what;
+  }
+  if (offered(&ipc_table::signal_watch) != nullptr) {
+    Open watcher = open_handle("watcher");
+    ipc_signal_event event = {};
+    event.size = sizeof event;
+    ipc_submission next = timer;
+    next.operation = IPC_SUBMIT_NEXT_SIGNAL;
+    next.event = &event;
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(loop_submit)(loop, &next)) << "without a watcher";
+    next.watcher = static_cast<ipc_watcher *>(watcher.handle);
+    next.event = nullptr;
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(loop_submit)(loop, &next)) << "without an event";
+    next.event = &event;
+    next.flags = 1;
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(loop_submit)(loop, &next)) << "an unknown flag";
+    next.flags = 0;
+    event.size = sizeof event - 1;
+    EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(loop_submit)(loop, &next)) << "a shorter event";
+  }
   ASSERT_STATUS(IPC_OK, LIB(loop_submit)(loop, &timer));
   EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(loop_submit)(loop, &timer)) << "a token that is under way";
   ipc_completion completion;
@@ -555,9 +703,24 @@ CTS_CASE(AbiArguments, MessageBuffersAreChecked) {
   EXPECT_STATUS(IPC_INVALID_ARGUMENT,
                 LIB(socket_receive)(sockets.receiver.get(), 0x80000000u, into, 1, &received, nullptr, 0))
       << "an unknown flag";
-  ASSERT_STATUS(IPC_OK, LIB(socket_send)(sockets.sender.get(), from, 1, nullptr, nullptr, IPC_NO_TIMEOUT));
-  EXPECT_STATUS(IPC_OK, LIB(socket_receive)(sockets.receiver.get(), 0, into, 1, &received, nullptr, IPC_NO_TIMEOUT));
-  EXPECT_EQ(received.len, 1u) << "a refused send was sent";
+  memset(&received, 0x5A, sizeof received);
+  received.size = sizeof received;
+  EXPECT_STATUS(IPC_TIMED_OUT, LIB(socket_receive)(sockets.receiver.get(), 0, into, 1, &received, nullptr, 0));
+  EXPECT_TRUE(received.size == sizeof received && received.reserved == 0 && received.len == 0 && received.needed == 0 &&
+              received.from_len == 0)
+      << "something is told of no message";
+  auto native_of = LIB(socket_native);
+  char native[IPC_NATIVE_MAX];
+  size_t native_len = 0;
+  ASSERT_STATUS(IPC_OK, native_of(sockets.sender.get(), native, sizeof native, &native_len));
+  for (const size_t number : {1, 64}) {
+    ASSERT_STATUS(IPC_OK, LIB(socket_send)(sockets.sender.get(), from, number, nullptr, nullptr, IPC_NO_TIMEOUT));
+    EXPECT_STATUS(IPC_OK,
+                  LIB(socket_receive)(sockets.receiver.get(), 0, into, number, &received, nullptr, IPC_NO_TIMEOUT));
+    EXPECT_EQ(received.len, number) << "a refused send was sent, or a message is not whole";
+    EXPECT_EQ(std::string(reinterpret_cast<const char *>(received.from), received.from_len),
+              std::string(native, native_len));
+  }
 }
 
 CTS_CASE(AbiArguments, UnknownDirectionsAreRefused) {
@@ -631,13 +794,18 @@ CTS_CASE(AbiArguments, HandlerIsChecked) {
 // --------------------------------------------------------------------------------------------- adopted handles
 
 CTS_CASE(AbiArguments, AdoptRefusesWhatIsNoStream) {
-  const int file = RegularFile(fresh_path());
-  ASSERT_GE(file, 0);
+  const std::string path = fresh_path();
+  const int file = RegularFile(path);
+  const int read_only = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int write_only = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  ASSERT_TRUE(file >= 0 && read_only >= 0 && write_only >= 0);
   const ipc_raw wrongs[] = {{0, 0},
                             {99, 0},
                             {IPC_RAW_HANDLE, static_cast<uint64_t>(file)},
                             {IPC_RAW_SOCKET, static_cast<uint64_t>(file)},
                             {IPC_RAW_FD, static_cast<uint64_t>(file)},
+                            {IPC_RAW_FD, static_cast<uint64_t>(read_only)},
+                            {IPC_RAW_FD, static_cast<uint64_t>(write_only)},
                             {IPC_RAW_FD, 1000000},
                             {IPC_RAW_FD, UINT64_MAX},
                             {IPC_RAW_FD, uint64_t{1} << 32}};
@@ -652,7 +820,7 @@ CTS_CASE(AbiArguments, AdoptRefusesWhatIsNoStream) {
   ipc_stream *stream = nullptr;
   EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(stream_adopt)(nullptr, &stream));
   EXPECT_EQ(Descriptors(), before) << "what was not taken was closed";
-  close(file);
+  for (const int one : {file, read_only, write_only}) close(one);
 }
 
 CTS_CASE(AbiArguments, AdoptRefusesWhatDoesNotListen) {

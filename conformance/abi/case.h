@@ -98,7 +98,8 @@ std::set<int> Descriptors();
 /// How many threads this process has; 0 if the system does not show it.
 size_t Threads();
 
-struct Open;  // calls.h
+struct Open;   // calls.h
+class Makers;  // makers.h
 
 /// The codec that cases use: four bytes of length, the highest first.
 ipc_framing PlainFraming();
@@ -174,6 +175,8 @@ class Case : public testing::Test {
   static std::string read_to_end(ipc_stream *stream);
 
  private:
+  friend class Makers;
+
   void TestBody() final;
   std::string Missing() const;
   const char *Declared(size_t offset);

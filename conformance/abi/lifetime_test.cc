@@ -1,6 +1,7 @@
 // How handles begin and end, and what they leave behind. spec/abi.md, AbiLifetime.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -38,6 +39,19 @@ struct Holdings {
   size_t threads = Threads();
   int64_t blocks = LiveBlocks();
 };
+
+/// Does it again and again: no more is held than after the first times.
+void NothingGrows(const std::function<void()> &round) {
+  for (int i = 0; i < kRoundsFirst; i++) round();
+  const Holdings before;
+  for (int i = 0; i < kRounds; i++) round();
+  const Holdings after;
+  EXPECT_EQ(after.descriptors, before.descriptors);
+  EXPECT_EQ(after.threads, before.threads);
+  if (cts::abi::kAllocationsSeen) {
+    EXPECT_LT(after.blocks - before.blocks, kRounds) << "blocks are allocated that nobody frees";
+  }
+}
 
 }  // namespace
 
@@ -131,15 +145,7 @@ CTS_CASE(AbiLifetime, NothingIsLeftBehind) {
     open.forget();
     EXPECT_STATUS(IPC_OK, open.free());
   };
-  for (int i = 0; i < kRoundsFirst; i++) round();
-  const Holdings before;
-  for (int i = 0; i < kRounds; i++) round();
-  const Holdings after;
-  EXPECT_EQ(after.descriptors, before.descriptors);
-  EXPECT_EQ(after.threads, before.threads);
-  if (cts::abi::kAllocationsSeen) {
-    EXPECT_LT(after.blocks - before.blocks, kRounds) << "blocks are allocated that nobody frees";
-  }
+  NothingGrows(round);
 }
 
 CTS_CASE(AbiLifetime, OpenHandlesAreFreedWhole) {
@@ -148,15 +154,7 @@ CTS_CASE(AbiLifetime, OpenHandlesAreFreedWhole) {
     open.forget();
     EXPECT_STATUS(IPC_OK, open.free());  // without a close before
   };
-  for (int i = 0; i < kRoundsFirst; i++) round();
-  const Holdings before;
-  for (int i = 0; i < kRounds; i++) round();
-  const Holdings after;
-  EXPECT_EQ(after.descriptors, before.descriptors);
-  EXPECT_EQ(after.threads, before.threads);
-  if (cts::abi::kAllocationsSeen) {
-    EXPECT_LT(after.blocks - before.blocks, kRounds) << "blocks are allocated that nobody frees";
-  }
+  NothingGrows(round);
 }
 
 // ----------------------------------------------------------------------------------------------------- halves
@@ -218,7 +216,68 @@ CTS_CASE(AbiLifetime, HalfRefusesTheOtherDirection) {
   EXPECT_EQ(read_exactly(reader.get(), 1), "x");
 }
 
+CTS_CASE(AbiLifetime, HalfIsNotReleased) {
+  auto release = LIB(stream_release);
+  auto close_stream = LIB(stream_close);
+  Pair pair = stream_pair();
+  ipc_stream *reading = nullptr, *writing = nullptr;
+  ASSERT_STATUS(IPC_OK, LIB(stream_split)(pair.reader.get(), &reading, &writing));
+  Owned<ipc_stream> reader(reading), writer(writing);
+  ipc_raw raw = {};
+  for (ipc_stream *half : {reading, writing}) {
+    EXPECT_STATUS(IPC_UNSUPPORTED, release(half, &raw));
+  }
+  write_all(pair.writer.get(), "x");
+  EXPECT_EQ(read_exactly(reading, 1), "x") << "a refused release closed it";
+  for (ipc_stream *half : {reading, writing}) {
+    EXPECT_STATUS(IPC_OK, close_stream(half));
+    EXPECT_STATUS(IPC_CLOSED, release(half, &raw));
+  }
+}
+
 // ------------------------------------------------------------------------------------------------ raw handles
+
+CTS_CASE(AbiLifetime, ReleasedHandleKeepsItsMode) {
+  auto adopt = LIB(stream_adopt);
+  auto release = LIB(stream_release);
+  for (const bool nonblocking : {false, true}) {
+    step(nonblocking ? "adopted nonblocking" : "adopted blocking");
+    int ends[2];
+    if (shape("stream") == "local") {
+      ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    } else {
+      ASSERT_EQ(pipe(ends), 0);
+    }
+    if (nonblocking) {
+      ASSERT_EQ(fcntl(ends[0], F_SETFL, fcntl(ends[0], F_GETFL) | O_NONBLOCK), 0);
+    }
+    const int flags = fcntl(ends[0], F_GETFL);
+    ipc_raw raw = {IPC_RAW_FD, static_cast<uint64_t>(ends[0])};
+    ipc_stream *stream = nullptr;
+    ASSERT_STATUS(IPC_OK, adopt(&raw, &stream));
+    Owned<ipc_stream> owned(stream);
+    ASSERT_EQ(write(ends[1], "x", 1), 1);
+    EXPECT_EQ(read_exactly(stream, 1), "x");
+    char byte = 0;
+    size_t len = 0;
+    EXPECT_STATUS(IPC_TIMED_OUT, LIB(stream_read)(stream, &byte, 1, 0, &len));
+    ASSERT_STATUS(IPC_OK, release(stream, &raw));
+    EXPECT_EQ(fcntl(ends[0], F_GETFL), flags);
+    close(ends[0]);
+    close(ends[1]);
+  }
+}
+
+CTS_CASE(AbiLifetime, ReleaseLeavesNothing) {
+  auto release = LIB(stream_release);
+  auto round = [&] {
+    Pair pair = stream_pair();
+    ipc_raw raw = {};
+    EXPECT_STATUS(IPC_OK, release(pair.reader.get(), &raw));
+    close(static_cast<int>(raw.value));
+  };
+  NothingGrows(round);
+}
 
 CTS_CASE(AbiLifetime, LentHandleStaysTheStreams) {
   Pair pair = stream_pair();
@@ -356,6 +415,285 @@ CTS_CASE(AbiLifetime, NothingIsInherited) {
   for (int fd : Descriptors()) {
     if (before.count(fd) != 0) continue;
     EXPECT_NE(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0) << "a child would inherit descriptor " << fd;
+  }
+}
+
+CTS_CASE(AbiLifetime, DescriptorZeroIsOneLikeOthers) {
+  const ipc_table &table = cts::abi::TheLibrary().table();
+  const std::string handle = shape("handle");
+  auto vacate = [] {
+    close(0);
+    require(!IsOpen(0), "descriptor 0 cannot be closed");
+  };
+  char room[8];
+  const ipc_buffer into = {room, sizeof room};
+  ipc_submission submission = {};
+  submission.size = sizeof submission;
+  submission.token = 7;
+  submission.timeout_ms = IPC_NO_TIMEOUT;
+  submission.buffers = &into;
+  submission.num_buffers = 1;
+  ipc_received received = {};
+  received.size = sizeof received;
+  submission.received = &received;
+  const ipc_const_buffer from = {"zero", 4};
+  ipc_loop *loop = nullptr;
+  if (auto open_loop = offered(&ipc_table::loop_open)) require_ok(open_loop(nullptr, &loop), "loop_open");
+  Owned<ipc_loop> owned(loop);
+  // By turns: the call that waits in the loop, and the call itself.
+  auto in_loop = [&](const std::function<void()> &meanwhile) {
+    if (loop == nullptr) return meanwhile();
+    ipc_completion completion = {};
+    size_t num = 0;
+    EXPECT_STATUS(IPC_OK, table.loop_submit(loop, &submission));
+    EXPECT_STATUS(IPC_TIMED_OUT, table.loop_wait(loop, 0, &completion, 1, &num));
+    meanwhile();
+    EXPECT_STATUS(IPC_OK, table.loop_wait(loop, IPC_NO_TIMEOUT, &completion, 1, &num));
+    EXPECT_STATUS(IPC_OK, completion.status);
+    if (completion.stream != nullptr) table.stream_free(completion.stream);
+  };
+  step("a " + handle + " with descriptor 0");
+  if (handle == "local" || handle == "pipe" || handle == "fifo") {
+    Pair pair;
+    std::string path;
+    if (handle == "local") {
+      pair.listener = listen();
+      pair.writer = connect(address_of(pair.listener.get()));
+      vacate();
+      pair.reader = accept(pair.listener.get());
+    } else if (handle == "pipe") {
+      auto create = offered(&ipc_table::pipe_create);
+      if (create == nullptr) throw Ended{"not_applicable", "not offered: library: pipe.create"};
+      ipc_stream *reader = nullptr, *writer = nullptr;
+      vacate();
+      require_ok(create(nullptr, &reader, &writer), "pipe_create");
+      pair.reader.reset(reader);
+      pair.writer.reset(writer);
+    } else {
+      auto create = offered(&ipc_table::fifo_create);
+      auto open_end = offered(&ipc_table::fifo_open);
+      if (create == nullptr || open_end == nullptr) throw Ended{"not_applicable", "not offered: library: fifo.open"};
+      path = fresh_path();
+      require_ok(create(path.data(), path.size(), 0600), "fifo_create");
+      const int held = open(path.c_str(), O_RDWR | O_CLOEXEC);  // no open waits
+      ipc_stream *reader = nullptr, *writer = nullptr;
+      vacate();
+      require_ok(open_end(path.data(), path.size(), IPC_FIFO_READ, 0, IPC_NO_TIMEOUT, &reader), "fifo_open");
+      require_ok(open_end(path.data(), path.size(), IPC_FIFO_WRITE, 0, IPC_NO_TIMEOUT, &writer), "fifo_open");
+      pair.reader.reset(reader);
+      pair.writer.reset(writer);
+      close(held);
+    }
+    require(IsOpen(0), "the handle did not get descriptor 0");
+    write_all(pair.writer.get(), "zero");
+    EXPECT_EQ(read_exactly(pair.reader.get(), 4), "zero");
+    submission.operation = IPC_SUBMIT_READ;
+    submission.stream = pair.reader.get();
+    in_loop([&] { write_all(pair.writer.get(), "zero"); });
+    pair.writer.reset();
+    (void)read_to_end(pair.reader.get());
+    pair.reader.reset();
+  } else if (handle == "listener") {
+    vacate();
+    Owned<ipc_listener> listener = listen();
+    require(IsOpen(0), "the handle did not get descriptor 0");
+    Owned<ipc_stream> client = connect(address_of(listener.get()));
+    EXPECT_NE(accept(listener.get()), nullptr);
+    submission.operation = IPC_SUBMIT_ACCEPT;
+    submission.listener = listener.get();
+    submission.num_buffers = 0;
+    in_loop([&] { client = connect(address_of(listener.get())); });
+    listener.reset();
+  } else if (handle == "socket") {
+    vacate();
+    Sockets sockets = socket_pair();  // the receiver comes first
+    require(IsOpen(0), "the handle did not get descriptor 0");
+    auto send = [&] {
+      EXPECT_STATUS(IPC_OK, table.socket_send(sockets.sender.get(), &from, 1, nullptr, nullptr, IPC_NO_TIMEOUT));
+    };
+    send();
+    EXPECT_STATUS(IPC_OK,
+                  table.socket_receive(sockets.receiver.get(), 0, &into, 1, &received, nullptr, IPC_NO_TIMEOUT));
+    EXPECT_EQ(received.len, 4u);
+    submission.operation = IPC_SUBMIT_RECEIVE;
+    submission.socket = sockets.receiver.get();
+    in_loop(send);
+    sockets.receiver.reset();
+  } else {
+    vacate();
+    Open open = open_handle(handle);
+    require(IsOpen(0), "the handle did not get descriptor 0");
+    if (handle == "watcher") {
+      ipc_signal_event event = {};
+      event.size = sizeof event;
+      raise(SIGUSR2);
+      EXPECT_STATUS(IPC_OK, table.watcher_next(static_cast<ipc_watcher *>(open.handle), IPC_NO_TIMEOUT, &event));
+      EXPECT_EQ(event.signal, SIGUSR2);
+    } else {
+      ipc_completion completion = {};
+      size_t num = 0;
+      submission.operation = IPC_SUBMIT_TIMER;
+      submission.timeout_ms = 1;
+      EXPECT_STATUS(IPC_OK, table.loop_submit(static_cast<ipc_loop *>(open.handle), &submission));
+      EXPECT_STATUS(IPC_OK,
+                    table.loop_wait(static_cast<ipc_loop *>(open.handle), IPC_NO_TIMEOUT, &completion, 1, &num));
+    }
+  }
+  EXPECT_FALSE(IsOpen(0)) << "what had descriptor 0 was freed and left it open";
+}
+
+CTS_CASE(AbiLifetime, FailuresLeaveNothing) {
+  const ipc_table &table = cts::abi::TheLibrary().table();
+  const std::string call = shape("call");
+  const cts::abi::Name taken = fresh_name(), nowhere = fresh_name();
+  const ipc_name taken_bytes = taken.get(), nowhere_bytes = nowhere.get();
+  Owned<ipc_listener> listener;
+  Open open;
+  ipc_loop *loop = nullptr;
+  ipc_stream *stream = nullptr;
+  ipc_framed *framed = nullptr;
+  const ipc_framing framing = PlainFraming();
+  std::function<void()> round;
+  if (call == "local.listen") {
+    listener = listen(taken);
+    round = [&] {
+      ipc_listener *none = nullptr;
+      EXPECT_STATUS(IPC_IN_USE, table.local_listen(&taken_bytes, nullptr, &none));
+    };
+  } else if (call == "local.connect") {
+    round = [&] { EXPECT_STATUS_IN((IPC_NOT_FOUND, IPC_REFUSED), table.local_connect(&nowhere_bytes, 1000, &stream)); };
+  } else if (call == "listener.accept") {
+    listener = listen();
+    round = [&] { EXPECT_STATUS(IPC_TIMED_OUT, table.listener_accept(listener.get(), 0, &stream)); };
+  } else if (call == "framed.open") {
+    Pair pair = stream_pair();
+    require_ok(table.stream_close(pair.reader.get()), "stream_close");
+    open.pair = std::move(pair);
+    round = [&] { EXPECT_STATUS(IPC_CLOSED, table.framed_open(open.pair.reader.get(), &framing, &framed)); };
+  } else if (call == "fifo.open") {
+    const std::string path = fresh_path();
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    require(file >= 0, "open(2) failed");
+    close(file);
+    round = [&, path] {
+      EXPECT_STATUS(IPC_REFUSED,
+                    table.fifo_open(path.data(), path.size(), IPC_FIFO_READ, IPC_FIFO_NO_WAIT, 0, &stream));
+    };
+  } else if (call == "loop.submit") {
+    open = open_handle("loop");
+    loop = static_cast<ipc_loop *>(open.handle);
+    listener = listen();
+    // What comes to nothing makes nothing: a connect that fails, and an accept that is cancelled.
+    round = [&] {
+      ipc_submission submission = {};
+      submission.size = sizeof submission;
+      submission.timeout_ms = IPC_NO_TIMEOUT;
+      submission.token = 1;
+      submission.operation = IPC_SUBMIT_CONNECT;
+      submission.name = &nowhere_bytes;
+      require_ok(table.loop_submit(loop, &submission), "loop_submit");
+      submission.token = 2;
+      submission.operation = IPC_SUBMIT_ACCEPT;
+      submission.listener = listener.get();
+      require_ok(table.loop_submit(loop, &submission), "loop_submit");
+      require_ok(table.loop_cancel(loop, 2), "loop_cancel");
+      for (int left = 2; left > 0; left--) {
+        ipc_completion completion = {};
+        size_t num = 0;
+        require_ok(table.loop_wait(loop, IPC_NO_TIMEOUT, &completion, 1, &num), "loop_wait");
+        if (completion.token == 1) {
+          EXPECT_STATUS_IN((IPC_NOT_FOUND, IPC_REFUSED), completion.status);
+        } else {
+          EXPECT_STATUS(IPC_CANCELLED, completion.status);
+        }
+        EXPECT_TRUE(completion.stream == nullptr && completion.socket == nullptr) << "a handle of what failed";
+      }
+    };
+  } else if (call == "listener.accept_socket") {
+    auto listen_unix = offered(&ipc_table::unix_listen);
+    if (listen_unix == nullptr || offered(&ipc_table::loop_open) == nullptr) {
+      throw Ended{"not_applicable", "not offered: library: unix.listen, loop.open"};
+    }
+    ipc_listener *made = nullptr;
+    require_ok(listen_unix(&taken_bytes, IPC_UNIX_SEQPACKET, nullptr, &made), "unix_listen");
+    listener.reset(made);
+    open = open_handle("loop");
+    loop = static_cast<ipc_loop *>(open.handle);
+    round = [&] {
+      ipc_socket *none = nullptr;
+      EXPECT_STATUS(IPC_TIMED_OUT, table.listener_accept_socket(listener.get(), 0, &none));
+      EXPECT_EQ(none, nullptr);
+      ipc_submission submission = {};
+      submission.size = sizeof submission;
+      submission.timeout_ms = IPC_NO_TIMEOUT;
+      submission.token = 1;
+      submission.operation = IPC_SUBMIT_ACCEPT_SOCKET;
+      submission.listener = listener.get();
+      require_ok(table.loop_submit(loop, &submission), "loop_submit");
+      require_ok(table.loop_cancel(loop, 1), "loop_cancel");
+      ipc_completion completion = {};
+      size_t num = 0;
+      require_ok(table.loop_wait(loop, IPC_NO_TIMEOUT, &completion, 1, &num), "loop_wait");
+      EXPECT_STATUS(IPC_CANCELLED, completion.status);
+      EXPECT_EQ(completion.socket, nullptr) << "a handle of what was cancelled";
+    };
+  } else {
+    throw Ended{"failed", "there is no scenario for " + call};
+  }
+  step(call + " that fails, again and again");
+  NothingGrows(round);
+}
+
+CTS_CASE(AbiLifetime, ForkedChildWatchesNothing) {
+  Open open = open_handle("watcher");
+  (void)LIB(signal_watch);
+  step("a signal in a child");
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    raise(SIGUSR2);
+    _exit(1);  // it should have ended
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR2)
+      << "the signal did not do in the child what it did before it was watched";
+  ipc_signal_event event = {};
+  event.size = sizeof event;
+  auto next = LIB(watcher_next);
+  auto *watcher = static_cast<ipc_watcher *>(open.handle);
+  EXPECT_STATUS(IPC_TIMED_OUT, next(watcher, 0, &event)) << "the parent was told of its child's signal";
+  raise(SIGUSR2);
+  EXPECT_STATUS(IPC_OK, next(watcher, 0, &event));
+  EXPECT_EQ(event.signal, SIGUSR2);
+}
+
+CTS_CASE(AbiLifetime, UnaskedDescriptorsAreClosed) {
+  auto read = LIB(stream_read_ancillary);
+  Pair pair = stream_pair();
+  ipc_raw raw = {};
+  ASSERT_STATUS(IPC_OK, LIB(stream_raw)(pair.reader.get(), &raw));
+  const int on = 1, pass_process = 76;  // SO_PASSPIDFD, Linux 6.5, which older headers do not have
+#if defined(__linux__)
+  const bool known = setsockopt(static_cast<int>(raw.value), SOL_SOCKET, pass_process, &on, sizeof on) == 0;
+#else
+  const bool known = false;
+#endif
+  if (!known) throw Ended{"unverifiable", "this system adds no descriptor unasked for"};
+  ipc_ancillary room = {};
+  room.size = sizeof room;
+  char byte = 0;
+  size_t len = 0;
+  for (const bool zero : {false, true}) {  // also where it gets the number 0
+    if (zero) close(0);
+    const std::set<int> before = Descriptors();
+    write_all(pair.writer.get(), "x");
+    EXPECT_STATUS(IPC_OK, read(pair.reader.get(), &byte, 1, &room, IPC_NO_TIMEOUT, &len));
+    EXPECT_EQ(std::string(&byte, len), "x");
+    EXPECT_EQ(room.num_descriptors, 0u);
+    EXPECT_EQ(Descriptors(), before) << "what the system added is still open";
   }
 }
 

@@ -40,6 +40,8 @@ struct Injection {
   uint64_t first = 0, tried = 0, failed = 0;
 };
 
+constexpr size_t kSoiledMax = 4096;  // bytes of a block
+
 thread_local Injection injection;
 int64_t live_blocks = 0;  // of all threads: __atomic_*
 
@@ -57,6 +59,12 @@ CTS_BARE bool Fails() {
 }
 
 CTS_BARE void Count(int64_t more) { __atomic_fetch_add(&live_blocks, more, __ATOMIC_RELAXED); }
+
+/// What is read before it was written shows: fresh memory is mostly zero, and this is not.
+CTS_BARE void Soil(void *block, size_t bytes) {
+  volatile unsigned char *at = static_cast<unsigned char *>(block);
+  for (size_t i = 0; i < bytes && i < kSoiledMax; i++) at[i] = 0xA5;
+}
 
 CTS_BARE void *Counted(void *block) {
   if (block != nullptr) Count(1);
@@ -98,7 +106,10 @@ void CTS_REAL(free)(void *);
 // The loader finds these first. glibc's strdup(3) and operator new come through them.
 
 CTS_BARE void *malloc(size_t bytes) noexcept {
-  return cts::abi::Fails() ? nullptr : cts::abi::Counted(CTS_REAL(malloc)(bytes));
+  if (cts::abi::Fails()) return nullptr;
+  void *block = cts::abi::Counted(CTS_REAL(malloc)(bytes));
+  if (block != nullptr) cts::abi::Soil(block, bytes);
+  return block;
 }
 
 CTS_BARE void *calloc(size_t number, size_t bytes) noexcept {

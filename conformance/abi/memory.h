@@ -1,5 +1,5 @@
 // memory.h - allocation under control: this program's malloc and its like stand in front of the system's, for the
-// library, too. They count what is allocated, and fail when they are told to.
+// library, too. They count what is allocated, fill it with bytes that are not zero, and fail when they are told to.
 //
 // It works where the dynamic loader lets a program's functions go before those of the C library (ELF), and for a
 // library that allocates through them, as operator new does. With AddressSanitizer or ThreadSanitizer they stand in

@@ -1,11 +1,9 @@
 // What a library does when there is no memory: each of its allocations fails in turn. spec/abi.md, AbiMemory.
 #include "conformance/abi/memory.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "conformance/abi/calls.h"
 #include "conformance/abi/case.h"
+#include "conformance/abi/makers.h"
 
 namespace {
 
@@ -17,17 +15,10 @@ using cts::abi::Open;
 using cts::abi::Owned;
 using cts::abi::Pair;
 using cts::abi::PlainFraming;
+using cts::abi::Scenario;
 using cts::abi::Threads;
 
 constexpr uint64_t kAllocationsMax = 10000;  // of one call
-
-/// A call and what surrounds it.
-struct Scenario {
-  std::function<void()> prepare;     // before each attempt
-  std::function<ipc_status()> call;  // allocates nothing by itself
-  std::function<void()> check_none;  // after a failure: nothing has been done
-  std::function<void()> undo;        // after a success
-};
 
 void RequireSight() {
   if (!cts::abi::kAllocationsSeen)
@@ -86,174 +77,12 @@ void LetEachFail(const Scenario &scenario, bool lasting) {
 
 }  // namespace
 
-// The scenarios, by the axis `call`.
+// The scenarios are those of makers.h, by the axis `call`.
 CTS_CASE(AbiMemory, MakersFailWhole) {
-  const ipc_table &table = cts::abi::TheLibrary().table();
   const std::string call = shape("call");
-  Scenario s;
-  cts::abi::Name name;
-  ipc_name bytes = {};
-  Owned<ipc_listener> listener;
-  Pair pair;
-  Owned<ipc_stream> extra;
-  ipc_listener *made_listener = nullptr;
-  ipc_stream *one = nullptr, *two = nullptr;
-  ipc_socket *socket = nullptr;
-  ipc_decoder *decoder = nullptr;
-  ipc_watcher *watcher = nullptr;
-  ipc_loop *loop = nullptr;
-  ipc_framed *framed = nullptr;
-  const ipc_framing framing = PlainFraming();
-  int32_t signal = 0;
-  ipc_raw raw = {};
-  auto spoil = [&] {
-    made_listener = reinterpret_cast<ipc_listener *>(&s);
-    one = two = reinterpret_cast<ipc_stream *>(&s);
-    socket = reinterpret_cast<ipc_socket *>(&s);
-    decoder = reinterpret_cast<ipc_decoder *>(&s);
-    watcher = reinterpret_cast<ipc_watcher *>(&s);
-    loop = reinterpret_cast<ipc_loop *>(&s);
-    framed = reinterpret_cast<ipc_framed *>(&s);
-  };
-  auto streams_null = [&] { EXPECT_TRUE(one == nullptr) << "a failed call left a handle"; };
-  if (call == "local.listen") {
-    s.prepare = [&] {
-      spoil();
-      name = fresh_name();
-      bytes = name.get();
-    };
-    s.call = [&] { return table.local_listen(&bytes, nullptr, &made_listener); };
-    s.check_none = [&] {
-      EXPECT_EQ(made_listener, nullptr);
-      if (name.kind == IPC_NAME_PATH) {
-        EXPECT_NE(access(name.bytes.c_str(), F_OK), 0) << "a failed listen left its file";
-      }
-    };
-    s.undo = [&] { table.listener_free(made_listener); };
-  } else if (call == "local.connect") {
-    s.prepare = [&] {
-      spoil();
-      listener = listen();  // each attempt's own: a failed one may have reached it and left again
-      name = address_of(listener.get());
-      bytes = name.get();
-    };
-    s.call = [&] { return table.local_connect(&bytes, IPC_NO_TIMEOUT, &one); };
-    s.check_none = streams_null;
-    s.undo = [&] { table.stream_free(one); };
-  } else if (call == "listener.accept") {
-    listener = listen();
-    name = address_of(listener.get());
-    s.prepare = [&] {
-      spoil();
-      extra = connect(name);
-      write_all(extra.get(), "queued");
-    };
-    s.call = [&] { return table.listener_accept(listener.get(), IPC_NO_TIMEOUT, &one); };
-    s.check_none = streams_null;
-    s.undo = [&] {
-      EXPECT_EQ(read_exactly(one, 6), "queued") << "the connection did not stay queued";
-      table.stream_free(one);
-      extra.reset();
-    };
-  } else if (call == "pipe.create") {
-    s.prepare = spoil;
-    s.call = [&] { return table.pipe_create(nullptr, &one, &two); };
-    s.check_none = [&] {
-      EXPECT_EQ(one, nullptr);
-      EXPECT_EQ(two, nullptr);
-    };
-    s.undo = [&] {
-      table.stream_free(one);
-      table.stream_free(two);
-    };
-  } else if (call == "stream.split") {
-    s.prepare = [&] {
-      spoil();
-      pair = stream_pair();
-    };
-    s.call = [&] { return table.stream_split(pair.reader.get(), &one, &two); };
-    s.check_none = [&] {
-      EXPECT_EQ(one, nullptr);
-      EXPECT_EQ(two, nullptr);
-      write_all(pair.writer.get(), "x");
-      EXPECT_EQ(read_exactly(pair.reader.get(), 1), "x") << "the stream is not what it was";
-    };
-    s.undo = [&] {
-      table.stream_free(one);
-      table.stream_free(two);
-      pair = Pair();
-    };
-  } else if (call == "stream.adopt") {
-    s.prepare = [&] {
-      spoil();
-      int ends[2];
-      require(pipe(ends) == 0, "pipe(2) failed");
-      for (int end : ends) fcntl(end, F_SETFD, FD_CLOEXEC);
-      close(ends[1]);
-      raw = {IPC_RAW_FD, static_cast<uint64_t>(ends[0])};
-    };
-    s.call = [&] { return table.stream_adopt(&raw, &one); };
-    s.check_none = [&] {
-      EXPECT_EQ(one, nullptr);
-      EXPECT_NE(fcntl(static_cast<int>(raw.value), F_GETFD), -1) << "what was not taken was closed";
-    };
-    s.undo = [&] { table.stream_free(one); };
-  } else if (call == "framing.decode") {
-    s.prepare = spoil;
-    s.call = [&] { return table.framing_decode(&framing, &decoder); };
-    s.check_none = [&] { EXPECT_EQ(decoder, nullptr); };
-    s.undo = [&] { table.decoder_free(decoder); };
-  } else if (call == "framed.open") {
-    s.prepare = [&] {
-      spoil();
-      pair = stream_pair();
-    };
-    s.call = [&] { return table.framed_open(pair.reader.get(), &framing, &framed); };
-    s.check_none = [&] {
-      EXPECT_EQ(framed, nullptr);
-      write_all(pair.writer.get(), "x");
-      EXPECT_EQ(read_exactly(pair.reader.get(), 1), "x") << "the stream is not what it was";
-    };
-    s.undo = [&] {
-      (void)pair.reader.release();  // the framed stream's
-      table.framed_free(framed);
-      pair = Pair();
-    };
-  } else if (call == "socket.open") {
-    s.prepare = spoil;
-    s.call = [&] { return table.socket_open(IPC_UNIX_DATAGRAM, &socket); };
-    s.check_none = [&] { EXPECT_EQ(socket, nullptr); };
-    s.undo = [&] { table.socket_free(socket); };
-  } else if (call == "socket.bind") {
-    s.prepare = [&] {
-      spoil();
-      name = fresh_name();
-      bytes = name.get();
-    };
-    s.call = [&] { return table.socket_bind(&bytes, nullptr, &socket); };
-    s.check_none = [&] {
-      EXPECT_EQ(socket, nullptr);
-      if (name.kind == IPC_NAME_PATH) {
-        EXPECT_NE(access(name.bytes.c_str(), F_OK), 0) << "a failed bind left its file";
-      }
-    };
-    s.undo = [&] { table.socket_free(socket); };
-  } else if (call == "signal.watch") {
-    require_ok(table.signal_number("USR2", 4, &signal), "signal_number");
-    s.prepare = spoil;
-    s.call = [&] { return table.signal_watch(&signal, 1, &watcher); };
-    s.check_none = [&] { EXPECT_EQ(watcher, nullptr); };
-    s.undo = [&] { table.watcher_free(watcher); };
-  } else if (call == "loop.open") {
-    s.prepare = spoil;
-    s.call = [&] { return table.loop_open(nullptr, &loop); };
-    s.check_none = [&] { EXPECT_EQ(loop, nullptr); };
-    s.undo = [&] { table.loop_free(loop); };
-  } else {
-    throw Ended{"failed", "there is no scenario for " + call};
-  }
+  cts::abi::Makers makers(this);
   step(call + " without memory");
-  LetEachFail(s, shape("failure") == "lasting");
+  LetEachFail(makers.Of(call), shape("failure") == "lasting");
 }
 
 CTS_CASE(AbiMemory, TransfersLoseNothing) {
@@ -341,38 +170,46 @@ CTS_CASE(AbiMemory, DecoderKeepsWhatItTook) {
   }
 }
 
-CTS_CASE(AbiMemory, SubmissionsFailWhole) {
+CTS_CASE(AbiMemory, FramesAreNotLost) {
   RequireSight();
-  auto submit = LIB(loop_submit);
-  auto wait = LIB(loop_wait);
+  auto read = LIB(framed_read);
+  const std::string body(0x1000, 'b');
   for (uint64_t number = 1; number <= kAllocationsMax; number++) {
     step("allocation " + std::to_string(number));
-    Open open = open_handle("loop");  // a new one, that keeps nothing ready
-    auto *loop = static_cast<ipc_loop *>(open.handle);
-    ipc_submission timer = {};
-    timer.size = sizeof timer;
-    timer.operation = IPC_SUBMIT_TIMER;
-    timer.token = 5;
+    Open open = open_handle("framed");
+    auto *framed = static_cast<ipc_framed *>(open.handle);
+    write_all(open.pair.writer.get(), std::string("\0\0\x10\0", 4) + body);
+    std::string room(body.size(), '#');
+    size_t len = 7;
     uint64_t failed = 0;
     ipc_status status;
     {
       FailingAllocations failing(number, true);
-      status = submit(loop, &timer);
+      status = read(framed, &room[0], room.size(), IPC_NO_TIMEOUT, &len);
       failed = failing.failed();
     }
     EXPECT_STATUS_IN((IPC_OK, IPC_OUT_OF_RESOURCES), status);
     if (status.code != IPC_OK) {
-      EXPECT_STATUS(IPC_OK, submit(loop, &timer)) << "what was refused is under way";
+      EXPECT_EQ(len, 0u);
+      EXPECT_STATUS(IPC_OK, read(framed, &room[0], room.size(), IPC_NO_TIMEOUT, &len));
     }
-    ipc_completion completion = {};
-    size_t num = 0;
-    EXPECT_STATUS(IPC_OK, wait(loop, IPC_NO_TIMEOUT, &completion, 1, &num));
-    EXPECT_EQ(num, 1u);
-    EXPECT_STATUS(IPC_TIMED_OUT, completion.status);
-    EXPECT_STATUS(IPC_TIMED_OUT, wait(loop, 0, &completion, 1, &num)) << "two completions of one submission";
+    EXPECT_EQ(len, body.size());
+    EXPECT_EQ(room, body);
+    write_all(open.pair.writer.get(), std::string("\0\0\0\1n", 5));
+    EXPECT_STATUS(IPC_OK, read(framed, &room[0], room.size(), IPC_NO_TIMEOUT, &len)) << "the next frame";
+    EXPECT_EQ(room.substr(0, len), "n");
     if (HasFailure() || failed == 0) {
       if (number == 1 && failed == 0) throw Ended{"unverifiable", "the library made no allocation that could fail"};
       return;
     }
   }
+}
+
+CTS_CASE(AbiMemory, SubmissionsFailWhole) {
+  (void)LIB(loop_open);
+  (void)LIB(loop_submit);
+  (void)LIB(loop_wait);
+  cts::abi::Makers makers(this);
+  step("a submission without memory");
+  LetEachFail(makers.OfSubmission(shape("operation")), shape("failure") == "lasting");
 }

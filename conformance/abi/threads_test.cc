@@ -1,5 +1,7 @@
 // Handles that several threads use at once. spec/abi.md, AbiThreads.
+#include <algorithm>
 #include <array>
+#include <memory>
 #include <thread>
 
 #include "conformance/abi/calls.h"
@@ -221,6 +223,7 @@ CTS_CASE(AbiThreads, PureFunctionsRunAtOnce) {
 CTS_CASE(AbiThreads, CloseEndsAWaitingRead) {
   auto read = LIB(stream_read);
   auto close = LIB(stream_close);
+  const std::set<int> before = cts::abi::Descriptors();
   Pair pair = stream_pair();
   char byte;
   size_t len = 7;
@@ -231,6 +234,8 @@ CTS_CASE(AbiThreads, CloseEndsAWaitingRead) {
   EXPECT_STATUS(IPC_CANCELLED, waiting.Join());
   EXPECT_EQ(len, 0u);
   EXPECT_STATUS(IPC_CLOSED, read(pair.reader.get(), &byte, 1, IPC_NO_TIMEOUT, &len));
+  pair = Pair();
+  EXPECT_EQ(cts::abi::Descriptors(), before) << "what the wait had opened is still open";
 }
 
 CTS_CASE(AbiThreads, CloseEndsAWaitingWrite) {
@@ -345,7 +350,98 @@ CTS_CASE(AbiThreads, OneOfTwoClosesWins) {
   }
 }
 
+CTS_CASE(AbiThreads, ReadersOfFramesTakeTurns) {
+  auto read = LIB(framed_read);
+  constexpr int kReaders = 4;
+  Open open = open_handle("framed");
+  auto *framed = static_cast<ipc_framed *>(open.handle);
+  std::array<char, kReaders> bodies = {};
+  std::array<size_t, kReaders> lengths = {};
+  std::vector<std::unique_ptr<Waiting>> readers;
+  for (int i = 0; i < kReaders; i++) {
+    readers.push_back(
+        std::make_unique<Waiting>([&, i] { return read(framed, &bodies[i], 1, IPC_NO_TIMEOUT, &lengths[i]); }));
+    readers.back()->UntilItWaits();
+  }
+  step("frames, one for each");
+  for (int i = 0; i < kReaders; i++) write_all(open.pair.writer.get(), std::string("\0\0\0\1", 4) + char('a' + i));
+  for (auto &reader : readers) EXPECT_STATUS(IPC_OK, reader->Join());
+  std::sort(bodies.begin(), bodies.end());
+  EXPECT_EQ(std::string(bodies.data(), kReaders), "abcd");
+}
+
+CTS_CASE(AbiThreads, SecondConnectOfASocketIsBusy) {
+  auto connect_socket = LIB(socket_connect);
+  const cts::abi::Name name = fresh_name();
+  const ipc_name bytes = name.get();
+  ipc_local_listen_options options = {};
+  options.size = sizeof options;
+  options.backlog = 1;
+  ipc_listener *made = nullptr;
+  ASSERT_STATUS(IPC_OK, LIB(unix_listen)(&bytes, IPC_UNIX_SEQPACKET, &options, &made));
+  Owned<ipc_listener> listener(made);
+  std::vector<Owned<ipc_socket>> clients;
+  for (ipc_status status = {}; status.code == IPC_OK;) {
+    ipc_socket *client = nullptr;
+    ASSERT_STATUS(IPC_OK, LIB(socket_open)(IPC_UNIX_SEQPACKET, &client));
+    clients.emplace_back(client);
+    status = connect_socket(client, &bytes, 0);
+    EXPECT_STATUS_IN((IPC_OK, IPC_TIMED_OUT), status);
+  }
+  ipc_socket *last = clients.back().get();
+  Waiting waiting([&] { return connect_socket(last, &bytes, IPC_NO_TIMEOUT); });
+  waiting.UntilItWaits();
+  step("a connect while another one of that socket waits");
+  EXPECT_STATUS(IPC_BUSY, connect_socket(last, &bytes, 0));
+  ipc_socket *accepted = nullptr;
+  for (size_t i = 0; i < clients.size(); i++) {
+    EXPECT_STATUS(IPC_OK, LIB(listener_accept_socket)(listener.get(), IPC_NO_TIMEOUT, &accepted));
+    Owned<ipc_socket>(accepted).reset();
+  }
+  EXPECT_STATUS(IPC_OK, waiting.Join());
+  EXPECT_STATUS(IPC_ALREADY_CONNECTED, connect_socket(last, &bytes, 0));
+}
+
 // ------------------------------------------------------------------------------------------------------- loops
+
+CTS_CASE(AbiThreads, LoopIsFreedWhileHandlesClose) {
+  auto submit = LIB(loop_submit);
+  auto free_loop = LIB(loop_free);
+  auto close = LIB(stream_close);
+  for (int i = 0; i < kRaces; i++) {
+    step("race " + std::to_string(i));
+    Open open = open_handle("loop");
+    auto *loop = static_cast<ipc_loop *>(open.handle);
+    std::vector<Pair> pairs;
+    char byte = 0;
+    const ipc_buffer into = {&byte, 1};
+    for (uint64_t token = 0; token < 4; token++) {
+      pairs.push_back(stream_pair());
+      ipc_submission read = {};
+      read.size = sizeof read;
+      read.operation = IPC_SUBMIT_READ;
+      read.token = token;
+      read.timeout_ms = IPC_NO_TIMEOUT;
+      read.stream = pairs.back().reader.get();
+      read.buffers = &into;
+      read.num_buffers = 1;
+      ASSERT_STATUS(IPC_OK, submit(loop, &read));
+    }
+    std::atomic<int> ready{0};
+    auto both = [&] {
+      ready++;
+      while (ready < 2) std::this_thread::yield();
+    };
+    std::thread closing([&] {
+      both();
+      for (Pair &pair : pairs) (void)close(pair.reader.get());
+    });
+    open.forget();
+    both();
+    EXPECT_STATUS(IPC_OK, free_loop(loop));
+    closing.join();
+  }
+}
 
 CTS_CASE(AbiThreads, WakeEndsAWait) {
   Open open = open_handle("loop");

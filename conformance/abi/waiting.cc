@@ -1,5 +1,6 @@
 #include "conformance/abi/waiting.h"
 
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -67,6 +68,8 @@ void Waiting::UntilItWaits() {
   }
   TheSurroundings().proof = "thread";
 }
+
+void Waiting::Signal(int number) { (void)pthread_kill(thread_.native_handle(), number); }
 
 ipc_status Waiting::Join() {
   thread_.join();

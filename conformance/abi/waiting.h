@@ -23,6 +23,8 @@ class Waiting {
   /// Returns once the thread is seen to sleep in the call (spec/peer_protocol.md, 4.2); a call that returns instead
   /// fails the case.
   void UntilItWaits();
+  /// Sends the thread a signal.
+  void Signal(int number);
   /// Waits for the call to return.
   ipc_status Join();
 

@@ -164,6 +164,74 @@ CTS_CASE(Fifo, ReaderOpenWithTimeoutMeetsTheOtherSide) {
   EXPECT_THAT(reader.opened().read_exact(3), Reads("met"));
 }
 
+CTS_CASE(Fifo, OpenWithoutPatienceMeetsAWriter) {
+  const std::string path = fresh_path();
+  require_ok(server().call(Create(path)));
+  BothEnds ends = OpenBoth(WRITING, READING, path);
+  Stream second = OpenNow(READING, Open(path, "read").timeout_ms(0));
+  require_ok(ends.reader.close());
+  require_ok(ends.writer.write("met"));
+  EXPECT_THAT(second.read_exact(3), Reads("met"));
+  Stream third = OpenNow(WRITING, Open(path, "write").timeout_ms(0));
+  require_ok(third.write("too"));
+  EXPECT_THAT(second.read_exact(3), Reads("too"));
+}
+
+CTS_CASE(Fifo, LinksOnTheWayAreFollowed) {
+  const std::string home = fresh_path(), real = home + "/real", other = home + "/other";
+  for (const std::string &directory : {home, real, real + "/deep", other}) host::MakeDirectory(directory);
+  host::MakeLink(home + "/relative", "real");
+  host::MakeLink(home + "/absolute", real);
+  host::MakeLink(home + "/chain", "relative");
+  host::MakeLink(home + "/slashed", "real//");
+  host::MakeLink(other + "/up", "../real");
+  host::MakeLink(other + "/deeper", "up/deep/..");
+  const std::string fifo = real + "/deep/fifo";
+  for (const std::string way : {"/real", "/relative", "/absolute", "/chain", "/slashed", "/other/up", "/other/deeper",
+                                "//relative/", "/./other/../chain", "/relative/deep/.."}) {
+    const std::string path = home + way + "/deep/fifo";
+    EXPECT_THAT(server().call(Create(path)), IsOk()) << way;
+    EXPECT_EQ(host::TypeOf(fifo), "fifo") << way;
+    Stream reader = OpenNow(server(), Open(path, "read").wait(false));
+    Stream writer = OpenNow(client(), Open(way == "/real" ? path : fifo, "write").wait(false));
+    EXPECT_THAT(writer.write("met"), Accepts("met")) << way;
+    EXPECT_THAT(reader.read_exact(3), Reads("met")) << way;
+    require_ok(reader.close());
+    require_ok(writer.close());
+    EXPECT_THAT(server().call(op::fifo_remove().path(path)), IsOk()) << way;
+    EXPECT_EQ(host::TypeOf(fifo), "none") << way;
+  }
+}
+
+CTS_CASE(Fifo, LinkToAFifoIsFollowed) {
+  const std::string link = fresh_path(), target = fresh_path(), chain = fresh_path();
+  require_ok(server().call(Create(target)));
+  host::MakeLink(link, target);
+  host::MakeLink(chain, link);
+  BothEnds ends = OpenBoth(client(), server(), chain);
+  require_ok(ends.writer.write("through"));
+  EXPECT_THAT(ends.reader.read_exact(7), Reads("through"));
+}
+
+CTS_CASE(Fifo, LinkOfAnotherUserIsDenied) {
+  const bool last = shape("link") == "last";
+  const std::string link = fresh_path(), target = fresh_path();
+  if (last) {
+    require_ok(peer().call(Create(target)));
+  } else {
+    host::MakeDirectory(target);
+    require_ok(peer().call(Create(target + "/fifo")));
+  }
+  host::MakeLink(link, target);
+  const std::string path = last ? link : link + "/fifo";
+  Stream before = OpenNow(peer(), Open(path, "read").wait(false));
+  EXPECT_THAT(before.close(), IsOk());
+  host::GiveAway(link);
+  EXPECT_THAT(peer().call(Open(path, "read").wait(false).as("none")), StatusIs("permission_denied"));
+  EXPECT_THAT(peer().call(Open(path, "read").timeout_ms(0).as("none")), StatusIs("permission_denied"));
+  EXPECT_EQ(host::TypeOf(last ? target : target + "/fifo"), "fifo");
+}
+
 // --------------------------------------------------------------------------------------------------- the end
 
 CTS_CASE(Fifo, EndWhenTheLastWriterLeft) {
@@ -288,6 +356,15 @@ CTS_CASE(Fifo, RemoveLeavesWhatIsNoFifo) {
   host::MakeFile(path, "contents");
   EXPECT_THAT(peer().call(op::fifo_remove().path(path)), StatusIs("refused"));
   EXPECT_EQ(host::ReadFile(path), "contents");
+}
+
+CTS_CASE(Fifo, RemoveLeavesADirectory) {
+  const std::string directory = fresh_path();
+  host::MakeDirectory(directory);
+  for (const std::string path : {directory, directory + "/", directory + "//", directory + "/."}) {
+    EXPECT_THAT(peer().call(op::fifo_remove().path(path)), StatusIs("refused")) << path;
+    EXPECT_EQ(host::TypeOf(directory), "other") << path;
+  }
 }
 
 CTS_CASE(Fifo, RemoveDoesNotFollowALink) {

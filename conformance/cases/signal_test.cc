@@ -611,6 +611,23 @@ CTS_CASE(Signal, WatcherTellsTheSender) {
   EXPECT_EQ(reply.number("uid"), host::UserId());
 }
 
+CTS_CASE(Signal, WatcherTellsTheChild) {
+  Peer &child = spawn(server());
+  WATCH(watcher, server(), Watch({"CHLD"}));
+  const auto told = [&](const char *of) {
+    const Reply reply = require_ok(watcher.next());
+    EXPECT_EQ(NameIn(reply), "CHLD") << of;
+    EXPECT_EQ(reply.number("pid"), PidOf(child)) << of;
+  };
+  DO(client(), Send("STOP", child));
+  child.expect_stopped();
+  told("stopped");
+  DO(client(), Send("CONT", child));
+  told("continued");
+  ASSERT_NE(child.End(), nullptr);
+  told("ended");
+}
+
 CTS_CASE(Signal, WatcherWaits) {
   WATCH(watcher, server(), Watch({"TERM", "HUP"}));
   for (const char *signal : {"TERM", "HUP", "TERM"}) {

@@ -32,7 +32,7 @@ from cts.systems import System
 COVERAGE = "conformance/mutants/source/coverage.c"
 OLDER_KERNEL = "conformance/mutants/source/older_kernel.c"
 NEAR = (3, 12, 48)  # how many of the nearest cases are asked at a time
-FAR = 60  # and then of those that are left, evenly from the nearer to the farther ones
+FAR = 60  # and then of the others, evenly from the nearer to the farther ones; the rest behind the in-process cases
 EQUIVALENT_ASKED = 2  # of these steps, for a mutant that is declared to be equivalent
 IN_PROCESS = "in process"  # the mode of what an in-process case killed
 UNREACHED = "no case executes it"
@@ -355,8 +355,9 @@ class SourceTrial:
         return None
 
     def near(self, change: Change) -> List[Probe]:
-        """The cases that execute the line, those that execute least first: the nearest, and FAR of the others.
+        """The cases that execute the line in the order in which they are asked: those that execute least first.
 
+        Behind the nearest come FAR of the others, evenly chosen, and then the rest.
         Of a line that is no code, as a table or an enum, those that execute anything of its file.
         """
         blocks = self.lines.get((change.file, change.line))
@@ -365,8 +366,9 @@ class SourceTrial:
             for (file, _), held in self.lines.items():
                 blocks |= held if file == change.file else 0
         found = sorted((p for p in self.probes if p.blocks & blocks), key=lambda p: (p.size, p.case, p.configuration))
-        nearest, rest = found[: sum(NEAR)], found[sum(NEAR) :]
-        return nearest + rest[:: -(-len(rest) // FAR) or 1]
+        nearest, others = found[: sum(NEAR)], found[sum(NEAR) :]
+        step = -(-len(others) // FAR) or 1
+        return nearest + others[::step] + [p for i, p in enumerate(others) if i % step]
 
     def judge(self, change: Change, changed: Path, proof: str = "") -> Verdict:
         """The verdict on one mutant. `proof` is why it is declared to be equivalent; a case may still refute that."""
@@ -376,18 +378,20 @@ class SourceTrial:
         told = f"`{change.before}` is `{change.after}`"
         try:
             at = 0
-            for step, size in enumerate((*NEAR, FAR)):
-                if at >= len(near) or (proof and step >= EQUIVALENT_ASKED):
-                    break
-                killer = self._kill(library, near[at : at + size])
-                at += size
-                if killer is not None:
-                    mode = killer["pairing"].rpartition(":")[2]
-                    mutant = Mutant(change.name, told, killer["case"], killer["shape"], mode)
-                    return Verdict(mutant, "killed", killer["outcome"], killer["message"])
-            in_process = "" if proof else self._kill_in_process(library)
+            killer: Optional[Record] = None
+            for size in NEAR[:EQUIVALENT_ASKED] if proof else (*NEAR, FAR):
+                if killer is None and at < len(near):
+                    killer = self._kill(library, near[at : at + size])
+                    at += size
+            in_process = "" if proof or killer is not None else self._kill_in_process(library)
+            if killer is None and not in_process and not proof and at < len(near):
+                killer = self._kill(library, near[at:])
         finally:
             library.unlink()
+        if killer is not None:
+            mode = killer["pairing"].rpartition(":")[2]
+            mutant = Mutant(change.name, told, killer["case"], killer["shape"], mode)
+            return Verdict(mutant, "killed", killer["outcome"], killer["message"])
         if in_process:
             return Verdict(Mutant(change.name, told, in_process, "", IN_PROCESS), "killed", "failed")
         mutant = Mutant(change.name, told, "", "", "")

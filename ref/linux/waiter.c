@@ -17,10 +17,14 @@
 #include "ref/posix/waiter.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <execinfo.h>
+#endif
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -165,8 +169,23 @@ static void *wait_in_call(void *argument) {
   return NULL;
 }
 
+/* Whether the thread can be cancelled. glibc loads what that takes at its first use, and ends the process if it has no
+ * memory for it; this uses it sooner, where that has an answer. Once loaded it stays. */
+static bool can_cancel(void) {
+#ifdef __GLIBC__
+  static _Atomic bool loaded = false;
+  void *frame;
+  if (!atomic_load_explicit(&loaded, memory_order_relaxed)) {
+    if (backtrace(&frame, 1) == 0) return false;
+    atomic_store_explicit(&loaded, true, memory_order_relaxed);
+  }
+#endif
+  return true;
+}
+
 /* Starts the thread with every signal blocked: the program's handlers are not its business. errno. */
 static int start_thread(ipc_waiter *waiter) {
+  if (!can_cancel()) return ENOMEM;
   sigset_t all, before;
   sigfillset(&all);
   int error = pthread_sigmask(SIG_SETMASK, &all, &before);
