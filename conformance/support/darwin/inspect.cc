@@ -194,6 +194,8 @@ size_t CoresUsable() {
   return cores > 0 ? static_cast<size_t>(cores) : 1;
 }
 
+void StayOnCore(size_t) {}  // a hint at most (thread_policy_set), and none on arm64
+
 void DieWithParent() {}
 
 void CloseFrom(int first) {

@@ -1,5 +1,7 @@
 // What FreeBSD shows of processes: kinfo_proc and kinfo_file (sysctl(3), kinfo_getfile(3)), the reaper and the
 // parent-death signal (procctl(2)).
+#include <sys/cpuset.h>
+#include <sys/param.h>
 #include <sys/types.h>
 // (The others need it.)
 #include <fcntl.h>
@@ -183,6 +185,13 @@ void AdoptOrphans() { procctl(P_PID, 0, PROC_REAP_ACQUIRE, nullptr); }
 size_t CoresUsable() {
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
   return cores > 0 ? static_cast<size_t>(cores) : 1;
+}
+
+void StayOnCore(size_t core) {
+  cpuset_t one;
+  CPU_ZERO(&one);
+  CPU_SET(core, &one);
+  cpuset_setaffinity(CPU_LEVEL_WHICH, CPU_WHICH_PID, -1, sizeof one, &one);
 }
 
 void DieWithParent() {

@@ -14,6 +14,9 @@ void AdoptOrphans();
 /// How many cores this process may run on.
 size_t CoresUsable();
 
+/// In a new child: run on one of these alone, the one of number `core` from 0, where the system lets a process choose.
+void StayOnCore(size_t core);
+
 /// In a new child: have the kernel kill it when the runner dies, where it can.
 void DieWithParent();
 

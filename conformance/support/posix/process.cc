@@ -389,10 +389,11 @@ bool IsOurs(int64_t target, bool group) {
 
 namespace {
 
-/// Takes one core for ever.
-[[noreturn]] void Occupy() {
+/// Takes one core for ever. It stays there: two of them on one core would leave the other one free.
+[[noreturn]] void Occupy(size_t core) {
   DieWithParent();
   CloseFrom(0);
+  StayOnCore(core);
   volatile unsigned turns = 0;
   for (;;) turns = turns + 1;
 }
@@ -404,9 +405,10 @@ bool SlowProcesses(int factor) {
   // A step of the nice value is worth a quarter of a core's share (sched(7)): against one that never waits, a process
   // with 1/(factor-1) of its weight has 1/factor of the core.
   g_priority = std::min(19, static_cast<int>(std::ceil(std::log(factor - 1) / std::log(1.25))));
-  for (size_t core = CoresUsable(); core > 0; core--) {
+  const size_t cores = CoresUsable();
+  for (size_t core = 0; core < cores; core++) {
     const pid_t pid = fork();
-    if (pid == 0) Occupy();
+    if (pid == 0) Occupy(core);
     if (pid < 0) return false;
     Owned().insert(pid);
     g_occupants.push_back(pid);
