@@ -1,12 +1,11 @@
 // What FreeBSD shows of processes: kinfo_proc and kinfo_file (sysctl(3), kinfo_getfile(3)), the reaper and the
 // parent-death signal (procctl(2)).
-#include <sys/cpuset.h>
 #include <sys/param.h>
-#include <sys/types.h>
 // (The others need it.)
 #include <fcntl.h>
 #include <libutil.h>
 #include <signal.h>
+#include <sys/cpuset.h>
 #include <sys/procctl.h>
 #include <sys/socket.h>
 #include <sys/sysctl.h>
