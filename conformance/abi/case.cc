@@ -1,10 +1,12 @@
 #include "conformance/abi/case.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <map>
 
@@ -119,6 +121,13 @@ size_t Threads() {
   size_t number = 0;
   while (dirent *entry = readdir(directory)) number += entry->d_name[0] != '.';
   closedir(directory);
+  return number;
+}
+
+size_t ThreadsAfter(size_t most) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  size_t number;
+  while ((number = Threads()) > most && std::chrono::steady_clock::now() < deadline) sched_yield();
   return number;
 }
 

@@ -97,6 +97,9 @@ class GuardedPage {
 std::set<int> Descriptors();
 /// How many threads this process has; 0 if the system does not show it.
 size_t Threads();
+/// The same, asked again for up to a second while there are more than `most`: a thread that was joined is still listed
+/// for a moment.
+size_t ThreadsAfter(size_t most);
 
 struct Open;   // calls.h
 class Makers;  // makers.h
