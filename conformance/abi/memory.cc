@@ -103,6 +103,13 @@ void *CTS_REAL(realloc)(void *, size_t);
 void *CTS_REAL(memalign)(size_t, size_t);
 void CTS_REAL(free)(void *);
 
+#if defined(CTS_SANITIZER)
+// What the loader keeps of a library that was loaded late: the sanitizer knows it by who called malloc(3), which is the
+// function below.
+const char *__lsan_default_suppressions() { return "leak:ld-linux\n"; }
+const char *__lsan_default_options() { return "print_suppressions=0"; }
+#endif
+
 // The loader finds these first. glibc's strdup(3) and operator new come through them.
 
 CTS_BARE void *malloc(size_t bytes) noexcept {
