@@ -40,6 +40,12 @@ class TargetsTest(unittest.TestCase):
         files = {f.stem for f in (root / "fuzz").glob("*.cc") if "LLVMFuzzerTestOneInput(const" in f.read_text("utf-8")}
         self.assertEqual(files, set(names))
 
+    def test_every_target_is_built_for_oss_fuzz(self) -> None:
+        root = repository_root()
+        script = (root / "fuzz/oss_fuzz/build.sh").read_text(encoding="utf-8")
+        listed = script.split("targets='")[1].split("'")[0].split("\n")
+        self.assertEqual(sorted(line.split()[0] for line in listed if line), fuzz.targets(root))
+
     def test_unknown_target_is_named_with_those_there_are(self) -> None:
         self.assertRegex(_told("fuzz", "frame_decoder"), "no fuzz target 'frame_decoder'; there are: .*frame_decode")
 
