@@ -81,9 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--account",
-        choices=("grown", "all"),
+        choices=("none", "grown", "all"),
         default="grown",
-        help="what cases are repeated to tell what peers leak: those after which a peer holds more (default), or all",
+        help="what cases are repeated to tell what peers leak: those after which a peer holds more (default), none, or all",
     )
     parser.add_argument(
         "--slow",

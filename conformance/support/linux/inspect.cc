@@ -261,14 +261,6 @@ std::string host::DescriptorOf(int64_t pid, const std::string &fd) {
   return std::string(target, static_cast<size_t>(length)) + direction + nonblocking;
 }
 
-std::vector<std::string> host::DescriptorsOf(int64_t pid, const std::string &what) {
-  std::vector<std::string> found;
-  for (const std::string &fd : DescriptorsOf(pid)) {
-    if (DescriptorOf(pid, fd) == what) found.push_back(fd);
-  }
-  return found;
-}
-
 std::vector<std::string> host::DescriptorsOf(int64_t pid) { return List("/proc/" + std::to_string(pid) + "/fd"); }
 
 std::string host::WorkingDirectory(int64_t pid) {

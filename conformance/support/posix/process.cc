@@ -22,6 +22,8 @@
 
 #include "conformance/support/posix/orphans.h"
 
+extern char **environ;  // POSIX has programs declare it
+
 namespace cts {
 namespace {
 
