@@ -420,7 +420,8 @@ class Session {
                            name_text_.size()};
     ipc_local_listen_options how = {};
     how.size = sizeof how;
-    how.flags = ((options_ & 16) != 0 ? IPC_LISTEN_RECLAIM : 0u) | ((options_ & 32) != 0 ? IPC_LISTEN_SAME_USER : 0u);
+    if ((options_ & 16) != 0) how.flags |= IPC_LISTEN_RECLAIM;
+    if ((options_ & 32) != 0) how.flags |= IPC_LISTEN_SAME_USER;
     how.backlog = (options_ & 64) != 0 ? 1 : 0;
     ipc_status status;
     if (endpoint_ == kDatagram) {
