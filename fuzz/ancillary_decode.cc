@@ -324,6 +324,7 @@ void check_handed(Input in, size_t room) {
     close(came[i]);
   }
   FUZZ_CHECK(added < 0 || !is_open(added), "the descriptor that nobody asked for is open");
+  FUZZ_CHECK(ipc_system_pass_credentials(-1, (what & 0x20) != 0) != 0, "what is no socket passes credentials");
 }
 
 }  // namespace

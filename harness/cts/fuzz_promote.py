@@ -6,7 +6,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List
+from typing import List, Sequence
 
 from cts import requirements as spec
 from cts.common import CannotRun, plural, printable
@@ -26,19 +26,19 @@ class Begun:
     regression: str
 
 
-def _roles(like: spec.Requirement) -> str:
-    """The line of needs, still without any: the processes that the requirements of that family are about."""
-    if like.in_process:
+def _roles(kin: Sequence[spec.Requirement]) -> str:
+    """The line of needs, still without any: the processes that most requirements of that family are about."""
+    if kin[-1].in_process:
         return "Library:"
-    return "Peer:" if like.alone else "Server: · Client:"
+    return "Peer:" if 2 * sum(r.alone for r in kin) > len(kin) else "Server: · Client:"
 
 
-def _requirement(name: str, like: spec.Requirement, target: str, regression: str) -> List[str]:
+def _requirement(name: str, kin: Sequence[spec.Requirement], target: str, regression: str) -> List[str]:
     systems = " · ".join(f"{system}: documented" for system in spec.SYSTEMS)
     return [
         f"### {name}",
-        f"**MUST** · {systems} · since {like.since}",
-        _roles(like),
+        f"**MUST** · {systems} · since {kin[-1].since}",
+        _roles(kin),
         "",
         f"{spec.UNFINISHED}: what must hold, and for whom. `{target}` found what does not:",
         f"`{regression}`.",
@@ -94,9 +94,9 @@ def promote(root: Path, target: str, finding: Path, name: str) -> Begun:
     at = next((n for n in range(kin[-1].line, len(lines)) if re.match(r"#{1,3} ", lines[n])), None)
     if at is None:  # the last of its page
         at = len(lines) - 1 if lines[-1] == "" else len(lines)
-        begun = ["", *_requirement(name, kin[-1], target, regression)[:-1]]
+        begun = ["", *_requirement(name, kin, target, regression)[:-1]]
     else:
-        begun = _requirement(name, kin[-1], target, regression)
+        begun = _requirement(name, kin, target, regression)
     lines[at:at] = begun
 
     source = root / places[-1][0]
