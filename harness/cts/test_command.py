@@ -412,10 +412,11 @@ def fuzz_coverage(project: Project) -> Count:
     argv = [sys.executable, "-m", "cts", "fuzz", "coverage"]
     status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
     rows = re.findall(r"^(\S+ +[0-9.]+ % of \d+ +[0-9.]+ % of \d+)(  below)?$", output, re.MULTILINE)
-    below = sum(bool(mark) for _, mark in rows)
-    if status == 0 and rows and not below:
-        return Count(len(rows), note=re.sub(" +", " ", rows[-1][0]))
-    return Count(len(rows) - below, max(below, 1), output, could_not_run=status == 2)
+    files = [mark for row, mark in rows if not row.startswith("total ")]
+    below = sum(map(bool, files))
+    if status == 0 and files and not below:
+        return Count(len(files), note=re.sub(" +", " ", rows[-1][0]))
+    return Count(len(files) - below, max(below, 1), output, could_not_run=status == 2)
 
 
 def gate(
