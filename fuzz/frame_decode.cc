@@ -1,8 +1,9 @@
 /* frame_decode - any bytes, cut in any way, with every codec and parameter.
  *
  * What holds for every input: the decoder says what the model (framing_model.h) says, however the stream is cut; the
- * memory that it asks for follows the bytes that it got; it goes on after memory ran out; errors and ends stay; and
- * what a frame is encoded to decodes to the frame.
+ * memory that it asks for follows the bytes that it got; it goes on after memory ran out; errors and ends stay; what a
+ * frame is encoded to decodes to the frame; a greatest length that changes behind an error changes nothing; and what is
+ * no argument is told.
  *
  * The input: frame_program.h.
  */
@@ -54,6 +55,69 @@ void check_next(ipc_decoder *decoder, const Program &p, const Event &expected, s
   }
 }
 
+#define CHECK_REFUSED(call) FUZZ_CHECK((call).code == IPC_INVALID_ARGUMENT, "status %d", (call).code)
+
+/* Arguments that are missing, and descriptions of codecs that are none, made from |f|, which is one. */
+void check_refused(const ipc_framing &f) {
+  uint8_t header[IPC_FRAMING_ENCODED_MAX];
+  size_t len = 77;
+  uint64_t need = 77;
+  const void *body;
+  ipc_const_buffer trailer;
+  ipc_decoder *decoder = nullptr;
+  ipc_framing smaller = f, reserved = f, flags = f;
+  smaller.size = sizeof f - 1;
+  reserved.reserved = 1;
+  flags.flags |= 0x80000000u;
+  const ipc_framing *const none_of_them[] = {nullptr, &smaller, &reserved, &flags};
+  for (const ipc_framing *none : none_of_them) {
+    CHECK_REFUSED(ipc_framing_decode(none, &decoder));
+    CHECK_REFUSED(ipc_framing_encode(none, 0, header, sizeof header, &len, &trailer));
+    FUZZ_CHECK(decoder == nullptr && len == 0 && trailer.len == 0, "something comes of no codec");
+  }
+  CHECK_REFUSED(ipc_framing_decode(&f, nullptr));
+  CHECK_REFUSED(ipc_framing_encode(&f, 0, nullptr, 0, &len, &trailer));
+  CHECK_REFUSED(ipc_framing_encode(&f, 0, header, sizeof header, nullptr, &trailer));
+  CHECK_REFUSED(ipc_framing_encode(&f, 0, header, sizeof header, &len, nullptr));
+  CHECK_REFUSED(ipc_decoder_feed(nullptr, header, 0, &len));
+  CHECK_REFUSED(ipc_decoder_next(nullptr, &body, &len, &need));
+  FUZZ_CHECK(body == nullptr && len == 0 && need == 0, "something comes of no decoder");
+  CHECK_REFUSED(ipc_decoder_end(nullptr));
+  CHECK_REFUSED(ipc_decoder_set_max(nullptr, 1));
+  CHECK_REFUSED(ipc_decoder_free(nullptr));
+}
+
+/* What a decoder refuses leaves it as it was: whatever it is in the middle of. */
+void check_refused(ipc_decoder *decoder, bool ended) {
+  size_t len = 77;
+  uint64_t need = 77;
+  const void *body = "";
+  CHECK_REFUSED(ipc_decoder_feed(decoder, nullptr, 1, &len));
+  FUZZ_CHECK(len == 0, "%zu bytes are taken of nothing", len);
+  CHECK_REFUSED(ipc_decoder_feed(decoder, "", 0, nullptr));
+  (void)ipc_decoder_feed(decoder, nullptr, 0, &len); /* nothing is no mistake, and no change */
+  if (ended) CHECK_REFUSED(ipc_decoder_feed(decoder, "x", 1, &len));
+  CHECK_REFUSED(ipc_decoder_next(decoder, nullptr, &len, &need));
+  CHECK_REFUSED(ipc_decoder_next(decoder, &body, nullptr, &need));
+  CHECK_REFUSED(ipc_decoder_next(decoder, &body, &len, nullptr));
+  CHECK_REFUSED(ipc_decoder_set_max(decoder, UINT64_MAX));
+}
+
+/* A decoder for which there is no memory, and a limit that none of its frames could keep. */
+void check_refused(const Program &p, bool has_limit) {
+  ipc_decoder *decoder = nullptr;
+  memory = Memory{};
+  memory.starves = true;
+  memory.asked = 1; /* the next is refused */
+  FUZZ_CHECK(ipc_framing_decode(&p.framing, &decoder).code == IPC_OUT_OF_RESOURCES && decoder == nullptr,
+             "a decoder of no memory");
+  memory = Memory{};
+  if (has_limit) return;
+  FUZZ_CHECK(ipc_framing_decode(&p.framing, &decoder).code == IPC_OK, "no decoder");
+  CHECK_REFUSED(ipc_decoder_set_max(decoder, p.changed_max));
+  FUZZ_CHECK(ipc_decoder_free(decoder).code == IPC_OK, "free");
+}
+
 /* Feeds the stream in pieces; takes each frame as soon as it is there. */
 void decode(const Program &p, uint8_t cut, bool starves, const std::vector<Event> &events) {
   memory = Memory{};
@@ -69,6 +133,7 @@ void decode(const Program &p, uint8_t cut, bool starves, const std::vector<Event
     FUZZ_CHECK(status.code == IPC_OK, "a limit is refused: %d", status.code);
   };
   change();
+  check_refused(decoder, false);
   size_t at = 0, begin = 0; /* bytes taken; where the frame under way begins */
   for (size_t piece = 0; at < p.len; piece++) {
     size_t left = piece_len(cut, piece);
@@ -100,6 +165,7 @@ void decode(const Program &p, uint8_t cut, bool starves, const std::vector<Event
     if (status.code != IPC_OK) break;
   }
   if (p.ends) (void)ipc_decoder_end(decoder);
+  check_refused(decoder, p.ends);
   const Event &end = events[frame];
   FUZZ_CHECK(frame + 1 == events.size(), "frame %zu of %zu did not come", frame, events.size() - 1);
   for (int again = 0; again < 2; again++) check_next(decoder, p, end, at); /* it stays */
@@ -109,6 +175,7 @@ void decode(const Program &p, uint8_t cut, bool starves, const std::vector<Event
     FUZZ_CHECK(status.code == end.status, "status %d behind the error %d", status.code, end.status);
     FUZZ_CHECK(p.ends || took == 0, "%zu bytes are taken behind an error", took);
     FUZZ_CHECK(ipc_decoder_end(decoder).code == end.status, "the end changes the error");
+    FUZZ_CHECK(ipc_decoder_set_max(decoder, p.framing.max).code == end.status, "a limit changes the error");
     check_next(decoder, p, end, at);
   }
   memory.starves = false;
@@ -169,11 +236,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   if (p.changes) {
     ipc_framing changed = p.framing;
     changed.max = p.changed_max;
-    if (!model_accepts(changed)) p.changes = false;
+    const bool has_limit = model_accepts(changed);
+    if (!has_limit) p.changes = false;
+    check_refused(p, has_limit);
   }
   model_decode(p.framing, p.data, p.len, p.ends, p.changes ? p.change_at : SIZE_MAX, p.changed_max, &events);
   decode(p, 0, false, events);
   decode(p, p.cut == 0 ? 1 : p.cut, p.starves, events);
+  check_refused(p.framing);
   static std::vector<uint8_t> header;
   check_encode(p.framing, p.encoded_len, &header);
   if (events[0].status == IPC_OK) round_trip(p, events[0]);

@@ -2,7 +2,8 @@
  *
  * What holds for every input: the answers are those of rules written down here a second time; parse and format are each
  * other's inverse, and what they make stays what it is; nothing is cut: too little room is told with the room needed,
- * and nothing is written; and no two names have one native address.
+ * and nothing is written; no two names have one native address; each limit is the last length that is taken; and what
+ * is no argument is told.
  *
  * The input: how the second name differs from the first (a place, a byte, a way); the rest is text.
  */
@@ -196,6 +197,52 @@ void check_pair(const Name &a, const Name &b) {
   }
 }
 
+/* The limit that is told is the length up to which names are taken. */
+void check_limit(uint32_t kind, uint32_t os) {
+  size_t max = 77;
+  const int32_t told = ipc_name_limit(kind, os, &max).code;
+  const int32_t one = native({kind, "x"}, os).status;
+  FUZZ_CHECK(told == one, "system %u: status %d for a limit, %d for a name", os, told, one);
+  if (told != IPC_OK) {
+    FUZZ_CHECK(max == 0, "a limit of %zu beside status %d", max, told);
+    return;
+  }
+  FUZZ_CHECK(native({kind, std::string(max, 'x')}, os).status == IPC_OK, "system %u: not up to the limit", os);
+  FUZZ_CHECK(native({kind, std::string(max + 1, 'x')}, os).status == IPC_NAME_TOO_LONG, "system %u: beyond it", os);
+}
+
+#define CHECK_REFUSED(call) FUZZ_CHECK((call).code == IPC_INVALID_ARGUMENT, "status %d", (call).code)
+
+/* Arguments that are missing, and kinds and systems that there are not. */
+void check_refused(const Name &given, uint32_t beyond) {
+  const ipc_name name = view(given), no_data = {given.kind, nullptr, 0};
+  ipc_name no_kind = name;
+  no_kind.kind = IPC_NAME_NATIVE + 1 + beyond;
+  const uint32_t no_system = 1000 + beyond;
+  char out[8];
+  size_t len = 77;
+  uint32_t kind;
+  CHECK_REFUSED(ipc_name_native(nullptr, IPC_OS_THIS, out, sizeof out, &len));
+  FUZZ_CHECK(len == 0, "a length of %zu", len);
+  CHECK_REFUSED(ipc_name_native(&no_data, IPC_OS_THIS, out, sizeof out, &len));
+  CHECK_REFUSED(ipc_name_native(&name, IPC_OS_THIS, nullptr, 0, &len));
+  CHECK_REFUSED(ipc_name_native(&name, IPC_OS_THIS, out, sizeof out, nullptr));
+  CHECK_REFUSED(ipc_name_native(&name, no_system, out, sizeof out, &len));
+  CHECK_REFUSED(ipc_name_native(&no_kind, IPC_OS_THIS, out, sizeof out, &len));
+  CHECK_REFUSED(ipc_name_limit(IPC_NAME_PATH, IPC_OS_THIS, nullptr));
+  CHECK_REFUSED(ipc_name_limit(IPC_NAME_PATH, no_system, &len));
+  CHECK_REFUSED(ipc_name_limit(no_kind.kind, IPC_OS_THIS, &len));
+  CHECK_REFUSED(ipc_name_parse(nullptr, 0, &kind, out, sizeof out, &len));
+  CHECK_REFUSED(ipc_name_parse(name.data, name.len, nullptr, out, sizeof out, &len));
+  CHECK_REFUSED(ipc_name_parse(name.data, name.len, &kind, nullptr, 0, &len));
+  CHECK_REFUSED(ipc_name_parse(name.data, name.len, &kind, out, sizeof out, nullptr));
+  CHECK_REFUSED(ipc_name_format(nullptr, out, sizeof out, &len));
+  CHECK_REFUSED(ipc_name_format(&no_data, out, sizeof out, &len));
+  CHECK_REFUSED(ipc_name_format(&no_kind, out, sizeof out, &len));
+  CHECK_REFUSED(ipc_name_format(&name, nullptr, 0, &len));
+  CHECK_REFUSED(ipc_name_format(&name, out, sizeof out, nullptr));
+}
+
 /* A name that is nearly |text|. */
 std::string varied(std::string text, uint8_t way, uint16_t place, uint8_t byte) {
   const size_t at = text.empty() ? 0 : place % (text.size() + 1);
@@ -233,6 +280,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   for (const uint32_t kind : {IPC_NAME_PATH, IPC_NAME_NAMESPACED}) {
     check_pair({kind, text}, {IPC_NAME_PATH, other});
     check_pair({kind, text}, {IPC_NAME_NAMESPACED, other});
+    check_limit(kind, kSystems[way % 4]);
   }
+  check_refused({way % 2 == 0 ? IPC_NAME_PATH : IPC_NAME_NAMESPACED, text}, place);
   return 0;
 }

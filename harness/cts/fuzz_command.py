@@ -9,23 +9,29 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Iterator, List, Optional
 
-from cts import fuzz, fuzz_differential, fuzz_planted, fuzz_seeds
+from cts import fuzz, fuzz_coverage, fuzz_differential, fuzz_planted, fuzz_promote, fuzz_seeds
 from cts.common import CannotRun, plural, printable, say
 from cts.fuzz_differential import Asked
 from cts.project import Project
 from cts.run_command import Signals
 
-_ACTIONS = ("list", "replay", "minimise", "planted", "seeds")
+_ACTIONS = ("list", "replay", "minimise", "promote", "coverage", "planted", "seeds")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `cts fuzz`."""
     parser.add_argument("what", metavar="TARGET|ACTION", help=f"a target, or one of {', '.join(_ACTIONS)}")
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="replay, minimise: inputs")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="replay, minimise, promote: inputs")
     parser.add_argument("--seconds", type=int, default=60, metavar="N", help="how long to run a target (60)")
-    parser.add_argument("--target", metavar="TARGET", help="replay, minimise, seeds: the target, if no folder says it")
+    parser.add_argument(
+        "--target", metavar="TARGET", help="replay, minimise, promote, seeds: the target, if no folder says it"
+    )
     parser.add_argument(
         "--peer", action="append", default=[], metavar="NAME", help="whom a differential target asks (all)"
+    )
+    parser.add_argument("--requirement", metavar="FAMILY.RULE", help="promote: what the requirement will be called")
+    parser.add_argument(
+        "--minimum", metavar="LINES/BRANCHES", help="coverage: percent of each file that is enough (95/90)"
     )
     parser.add_argument("--from", type=Path, dest="report", metavar="REPORT", help="seeds: the report of a run")
 
@@ -177,6 +183,28 @@ def _planted(project: Project) -> int:
     return 1 if missed else 0
 
 
+def _promote(project: Project, files: List[Path], named: str, requirement: Optional[str]) -> int:
+    """Begin a requirement and its case for a finding."""
+    if len(files) != 1 or requirement is None:
+        raise CannotRun("cts fuzz promote wants one FILE and --requirement FAMILY.RULE")
+    if not files[0].is_file():
+        raise CannotRun(f"{printable(str(files[0]))} is no file")
+    name = fuzz.target_of(project.root, files[0], named)
+    begun = fuzz_promote.promote(project.root, name, files[0], requirement)
+    print(f"{begun.requirement}: says what must hold, and what it needs\n{begun.case}: checks it")
+    print(f"{begun.regression}: is replayed by `bazel test //fuzz:{name}_replay`")
+    print("`./cts spec check` names both until they are finished")
+    return 0
+
+
+def _coverage(project: Project, text: Optional[str]) -> int:
+    """Print what the corpora reach of each file; status 1 if that is too little."""
+    least = fuzz_coverage.minimum(text) if text is not None else fuzz_coverage.MINIMUM
+    every = fuzz_coverage.measure(project.root, say)
+    print("\n".join(fuzz_coverage.table(every, least)))
+    return 1 if any(r.below(least) for r in every) else 0
+
+
 def run(project: Project, options: argparse.Namespace, _command: List[str]) -> int:
     """Status 1 if there is a finding, a replayed one fails, or a planted bug is missed; raises CannotRun."""
     with Signals():
@@ -187,12 +215,16 @@ def _run(project: Project, options: argparse.Namespace) -> int:
     if options.what == "list":
         print("\n".join(fuzz.targets(project.root)))
         return 0
-    if options.what in ("replay", "minimise") and not options.files:
+    if options.what in ("replay", "minimise", "promote") and not options.files:
         raise CannotRun(f"cts fuzz {options.what} wants a FILE")
     if options.what == "replay":
         return _replay(project, options.files, options.target, options.peer)
     if options.what == "minimise":
         return _minimise(project, options.files, options.target, options.peer)
+    if options.what == "promote":
+        return _promote(project, options.files, options.target, options.requirement)
+    if options.what == "coverage":
+        return _coverage(project, options.minimum)
     if options.what == "planted":
         return _planted(project)
     if options.what == "seeds":

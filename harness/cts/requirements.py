@@ -22,6 +22,7 @@ ROLES = ("server", "client", "writer", "reader", "peer", "library")
 FRESH = "fresh"  # among a role's needs: it gets a process of its own
 LASTING = {"signal.set_handler"}  # operations that change a process beyond reset
 WINE_HIDES = "*Wine hides it.*"  # what would break the requirement does not show under Wine
+UNFINISHED = "UNFINISHED"  # in a requirement or a case that was begun (cts fuzz promote)
 CONTRACTS = {"README.md", "operations.md", "results.md"}
 CASES = ("conformance/cases", "conformance/abi")  # of peers, and of a library in the process that calls it
 
@@ -305,6 +306,15 @@ def cases(root: Path) -> Dict[str, Tuple[str, int]]:
     return found
 
 
+def _comment_above(path: Path, line: int) -> str:
+    """The comment that ends right above that line."""
+    lines = path.read_text(encoding="utf-8").splitlines()[: line - 1]
+    comment: List[str] = []
+    while lines and lines[-1].lstrip().startswith("//"):
+        comment.insert(0, lines.pop())
+    return "\n".join(comment)
+
+
 def check(root: Path) -> List[str]:
     """What is wrong between spec and cases, a sentence each; empty if every requirement has its case and vice versa."""
     try:
@@ -324,6 +334,16 @@ def check(root: Path) -> List[str]:
         f"{f}:{n}: case {name} belongs into {CASES[requirements[name].in_process]}"
         for name, (f, n) in written.items()
         if name in requirements and not f.startswith(CASES[requirements[name].in_process] + "/")
+    ]
+    problems += [
+        f"{r.file}:{r.line}: {r.id} is unfinished: it says so"
+        for r in requirements.values()
+        if UNFINISHED in f"{r.text} {r.source} {r.alone_because}"
+    ]
+    problems += [
+        f"{f}:{n}: case {name} is unfinished: the comment above it says so"
+        for name, (f, n) in written.items()
+        if UNFINISHED in _comment_above(root / f, n)
     ]
     problems += [
         f"{r.file}:{r.line}: {r.id} is about one process (Peer:, Library:), and no `Alone: ` says why, in it, its "

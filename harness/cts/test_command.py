@@ -405,6 +405,20 @@ def planted_bugs(project: Project) -> Count:
     return Count(passed, max(failed, 1), output, could_not_run=status == 2)
 
 
+def fuzz_coverage(project: Project) -> Count:
+    """`cts fuzz coverage`: the versioned corpora reach enough of the reference's pure code."""
+    if shutil.which("clang") is None:
+        return Count(skipped="clang is not installed, which counts what is reached")
+    argv = [sys.executable, "-m", "cts", "fuzz", "coverage"]
+    status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
+    rows = re.findall(r"^(\S+ +[0-9.]+ % of \d+ +[0-9.]+ % of \d+)(  below)?$", output, re.MULTILINE)
+    files = [mark for row, mark in rows if not row.startswith("total ")]
+    below = sum(map(bool, files))
+    if status == 0 and files and not below:
+        return Count(len(files), note=re.sub(" +", " ", rows[-1][0]))
+    return Count(len(files) - below, max(below, 1), output, could_not_run=status == 2)
+
+
 def gate(
     project: Project, *options: str, env: Optional[Dict[str, str]] = None, by: Optional[Sequence[str]] = None
 ) -> Count:
@@ -488,6 +502,7 @@ STEPS: List[Step] = [
     Step("cts mutants", mutants),
     Step("cts mutants, all", mutants_and_families, thorough=True),
     Step("cts fuzz planted", planted_bugs, thorough=True),
+    Step("cts fuzz coverage", fuzz_coverage, thorough=True),
     Step("cts mutants, source", source_mutants, thorough=True),
     Step("actionlint", workflows, thorough=True),
     Step("cross compile", cross_compile, thorough=True),

@@ -2,13 +2,18 @@
 
 import contextlib
 import io
+import json
+import re
+import shutil
 import struct
 import tempfile
 import unittest
 from pathlib import Path
+from typing import Dict, Iterable, List, Set
 
-from cts import cli, fuzz, fuzz_differential, fuzz_planted, fuzz_seeds
+from cts import cli, fuzz, fuzz_coverage, fuzz_differential, fuzz_planted, fuzz_promote, fuzz_seeds, requirements
 from cts.common import CannotRun, repository_root
+from cts.fuzz_coverage import Reached
 
 _OUTPUT = """#2\tINITED cov: 117 ft: 118 corp: 1/1b exec/s: 0 rss: 31Mb
 #262144\tpulse  cov: 644 ft: 1450 corp: 433/52Kb lim: 512 exec/s: 9362 rss: 300Mb
@@ -40,6 +45,17 @@ class TargetsTest(unittest.TestCase):
         files = {f.stem for f in (root / "fuzz").glob("*.cc") if "LLVMFuzzerTestOneInput(const" in f.read_text("utf-8")}
         self.assertEqual(files, set(names))
 
+    def test_every_target_is_built_for_oss_fuzz(self) -> None:
+        root = repository_root()
+        script = (root / "fuzz/oss_fuzz/build.sh").read_text(encoding="utf-8")
+        listed, excluded = (
+            [line.split()[0] for line in script.split(f"\n{name}='")[1].split("'")[0].split("\n") if line]
+            for name in ("targets", "excluded")
+        )
+        self.assertEqual(sorted([*listed, *excluded]), fuzz.targets(root))
+        # What compares with other processes has none to compare with there.
+        self.assertEqual(sorted(excluded), sorted(fuzz_differential.TARGETS))
+
     def test_unknown_target_is_named_with_those_there_are(self) -> None:
         self.assertRegex(_told("fuzz", "frame_decoder"), "no fuzz target 'frame_decoder'; there are: .*frame_decode")
 
@@ -51,6 +67,10 @@ class TargetsTest(unittest.TestCase):
         self.assertIn("wants a FILE", _told("fuzz", "replay"))
         self.assertIn("wants --from", _told("fuzz", "seeds"))
         self.assertIn("is no file", _told("fuzz", "minimise", "/nowhere/at/all"))
+        self.assertIn("wants one FILE and --requirement", _told("fuzz", "promote", "/nowhere/at/all"))
+        named = ("--requirement", "Framing.New")
+        self.assertIn("wants a FILE", _told("fuzz", "promote", *named))
+        self.assertIn("is no file", _told("fuzz", "promote", "/nowhere/at/all", *named))
         self.assertIn("1 or more", _told("fuzz", "frame_decode", "--seconds", "0"))
 
 
@@ -124,6 +144,117 @@ class DifferentialTest(unittest.TestCase):
         self.assertEqual(lines[0], "in this process: 10000 answers a second")
         self.assertIn("6400 a second, 640 times that of a process each (10.0); 2 differences", lines[1])
         self.assertEqual(lines[2], "  known: d: 3")
+
+
+def _exported(**more: object) -> Dict[str, object]:
+    """What `llvm-cov export` says of a file: four lines, one of them not reached, and a condition never true."""
+    summary = {"lines": {"count": 4, "covered": 3}, "branches": {"count": 2, "covered": 1}}
+    segments = [
+        [1, 1, 7, True, True, False],
+        [2, 5, 0, True, True, False],
+        [3, 1, 7, True, False, False],
+        [3, 9, 0, True, True, True],  # between two statements
+        [4, 1, 0, False, False, False],
+    ]
+    branches = [[1, 7, 1, 9, 0, 7, 0, 0, 4]]
+    return {"filename": "/x/ref/a.c", "summary": summary, "segments": segments, "branches": branches, **more}
+
+
+class CoverageTest(unittest.TestCase):
+    def _read(self, *records: object) -> List[Reached]:
+        return fuzz_coverage.read(json.dumps({"data": [{"files": records}]}), ["ref/a.c", "ref/b.c"])
+
+    def test_files_are_told_in_their_order_with_what_is_missed(self) -> None:
+        every = self._read(_exported(filename="/x/ref/b.c"), _exported(filename="/x/other/ref_a.c"), _exported())
+        self.assertEqual([r.file for r in every], ["ref/a.c", "ref/b.c"])
+        self.assertEqual(every[0].missed, ("2", "1:7 true"))
+        self.assertEqual((every[0].line_percent, every[0].branch_percent), (75.0, 50.0))
+
+    def test_file_that_no_target_holds_is_named(self) -> None:
+        with self.assertRaisesRegex(CannotRun, "nothing of ref/b.c: no target"):
+            self._read(_exported())
+
+    def test_table_says_what_is_below_and_where(self) -> None:
+        every = self._read(_exported(), _exported(filename="/x/ref/b.c"))
+        told = fuzz_coverage.table(every, (75.0, 50.0))
+        self.assertEqual(len(told), 4)
+        self.assertRegex(told[-1], r"total +75.0 % of 8 +50.0 % of 4$")
+        for least in ((75.1, 50.0), (75.0, 50.1)):
+            told = fuzz_coverage.table(every, least)
+            self.assertTrue(all(row.endswith("  below") for row in told[1:4]), told)
+            self.assertEqual(told[4:6], ["ref/a.c:2", "ref/a.c:1:7 true"])
+
+    def test_nothing_is_reached_as_a_whole(self) -> None:
+        self.assertEqual(fuzz_coverage.Reached("a", 0, 0, 0, 0).below((100.0, 100.0)), False)
+
+    def test_bad_minimum_is_told(self) -> None:
+        self.assertEqual(fuzz_coverage.minimum("95.5/90"), (95.5, 90.0))
+        for wrong in ("95", "95/", "101/90", "95/-1", "a/b", "95/90/80", ""):
+            self.assertIn("--minimum is LINES/BRANCHES", _told("fuzz", "coverage", "--minimum", wrong))
+
+
+class PromoteTest(unittest.TestCase):
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.root = Path(directory.name)
+        for folder in ("spec", *requirements.CASES):
+            shutil.copytree(repository_root() / folder, self.root / folder)
+        self.finding = self.root / "crash-0"
+        self.finding.write_bytes(b"\x00\xff" * 20)
+
+    def _refused(self, name: str, why: str) -> None:
+        with self.assertRaisesRegex(CannotRun, why):
+            fuzz_promote.promote(self.root, "frame_decode", self.finding, name)
+        self.assertEqual(requirements.check(self.root), [])
+
+    def test_requirement_and_case_are_named_as_unfinished(self) -> None:
+        self.assertEqual(requirements.check(self.root), [])
+        expected = set()
+        # In the middle and at the end of a page; about two processes, one, and a library.
+        for family in (
+            "NamedPipe",
+            "NamedPipeMessage",
+            "FramedStream",
+            "Framing",
+            "SignalRaise",
+            "AbiTable",
+            "AbiMemory",
+        ):
+            name = f"{family}.FoundByFuzzing"
+            begun = fuzz_promote.promote(self.root, "frame_decode", self.finding, name)
+            self.assertEqual((self.root / begun.regression).read_bytes(), self.finding.read_bytes())
+            expected.add(f"{begun.requirement}: {name} is unfinished: it says so")
+            expected.add(f"{begun.case}: case {name} is unfinished: the comment above it says so")
+
+        def without_lines(told: Iterable[str]) -> Set[str]:
+            return {re.sub(r":\d+:", ":", line) for line in told}  # families that share a file move one another
+
+        self.assertEqual(without_lines(requirements.check(self.root)), without_lines(expected))
+        case = (self.root / "conformance/cases/framing_test.cc").read_text(encoding="utf-8")
+        self.assertIn("// 40 bytes: 00 ff", case)
+        self.assertIn('FAIL() << "the case is unfinished"', case)
+        self.assertTrue(case.endswith("}\n\n}  // namespace cts\n"))
+
+    def test_finished_ones_are_named_no_more(self) -> None:
+        begun = fuzz_promote.promote(self.root, "name_parse", self.finding, "Framing.New")
+        told = requirements.check(self.root)
+        self.assertEqual([line.partition(": ")[0] for line in told], [begun.requirement, begun.case])
+        for place in (begun.requirement, begun.case):
+            file = self.root / place.partition(":")[0]
+            file.write_text(file.read_text(encoding="utf-8").replace("UNFINISHED", "Done"), encoding="utf-8")
+        self.assertEqual(requirements.check(self.root), [])
+
+    def test_bad_names_are_told_and_nothing_is_written(self) -> None:
+        self._refused("framing.new", "--requirement is Family.Rule")
+        self._refused("Framing.EmptyBodyIsAFrame", "there is a Framing.EmptyBodyIsAFrame already")
+        self._refused("Nothing.New", "no requirement and case of a family Nothing stand yet; families: .*Framing")
+        kept = self.root / "fuzz/regressions/frame_decode"
+        kept.mkdir(parents=True)
+        (kept / "crash-0").write_bytes(b"another")
+        self._refused("Framing.New", "crash-0 is another finding")
+        self.finding = self.finding.rename(self.root / "crash 0")
+        self._refused("Framing.New", "kept under its file's name")
 
 
 class PlantedTest(unittest.TestCase):
