@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
-from cts import peers, systems
+from cts import jsonl, peers, systems
 from cts.common import CannotRun, host_system, printable
 
 if sys.version_info >= (3, 11):
@@ -34,11 +34,15 @@ class Asked:
     report: Path
 
     def told(self) -> Dict[str, Any]:
-        """The report; empty if the fuzzer did not come to its end."""
-        try:
-            return json.loads(self.report.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        """The report; empty if the fuzzer did not come to its end. Raises CannotRun if there is one that is broken."""
+        if not self.report.exists():
             return {}
+        try:
+            told = jsonl.parse(self.report.read_bytes())
+            lines(told)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CannotRun(f"the fuzzer's report is broken: {printable(error)}") from error
+        return told
 
 
 def load_peers(root: Path) -> Dict[str, peers.Peer]:

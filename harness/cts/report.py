@@ -96,7 +96,9 @@ def _whole_traces(parts: Iterable[Path], out: Path, notes: List[str]) -> Dict[tr
     broken: List[str] = []
     found = trace.read(out, broken.append)
     if broken:
-        notes.append(f"trace.jsonl is broken in {plural(len(broken), 'line')}, first {broken[0][len(str(out.parent)) + 1 :]}")
+        notes.append(
+            f"trace.jsonl is broken in {plural(len(broken), 'line')}, first {broken[0][len(str(out.parent)) + 1 :]}"
+        )
     return found
 
 

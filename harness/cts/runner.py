@@ -284,17 +284,17 @@ class Runner:
     def _collect(self, task: Task, status: Optional[int], directory: Path) -> Outcome:
         records, broken = self._records(task, directory / "records.jsonl")
         outcome = Outcome(task, records, directory / "trace.jsonl")
-        half = [b for b in broken if b.endswith(jsonl.HALF)]
+        half = len(broken) == 1 and broken[0].endswith(jsonl.HALF) and status not in (0, 1)
         text = (directory / "output").read_text(encoding="utf-8", errors="replace")
         if self.group.ended:
             outcome.interrupted = True
         elif status == 2:
             said = printable(text.strip()[-1500:], lines=True)
             outcome.error = f"{task.pairing.id}: the runner cannot carry out its plan: {said}"
-        elif len(broken) > len(half) or (half and status in (0, 1)):
+        elif broken and not half:
             outcome.error = f"{task.pairing.id}: what the runner recorded is broken: {printable(broken[0])}"
         else:
-            self._account(outcome, status, text)
+            self._account(outcome, status, text, half)
         return outcome
 
     def _records(self, task: Task, file: Path) -> Tuple[List[Record], List[str]]:
@@ -303,15 +303,17 @@ class Runner:
         broken: List[str] = []
 
         def wrong(record: Record) -> str:
-            why = unusable(record) or schemas.wrong_record(repository_root(), self._completed(task, record))
-            return why
+            return unusable(record) or schemas.wrong_record(repository_root(), self._completed(task, record))
 
         if file.exists():
             records += jsonl.read(file, broken.append, wrong)
         return records, broken
 
-    def _account(self, outcome: Outcome, status: Optional[int], text: str) -> None:
-        """Give every test that should have run and left no record one that says so, or have it run again."""
+    def _account(self, outcome: Outcome, status: Optional[int], text: str, half: bool) -> None:
+        """Give every test that should have run and left no record one that says so, or have it run again.
+
+        `half`: its last record is half a line.
+        """
         task = outcome.task
         if self.fail_fast and any(r["outcome"] in FAILING for r in outcome.records):
             return
@@ -320,7 +322,7 @@ class Runner:
         if status in (0, 1):
             outcome.records += [self._crashed(task, t, "the runner left no record of this case") for t in missing]
             return
-        how = how_it_ended(status)
+        how = how_it_ended(status) + (", which left half a record," if half else "")
         culprit = last_begun(text)
         if culprit not in missing:
             culprit = missing[0] if missing else ""
