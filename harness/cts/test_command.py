@@ -179,7 +179,7 @@ def junit_count(file: Path) -> Tuple[int, int]:
 
 
 def _of_test(event: Dict[str, Any]) -> Tuple[str, bool, List[Path]]:
-    """(label, whether it passed, its test.xml) of the build event of a test; an empty label if it is of another kind."""
+    """(label, whether it passed, its test.xml) of the build event of a test; an empty label if it is another."""
     label = event.get("id", {}).get("testResult", {}).get("label", "")
     result = event.get("testResult", {})
     outputs = [o for o in result.get("testActionOutput", []) if o.get("name") == "test.xml"]

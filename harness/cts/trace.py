@@ -27,7 +27,7 @@ def read(path: Path, broken: Callable[[str], Any] = jsonl.refuse) -> Dict[Key, L
 
 
 def wrong(event: Event) -> str:
-    """Why this is no event of a raw trace (spec/results.md); empty if it is one. What a peer answered is its own matter."""
+    """Why this is no event of a raw trace (spec/results.md); empty if it is one. What a peer answered is its matter."""
     for key in ("kind", "pairing", "case", "shape", "role"):
         if not isinstance(event.get(key, ""), str):
             return f"no event: `{key}` is no text"

@@ -1,4 +1,4 @@
-"""What other processes wrote, mutated: a reader says what is wrong, drops nothing unseen, and else gives what was written.
+"""What other processes wrote, mutated: a reader says what is wrong, drops nothing unseen, or gives what was written.
 
 CTS_EXAMPLES says how many inputs each property gets (100); what fails is printed and belongs in an @example.
 """

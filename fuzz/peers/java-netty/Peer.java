@@ -63,7 +63,10 @@ final class Peer {
         return new LengthFieldBasedFrameDecoder(order(), (int) frame, offset, width, (int) adjustment, skip, true);
       }
       // It reads overlong lengths, always.
-      return codec == VARINT && (flags & ACCEPT_OVERLONG) != 0 ? new ProtobufVarint32FrameDecoder() : null;
+      if (codec == VARINT && (flags & ACCEPT_OVERLONG) != 0 && max <= Integer.MAX_VALUE) {
+        return new ProtobufVarint32FrameDecoder((int) max);
+      }
+      return null;
     }
 
     /** Netty's encoder like it; null if there is none. */

@@ -20,7 +20,7 @@ OFFERS = [f"{what} {codec}".encode() for what in ("decode", "encode") for codec 
 
 DECODE, ENCODE = 1, 2
 U32, LENGTH, NETSTRING = 1, 2, 4
-LITTLE_ENDIAN = 1
+LITTLE_ENDIAN, BODY_AT_SKIP = 1, 4
 FRAME, WOULD_BLOCK, MESSAGE_TOO_LARGE, UNENCODABLE, UNTOLD, NOT_OFFERED = 0, 2, 21, 23, 0xFE, 0xFF
 
 CODEC = struct.Struct(">BBBIIIqQ")
@@ -34,25 +34,25 @@ def _counting(base: Type, limit: int) -> Type:
     class Receiver(base):  # type: ignore[misc, valid-type]
         MAX_LENGTH = limit
 
-        def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+        def connectionMade(self) -> None:
             self.received: List[bytes] = []
             self.too_large = False
 
-        def stringReceived(self, string: bytes) -> None:  # noqa: N802
+        def stringReceived(self, string: bytes) -> None:
             self.received.append(string)
 
-        def lengthLimitExceeded(self, length: int) -> None:  # noqa: N802
+        def lengthLimitExceeded(self, length: int) -> None:
             self.too_large = True
 
     return Receiver
 
 
-def _receiver(codec: bytes) -> Optional[Type]:
+def _receiver(codec: bytes, encodes: bool) -> Optional[Type]:
     """The receiver for a codec of a request; None if Twisted has none like it."""
     number, flags, _, width, offset, skip, adjustment, limit = CODEC.unpack(codec)
     if number == NETSTRING:
         return _counting(NetstringReceiver, limit)
-    if number == LENGTH and (flags & LITTLE_ENDIAN or offset or skip != width or adjustment):
+    if number == LENGTH and (flags & (LITTLE_ENDIAN | encodes * BODY_AT_SKIP) or offset or skip != width or adjustment):
         return None
     base = Int32StringReceiver if number == U32 else OF_WIDTH.get(width)
     return _counting(base, limit) if base and number in (U32, LENGTH) else None
@@ -107,7 +107,7 @@ def answer(request: bytes) -> bytes:
     what, codec, rest = request[:1], request[1 : 1 + CODEC.size], request[1 + CODEC.size :]
     if what not in (bytes([DECODE]), bytes([ENCODE])):
         return bytes([NOT_OFFERED])
-    kind = _receiver(codec)
+    kind = _receiver(codec, what == bytes([ENCODE]))
     if kind is None:
         return bytes([NOT_OFFERED])
     return _decode(kind, rest[1:]) if what == bytes([DECODE]) else _encode(kind, int.from_bytes(rest, "big"))
