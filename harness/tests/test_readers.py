@@ -15,7 +15,7 @@ import unittest
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, configuration, example, given, settings
 from hypothesis import strategies as st
 
 from cts import (
@@ -41,6 +41,14 @@ from cts import (
 from cts.common import OUTCOMES, CannotRun, repository_root
 
 ROOT = repository_root()
+_KEPT = tempfile.TemporaryDirectory()  # what Hypothesis keeps: nothing stays in the checkout
+configuration.set_hypothesis_home_dir(_KEPT.name)
+
+
+def tearDownModule() -> None:  # noqa: N802 - unittest's name
+    _KEPT.cleanup()
+
+
 EXAMPLES = settings(
     max_examples=int(os.environ.get("CTS_EXAMPLES", "100")),
     deadline=None,
