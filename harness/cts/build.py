@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
+from cts import jsonl
 from cts.common import CannotRun, clip, host_system, printable
 from cts.systems import System
 
@@ -139,14 +139,22 @@ def reference_commands(root: Path) -> Tuple[List[str], List[str]]:
     done = subprocess.run(argv, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         raise CannotRun(f"`bazel aquery` failed:\n{_errors(done.stderr)}")
+    return parse_commands(done.stdout.encode("utf-8", "surrogateescape"))
+
+
+def parse_commands(told: bytes) -> Tuple[List[str], List[str]]:
+    """`reference_commands` in what `bazel aquery --output=jsonproto` says; raises CannotRun if it is not there."""
     found: Dict[str, List[str]] = {}
-    for action in json.loads(done.stdout)["actions"]:
-        found.setdefault(action["mnemonic"], action["arguments"])
-    compiling, linking = found["CppCompile"], found["CppLink"]
-    # Each file has its own of these.
-    for option in ("-MF", "-c", "-o"):
-        at = compiling.index(option)
-        compiling = compiling[:at] + compiling[at + 2 :]
+    try:
+        for action in jsonl.parse(told)["actions"]:
+            found.setdefault(action["mnemonic"], [str(argument) for argument in action["arguments"]])
+        compiling, linking = found["CppCompile"], found["CppLink"]
+        # Each file has its own of these.
+        for option in ("-MF", "-c", "-o"):
+            at = compiling.index(option)
+            compiling = compiling[:at] + compiling[at + 2 :]
+    except (ValueError, TypeError, KeyError) as error:
+        raise CannotRun(f"`bazel aquery` does not tell how the reference is built: {printable(error)}") from error
     compiling = [a for a in compiling if a != "-MD" and not a.startswith("-frandom-seed=")]
     # Of the linker's, what names a file, and what strips the lines from a library that is looked into.
     linking = linking[:1] + [a for a in linking[1:] if a.startswith("-") and a not in ("-o", "-Wl,-S")]

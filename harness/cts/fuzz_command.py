@@ -69,7 +69,7 @@ def _fuzz(project: Project, name: str, seconds: int, peers: List[str]) -> int:
         raise CannotRun("--seconds is 1 or more")
     fuzz.known(project.root, name)
     if name in fuzz_differential.TARGETS:
-        fuzz_differential.chosen(project.root, peers)
+        fuzz_differential.chosen(project.root, name, peers)
     elif peers:
         raise CannotRun(f"{name} asks no peers; those that do: {', '.join(fuzz_differential.TARGETS)}")
     say(f"building {name}")

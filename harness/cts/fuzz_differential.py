@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
-from cts import peers, systems
+from cts import jsonl, peers, systems
 from cts.common import CannotRun, host_system, printable
 
 if sys.version_info >= (3, 11):
@@ -34,11 +34,15 @@ class Asked:
     report: Path
 
     def told(self) -> Dict[str, Any]:
-        """The report; empty if the fuzzer did not come to its end."""
-        try:
-            return json.loads(self.report.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        """The report; empty if the fuzzer did not come to its end. Raises CannotRun if there is one that is broken."""
+        if not self.report.exists():
             return {}
+        try:
+            told = jsonl.parse(self.report.read_bytes())
+            lines(told)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CannotRun(f"the fuzzer's report is broken: {printable(error)}") from error
+        return told
 
 
 def load_peers(root: Path) -> Dict[str, peers.Peer]:
@@ -73,12 +77,12 @@ def known_differences(root: Path, target: str) -> List[Dict[str, Any]]:
     return found
 
 
-def chosen(root: Path, names: Sequence[str]) -> List[peers.Peer]:
-    """The peers of these names, or all; raises CannotRun if there is none of a name."""
-    every = load_peers(root)
+def chosen(root: Path, target: str, names: Sequence[str]) -> List[peers.Peer]:
+    """The peers of these names, or all, that have something to answer to a target; raises CannotRun if one has not."""
+    every = {name: peer for name, peer in load_peers(root).items() if target in (peer.targets or TARGETS)}
     for name in names:
         if name not in every:
-            raise CannotRun(f"there is no peer {printable(name)!r}; there are: {', '.join(every)}")
+            raise CannotRun(f"{target} has no peer {printable(name)!r}; it has: {', '.join(every)}")
     return [every[name] for name in dict.fromkeys(names)] if names else list(every.values())
 
 
@@ -125,7 +129,7 @@ def asked(
 ) -> Iterator[Asked]:
     """Have peers ready for a run of a differential target; raises CannotRun."""
     known = known_differences(root, target)
-    wanted = chosen(root, names)
+    wanted = chosen(root, target, names)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cts-fuzz-peers-")))
         report = directory / "report.json"

@@ -7,13 +7,12 @@ breaking everything. The unbroken library, reached in the same way, fails none.
 
 from __future__ import annotations
 
-import json
 import queue
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
-from cts import pairings, peers
+from cts import jsonl, pairings, peers
 from cts.common import FAILING, IN_PROCESS, MODES, CannotRun, printable
 from cts.pairings import Pairing, Side
 from cts.requirements import Requirement
@@ -81,7 +80,12 @@ def parse(listed: str, generic_peer: Path, library: Path) -> List[Mutant]:
     """The mutants in what the library's list says; raises CannotRun if it is not of that shape."""
     command = tuple(peers.generic_command(generic_peer, library))
     try:
-        found = [Mutant(command=command, **entry) for entry in json.loads(listed)]
+        found = [Mutant(command=command, **entry) for entry in jsonl.parse(listed.encode("utf-8", "surrogatepass"))]
+        for m in found:
+            texts = [m.name, m.sentence, m.case, m.shape, m.mode]
+            env = m.env.items() if isinstance(m.env, dict) else [("", None)]
+            if not all(isinstance(text, str) for text in [*texts, *(value for _, value in env)]):
+                raise TypeError(f"{m.name!r}: what it says is no text")
     except (TypeError, ValueError) as error:
         raise CannotRun(f"the list of mutants cannot be read: {printable(error)}") from error
     return found

@@ -33,7 +33,7 @@ except ImportError:  # Windows: two builds at once are not kept apart
 REFERENCE = "ref"
 BUILDS = processes.Group()  # the builds under way, so that an interruption ends them
 _NOT_SOURCES = {"target", "node_modules", "__pycache__", ".git", ".gradle", "build", "bin"}
-_KEYS = set("name implementation title homepage language toolchain sources build run modes os env".split())
+_KEYS = set("name implementation title homepage language toolchain sources build run modes os env targets".split())
 
 
 @dataclass
@@ -53,6 +53,7 @@ class Peer:
     run: List[str] = field(default_factory=list)
     modes: List[str] = field(default_factory=list)
     os: List[str] = field(default_factory=list)
+    targets: List[str] = field(default_factory=list)  # fuzz targets that ask it; none: every one that asks peers
     sources: List[str] = field(default_factory=list)  # folders, from its own, that it is made of, too
     directory: Optional[Path] = None
     kits: Optional[Path] = None
@@ -119,6 +120,7 @@ def load_directory(directory: Path, kits: Optional[Path] = None) -> Peer:
         run=raw["run"],
         modes=raw.get("modes", []),
         os=raw.get("os", []),
+        targets=raw.get("targets", []),
         sources=raw.get("sources", []),
         env={k: str(v) for k, v in env.items()},
         directory=directory.resolve(),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from cts import canonical, report, trace
+from cts import canonical, jsonl, report, trace
 from cts.common import IN_PROCESS, CannotRun, printable
 from cts.peers import REFERENCE
 from cts.requirements import Requirement
@@ -159,22 +159,13 @@ def _mode_alone(pairing: str) -> str:
 def _raw(file: Path, name: str) -> Dict[Tuple[str, str, str], List[trace.Event]]:
     """The events of one implementation alone by mode, case and shape; a broken line cannot be compared."""
     found: Dict[Tuple[str, str, str], List[trace.Event]] = {}
-    wanted = re.compile(rb'"pairing": ?"' + re.escape(json.dumps(name)[1:-1].encode()) + b":")
     try:
-        with open(file, "rb") as opened:
-            for number, raw in enumerate(opened, 1):
-                if not raw.endswith(b"}\n"):
-                    raise CannotRun(f"{file}:{number}: half a line; the trace is not whole")
-                if not wanted.search(raw):
-                    continue
-                event = json.loads(raw.decode("utf-8", "replace"))
-                mode = _mode_alone(str(event.get("pairing", "")))
-                if mode:
-                    found.setdefault((mode, str(event["case"]), str(event["shape"])), []).append(event)
+        for (pairing, case, shape), events in trace.read(file).items():
+            mode = _mode_alone(pairing)
+            if mode and pairing.startswith(f"{name}:"):
+                found[mode, case, shape] = events
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror}; `cts run` makes a report") from error
-    except (ValueError, KeyError, RecursionError) as error:
-        raise CannotRun(f"{file}: broken: {error}") from error
     return found
 
 
@@ -249,7 +240,7 @@ def of_recording(directory: Path) -> Side:
     """The traces that a directory holds; raises CannotRun with FILE:LINE of what is no recording."""
     file = directory / ABOUT
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
+        about = jsonl.parse(file.read_bytes())
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror}") from error
     except ValueError as error:
@@ -277,9 +268,11 @@ def _read(side: Side, path: Path) -> None:
     variant: Optional[Variant] = None
     lane: Optional[List[str]] = None
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise CannotRun(f"{path}: {error}") from error
+    if lines.pop():
+        raise CannotRun(f"{path}:{len(lines) + 1}: {jsonl.HALF}")
     for number, text in enumerate(lines, 1):
         word, _, rest = text.partition(" ")
         if word == "===" and rest:

@@ -13,8 +13,8 @@ from typing import Any, Dict, Iterable, List, Tuple
 
 import jinja2
 
-from cts import canonical, junit, results, summary, trace
-from cts.common import CannotRun, plural, printable
+from cts import canonical, jsonl, junit, results, schemas, summary, trace
+from cts.common import CannotRun, plural, printable, repository_root
 from cts.requirements import Requirement
 
 MARKER = ".ipc-cts-report"
@@ -71,8 +71,9 @@ def _put(made: Path, target: Path) -> None:
     raise CannotRun(f"cannot replace {target}: another run replaces it all the time")
 
 
-def merge_traces(parts: Iterable[Path], out: Path) -> None:
-    """Put raw traces behind one another; half a line, left by a killed runner, is dropped."""
+def merge_traces(parts: Iterable[Path], out: Path) -> int:
+    """Put raw traces behind one another without the half lines that killed runners left; returns how many these are."""
+    halves = 0
     with open(out, "wb") as merged:
         for part in parts:
             try:
@@ -80,8 +81,25 @@ def merge_traces(parts: Iterable[Path], out: Path) -> None:
                     for line in source:
                         if line.endswith(b"\n"):
                             merged.write(line)
+                        else:
+                            halves += 1
             except FileNotFoundError:
                 continue
+    return halves
+
+
+def _whole_traces(parts: Iterable[Path], out: Path, notes: List[str]) -> Dict[trace.Key, List[trace.Event]]:
+    """Merge raw traces into `out` and read them; what they lack becomes a note."""
+    halves = merge_traces(parts, out)
+    if halves:
+        notes.append(f"{plural(halves, 'event')} of the trace: {jsonl.HALF}; not in trace.jsonl")
+    broken: List[str] = []
+    found = trace.read(out, broken.append)
+    if broken:
+        notes.append(
+            f"trace.jsonl is broken in {plural(len(broken), 'line')}, first {broken[0][len(str(out.parent)) + 1 :]}"
+        )
+    return found
 
 
 def write(
@@ -101,10 +119,10 @@ def write(
     try:
         made.chmod(0o755)
         (made / MARKER).write_text(_MARKER_TEXT, encoding="utf-8")
+        raw = _whole_traces(traces, made / "trace.jsonl", document["run"].setdefault("notes", []))
         (made / "results.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         (made / "junit.xml").write_bytes(junit.render(document))
-        merge_traces(traces, made / "trace.jsonl")
-        page = html(document, trace.read(made / "trace.jsonl"), requirements, rerun)
+        page = html(document, raw, requirements, rerun)
         (made / "index.html").write_text(page, encoding="utf-8", errors="backslashreplace")
         _put(made, target)
     except OSError as error:
@@ -117,13 +135,14 @@ def load(directory: Path) -> Dict[str, Any]:
     """The results.json of a report directory (or that file itself); raises CannotRun if there is none."""
     file = directory / "results.json" if directory.is_dir() else directory
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = jsonl.parse(file.read_bytes())
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror}; `cts run` makes a report") from error
     except ValueError as error:
         raise CannotRun(f"{file}: {error}") from error
-    if not isinstance(document, dict) or document.get("schema") != 1 or not {"run", "results"} <= set(document):
-        raise CannotRun(f"{file}: no results.json of schema 1")
+    wrong = schemas.problems(repository_root(), "results", document)
+    if wrong:
+        raise CannotRun(f"{file}: no results.json of schema 1: {wrong[0]}")
     return document
 
 

@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
-from cts import processes
+from cts import jsonl, processes, schemas
 from cts.build import Artifacts
-from cts.common import FAILING, CannotRun, cores, printable
+from cts.common import FAILING, CannotRun, cores, printable, repository_root
 from cts.pairings import Pairing
 from cts.requirements import Requirement
 from cts.systems import System
@@ -35,7 +35,7 @@ IDLE_S = 300.0  # a runner that writes nothing for so long is broken: a case may
 REPEATS_MAX = 2
 STARTS = 5  # of a process that does nothing, before each task
 NOTHING = "/bin/true"
-_REQUIRED = {"case": str, "outcome": str, "shape": str}
+_REQUIRED = ("case", "outcome", "shape")
 
 
 @dataclass(frozen=True)
@@ -98,32 +98,10 @@ def runner_environment() -> Dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(theirs)}
 
 
-def read_lines(path: Path) -> Tuple[List[Dict[str, Any]], int]:
-    """The JSON objects of a file, a line each, and how many lines were none (a killed writer leaves half a line)."""
-    objects: List[Dict[str, Any]] = []
-    broken = 0
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return objects, broken
-    for line in data.split(b"\n"):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line.decode("utf-8", "replace"))
-        except (ValueError, RecursionError):
-            broken += 1
-            continue
-        if isinstance(value, dict):
-            objects.append(value)
-        else:
-            broken += 1
-    return objects, broken
-
-
-def usable(record: Record) -> bool:
-    """Whether a line of records.jsonl has the keys without which it is no record."""
-    return all(isinstance(record.get(k), t) for k, t in _REQUIRED.items())
+def unusable(record: Record) -> str:
+    """Which key a line of records.jsonl lacks without which nobody can say of what it is; empty if it has them."""
+    lacks = [key for key in _REQUIRED if not isinstance(record.get(key), str)]
+    return f"no record: `{lacks[0]}` is no text" if lacks else ""
 
 
 def case_of(test: str) -> str:
@@ -304,20 +282,38 @@ class Runner:
         return self._collect(task, status, directory)
 
     def _collect(self, task: Task, status: Optional[int], directory: Path) -> Outcome:
-        lines, _ = read_lines(directory / "records.jsonl")
-        outcome = Outcome(task, [self._completed(task, r) for r in lines if usable(r)], directory / "trace.jsonl")
+        records, broken = self._records(task, directory / "records.jsonl")
+        outcome = Outcome(task, records, directory / "trace.jsonl")
+        half = len(broken) == 1 and broken[0].endswith(jsonl.HALF) and status not in (0, 1)
         text = (directory / "output").read_text(encoding="utf-8", errors="replace")
         if self.group.ended:
             outcome.interrupted = True
         elif status == 2:
             said = printable(text.strip()[-1500:], lines=True)
             outcome.error = f"{task.pairing.id}: the runner cannot carry out its plan: {said}"
+        elif broken and not half:
+            outcome.error = f"{task.pairing.id}: what the runner recorded is broken: {printable(broken[0])}"
         else:
-            self._account(outcome, status, text)
+            self._account(outcome, status, text, half)
         return outcome
 
-    def _account(self, outcome: Outcome, status: Optional[int], text: str) -> None:
-        """Give every test that should have run and left no record one that says so, or have it run again."""
+    def _records(self, task: Task, file: Path) -> Tuple[List[Record], List[str]]:
+        """The records of a file, completed, and what is wrong with each line that is none."""
+        records: List[Record] = []
+        broken: List[str] = []
+
+        def wrong(record: Record) -> str:
+            return unusable(record) or schemas.wrong_record(repository_root(), self._completed(task, record))
+
+        if file.exists():
+            records += jsonl.read(file, broken.append, wrong)
+        return records, broken
+
+    def _account(self, outcome: Outcome, status: Optional[int], text: str, half: bool) -> None:
+        """Give every test that should have run and left no record one that says so, or have it run again.
+
+        `half`: its last record is half a line.
+        """
         task = outcome.task
         if self.fail_fast and any(r["outcome"] in FAILING for r in outcome.records):
             return
@@ -326,7 +322,7 @@ class Runner:
         if status in (0, 1):
             outcome.records += [self._crashed(task, t, "the runner left no record of this case") for t in missing]
             return
-        how = how_it_ended(status)
+        how = how_it_ended(status) + (", which left half a record," if half else "")
         culprit = last_begun(text)
         if culprit not in missing:
             culprit = missing[0] if missing else ""

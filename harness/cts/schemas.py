@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any, Dict, Iterable, List
@@ -17,6 +18,19 @@ def problems(root: Path, name: str, value: Any) -> List[str]:
     validator = jsonschema.Draft202012Validator(schema)
     found = sorted(validator.iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))
     return [f"{'.'.join(map(str, e.absolute_path)) or 'top level'}: {printable(clip(e.message, 300))}" for e in found]
+
+
+@functools.lru_cache(maxsize=None)
+def _record_validator(root: Path) -> jsonschema.Draft202012Validator:
+    schema = json.loads((root / "spec/schema/results.schema.json").read_text(encoding="utf-8"))
+    return jsonschema.Draft202012Validator({**schema["$defs"]["record"], "$defs": schema["$defs"]})
+
+
+def wrong_record(root: Path, record: Dict[str, Any]) -> str:
+    """Why this is no record of spec/schema/results.schema.json; empty if it is one."""
+    error = next(_record_validator(root).iter_errors(record), None)
+    where = ".".join(map(str, error.absolute_path)) if error else ""
+    return f"no record: {where or 'top level'}: {printable(clip(error.message, 300))}" if error else ""
 
 
 class ProtocolChecker:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, List, Set
+from typing import Dict, Iterable, List, Set
 
+from cts import trace
 from cts.common import clip, printable
-from cts.runner import CANARIES, Outcome, Record, read_lines
+from cts.runner import CANARIES, Outcome, Record
 
 _GIVEN_UP = "given up, because: "
 
@@ -15,11 +16,12 @@ def _answered(outcomes: List[Outcome]) -> Set[str]:
     """The roles that answered `hello`, by the raw traces."""
     roles: Set[str] = set()
     for outcome in outcomes:
-        events: List[Dict[str, Any]] = read_lines(outcome.trace)[0] if outcome.trace is not None else []
-        for event in events:
-            reply = event.get("reply")
-            if event.get("kind") == "end" and isinstance(reply, dict) and "implementation" in reply:
-                roles.add(str(event.get("role", "")))
+        if outcome.trace is None or not outcome.trace.exists():
+            continue
+        broken: List[str] = []  # which report.py tells
+        for event in trace.events(outcome.trace, broken.append):
+            if event.get("kind") == "end" and "implementation" in event["reply"]:
+                roles.add(event.get("role", ""))
     return roles
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import re
 import secrets
@@ -19,7 +18,7 @@ import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import unquote, urlparse
 
 from cts import (
@@ -28,6 +27,7 @@ from cts import (
     compare_command,
     definition,
     generate,
+    jsonl,
     recorded,
     report,
     results,
@@ -160,9 +160,13 @@ def unittest_count(status: int, output: str) -> Count:
 
 
 def junit_count(file: Path) -> Tuple[int, int]:
-    """(passed, failed) test cases in a test.xml."""
+    """(passed, failed) test cases in a test.xml; raises CannotRun if it is none."""
     passed = failed = 0
-    for case in ET.parse(file).getroot().iter("testcase"):
+    try:
+        root = ET.parse(file).getroot()
+    except (ET.ParseError, ValueError, LookupError) as error:  # also an encoding that there is not
+        raise CannotRun(f"{file}: no XML: {printable(error)}") from error
+    for case in root.iter("testcase"):
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
         elif (
@@ -174,21 +178,41 @@ def junit_count(file: Path) -> Tuple[int, int]:
     return passed, failed
 
 
-def bep_count(lines: Sequence[str]) -> Tuple[int, int, List[str]]:
-    """(passed, failed, targets that failed) from Bazel's build events: the cases in each test.xml, else the targets."""
+def _of_test(event: Dict[str, Any]) -> Tuple[str, bool, List[Path]]:
+    """(label, whether it passed, its test.xml) of the build event of a test; an empty label if it is another."""
+    label = event.get("id", {}).get("testResult", {}).get("label", "")
+    result = event.get("testResult", {})
+    outputs = [o for o in result.get("testActionOutput", []) if o.get("name") == "test.xml"]
+    return label + "", result.get("status") in ("PASSED", "FLAKY"), [_local(o.get("uri", "")) for o in outputs]
+
+
+def _local(uri: str) -> Path:
+    return Path(unquote(urlparse(uri).path))
+
+
+def _not_built(event: Dict[str, Any]) -> str:
+    """Why this is no build event that can be counted; empty if it is one."""
+    try:
+        files = _of_test(event)[2]
+        return "no build event: `uri` has a zero byte" if any("\0" in str(file) for file in files) else ""
+    except (AttributeError, TypeError, ValueError) as error:
+        return f"no build event: {printable(error)}"
+
+
+def bep_count(events: Path) -> Tuple[int, int, List[str]]:
+    """(passed, failed, targets that failed) from Bazel's build events: the cases in each test.xml, else the targets.
+
+    Raises CannotRun at a line that is no event: a Bazel that was killed tells half.
+    """
     passed = failed = 0
     bad: List[str] = []
-    for line in lines:
-        event = json.loads(line)
-        label = event.get("id", {}).get("testResult", {}).get("label")
-        if label is None:
+    for event in jsonl.read(events, wrong=_not_built):
+        label, good, files = _of_test(event)
+        if not label:
             continue
-        result = event.get("testResult", {})
-        good = result.get("status") in ("PASSED", "FLAKY")
         here = (0, 0)
-        for output in result.get("testActionOutput", []):
-            path = Path(unquote(urlparse(output.get("uri", "")).path))
-            if output.get("name") == "test.xml" and path.is_file():
+        for path in files:
+            if path.is_file():
                 here = junit_count(path)
         if here == (0, 0) or (not good and not here[1]):
             here = (here[0] + 1, 0) if good else (here[0], 1)
@@ -203,8 +227,10 @@ def bazel_tests(project: Project, *flags: str) -> Count:
         events = Path(directory) / "events.json"
         argv = [build.bazel(), "test", "--noshow_progress", "--color=no", "--keep_going", *flags]
         status, output = _call([*argv, f"--build_event_json_file={events}", "//..."], project.root)
-        lines = events.read_text(encoding="utf-8").splitlines() if events.exists() else []
-        passed, failed, bad = bep_count(lines)
+        try:
+            passed, failed, bad = bep_count(events) if events.exists() else (0, 0, [])
+        except CannotRun as error:
+            return Count(failed=1, detail=f"{error}\n{output}")
     if status != 0 and not failed:
         return Count(passed=passed, failed=1, detail=output)
     return Count(passed, failed, f"failed: {', '.join(bad)}\n{output}" if bad else "")
@@ -383,10 +409,14 @@ def _mutants(project: Project, *options: str) -> Count:
         report_file = Path(directory) / "mutants.json"
         if not report_file.exists():
             return Count(failed=1, detail=output, could_not_run=status == 2)
-        document = json.loads(report_file.read_text(encoding="utf-8"))
-    passed = sum(m["verdict"] == "killed" for m in document["mutants"])
-    failed = sum(m["verdict"] not in ("killed", "not_here") for m in document["mutants"])
-    failed += len(document["unbroken_fails"])
+        try:
+            document = jsonl.parse(report_file.read_bytes())
+            verdicts = [m["verdict"] for m in document["mutants"]]
+            failed = len(document["unbroken_fails"])
+        except (ValueError, TypeError, KeyError) as error:
+            return Count(failed=1, detail=f"mutants.json is broken: {printable(error)}\n{output}")
+    passed = verdicts.count("killed")
+    failed += len(verdicts) - passed - verdicts.count("not_here")
     failed = max(failed, 1) if status != 0 else failed
     bad = [line for line in output.splitlines() if not line.startswith(("killed", " "))]
     return Count(passed, failed, "\n".join(bad) if failed else "", could_not_run=status == 2)

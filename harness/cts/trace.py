@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
+from cts import jsonl
 from cts.common import clip, printable
 
 Event = Dict[str, Any]
 Key = Tuple[str, str, str]
 
 
-def read(path: Path) -> Dict[Key, List[Event]]:
-    """The raw events of a trace.jsonl by pairing, case and shape, in the file's order; broken lines are skipped."""
+_SAID = {"begin": "request", "end": "reply"}  # what an event of this kind holds
+
+
+def read(path: Path, broken: Callable[[str], Any] = jsonl.refuse) -> Dict[Key, List[Event]]:
+    """The raw events of a trace.jsonl by pairing, case and shape, in the file's order. `broken`: as in `events`."""
     grouped: Dict[Key, List[Event]] = {}
-    for event in events(path):
-        place = tuple(str(event.get(k, "")) for k in ("pairing", "case", "shape"))
+    for event in events(path, broken):
+        place = (event.get("pairing", ""), event.get("case", ""), event.get("shape", ""))
         if place[1]:
-            grouped.setdefault(place, []).append(event)  # type: ignore[arg-type]
+            grouped.setdefault(place, []).append(event)
     return grouped
 
 
-def events(path: Path) -> Iterator[Event]:
-    """Every event of a trace.jsonl; a line that is no JSON object (a killed runner leaves half a one) is skipped."""
-    with open(path, "rb") as file:
-        for line in file:
-            try:
-                event = json.loads(line.decode("utf-8", "replace"))
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(event, dict):
-                yield event
+def wrong(event: Event) -> str:
+    """Why this is no event of a raw trace (spec/results.md); empty if it is one. What a peer answered is its matter."""
+    for key in ("kind", "pairing", "case", "shape", "role"):
+        if not isinstance(event.get(key, ""), str):
+            return f"no event: `{key}` is no text"
+    if not isinstance(event.get("pid", 0), (int, str)):
+        return "no event: `pid` is no number"
+    said = _SAID.get(event.get("kind", ""))
+    if said and not isinstance(event.get(said), dict):
+        return f"no event: `{said}` is no object"
+    if said and not isinstance(event[said].get("id"), (int, float, str, type(None))):
+        return f"no event: the `id` of its {said} is neither number nor text"
+    return ""
+
+
+def events(path: Path, broken: Callable[[str], Any] = jsonl.refuse) -> Iterator[Event]:
+    """Every event of a trace.jsonl; a line that is none is given to `broken` (see `jsonl.read`), which refuses it."""
+    return jsonl.read(path, broken, wrong)
 
 
 def _value(value: Any) -> str:

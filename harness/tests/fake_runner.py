@@ -3,9 +3,9 @@
 FAKE_BEHAVIOUR names a JSON file: {"cases": [ids], "state": directory, "ID": {...}}. What a case may say:
 `alone` (of one process); `outcome`, `message`, `blame`; `shapes`; `claims` (the shape its record has instead);
 `only` (pairing in which this holds), `otherwise` (the outcome elsewhere); `passes_at` (run number from which it
-passes); `crash` (signal, in the first `crash_times` runs); `silent` (no record); `wait_for` (file whose appearance it
-waits for, having made `started`); `hello` (its trace shows that the server answered hello); `child` (leaves a process
-behind, whose pid it writes there).
+passes); `crash` (signal, in the first `crash_times` runs); `silent` (no record); `torn` (text that it writes to its
+records and trace before); `wait_for` (file whose appearance it waits for, having made `started`); `hello` (its trace
+shows that the server answered hello); `child` (leaves a process behind, whose pid it writes there).
 """
 
 import fnmatch
@@ -66,6 +66,9 @@ def run_case(plan, test, does, state, seq):
         Path(does["started"]).touch()
     while "wait_for" in does and not Path(does["wait_for"]).exists():
         time.sleep(0.01)
+    for file in ("records", "trace") if "torn" in does else ():
+        with open(plan[file], "a") as torn:
+            torn.write(does["torn"])
     if "crash" in does and applies and number <= does.get("crash_times", 1000):
         os.kill(os.getpid(), does["crash"])
         time.sleep(60)

@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Tuple
 from cts import definition, ledger
 from cts.build import Artifacts
 from cts.cli import main
-from cts.common import repository_root
+from cts.common import OUTCOMES, repository_root
 from cts.project import Project
 
 HERE = Path(__file__).resolve().parent
@@ -41,6 +41,52 @@ What {id} demands, with <b>markup</b>.
 Source: unix(7).
 
 """
+
+# A whole results.json, with everything that may be in it.
+RECORD: Dict[str, Any] = {
+    "case": "Alpha.One",
+    "requirement": "MUST",
+    "shape": "path+server",
+    "server": "ref",
+    "server_mode": "blocking",
+    "client": "other",
+    "client_mode": "async",
+    "os": "linux",
+    "outcome": "failed",
+    "observed": "failed",
+    "proof": "thread",
+    "blame": "client",
+    "duration_ms": 1.5,
+    "message": "it said \u201cno\u201d\n",
+    "operations": 3,
+    "gates": True,
+    "resources": {"server": {"descriptors": [4, 5]}},
+    "pairing": "ref:blocking>other:async",
+}
+PEER: Dict[str, Any] = {k: "x" for k in ("name", "why", "implementation", "version", "os", "lanes")}
+PEER = {**PEER, "available": True, "arguments": ["--peer", "/bin/x 'y'"], "title": "t"}
+PEER = {**PEER, **{k: ["blocking"] for k in ("modes", "operations", "features", "traits")}}
+DOCUMENT: Dict[str, Any] = {
+    "schema": 1,
+    "run": {
+        "run_id": "0" * 32,
+        "cts_version": "1",
+        "started": "2026-01-01T00:00:00Z",
+        "wall_ms": 1,
+        "command": ["cts", "run", "--os", "linux"],
+        "host": {"os": "linux", "kernel": "6.1", "machine": "m", "cpus": 2},
+        "outcomes": {o: 0 for o in OUTCOMES},
+        "cases": 1,
+        "peers": [PEER],
+        "offers_shrunk": [{"implementation": "x", "mode": "async", "operations": ["a"], "features": ["b"]}],
+        "unmatched_expectations": [{"file": "f", "implementation": "x", "case": "A.B", "why": "w"}],
+        "canary": {"must_fail": "failed", "not_offered": "not_applicable"},
+        "notes": ["n"],
+        "times": {"two_process_case_ms": 1.5, "process_start_ms": 1},
+        "exit_status": 1,
+    },
+    "results": [RECORD],
+}
 
 
 class Checkout(unittest.TestCase):

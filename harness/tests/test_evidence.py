@@ -7,11 +7,12 @@ import unittest
 from typing import Any, Dict, List
 from unittest import mock
 
-from tests.support import Checkout
+from tests.support import DOCUMENT, RECORD, Checkout
 
 
 def record(case: str, outcome: str = "passed", **more: str) -> Dict[str, Any]:
-    return {"case": case, "outcome": outcome, "os": "windows-wine-8.0", "server": "ref", "client": "ref", **more}
+    said = {"case": case, "outcome": outcome, "os": "windows-wine-8.0", "server": "ref", "client": "ref"}
+    return {**RECORD, **said, **more}
 
 
 class Evidence(Checkout):
@@ -24,7 +25,8 @@ class Evidence(Checkout):
 
     def evidence(self, *records: Dict[str, Any], status: int = 0, **run: Any) -> List[str]:
         """The lines of evidence after the command, in order."""
-        told = {"exit_status": 1, "host": {"kernel": "6.18.5-amd64"}, **run}
+        host = {**DOCUMENT["run"]["host"], "kernel": "6.18.5-amd64"}
+        told = {**DOCUMENT["run"], "exit_status": 1, "host": host, **run}
         file = self.base / "results.json"
         file.write_text(json.dumps({"schema": 1, "run": told, "results": list(records)}))
         got, self.out, err = self.cts("spec", "evidence", "--from", str(file))

@@ -111,8 +111,14 @@ class SeedsTest(unittest.TestCase):
 class DifferentialTest(unittest.TestCase):
     def test_bad_peers_are_told(self) -> None:
         told = _told("fuzz", "frame_differential", "--peer", "nobody")
-        self.assertRegex(told, "no peer 'nobody'; there are: .*reference-s390x.*rust-tokio-util")
+        self.assertRegex(told, "has no peer 'nobody'; it has: .*reference-s390x.*rust-tokio-util")
         self.assertIn("asks no peers", _told("fuzz", "frame_decode", "--peer", "rust-tokio-util"))
+        told = _told("fuzz", "name_differential", "--peer", "java-netty")
+        self.assertIn("name_differential has no peer 'java-netty'; it has: reference-s390x, reference-windows", told)
+
+    def test_peers_say_which_targets_ask_them(self) -> None:
+        for peer in fuzz_differential.load_peers(repository_root()).values():
+            self.assertLessEqual(set(peer.targets), set(fuzz_differential.TARGETS), peer.name)
 
     def test_known_differences_are_sound(self) -> None:
         for target in fuzz_differential.TARGETS:

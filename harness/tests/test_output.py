@@ -290,7 +290,9 @@ class Parts(unittest.TestCase):
                 {"id": {"testResult": {"label": "//c"}}, "testResult": {"status": "TIMEOUT"}},
                 {"id": {"progress": {}}},
             ]
-            self.assertEqual(test_command.bep_count([json.dumps(e) for e in events]), (2, 2, ["//a", "//c"]))
+            told = Path(directory) / "events.json"
+            told.write_text("".join(json.dumps(e) + "\n" for e in events))
+            self.assertEqual(test_command.bep_count(told), (2, 2, ["//a", "//c"]))
 
     def test_unittest_counts(self) -> None:
         self.assertEqual(test_command.unittest_count(0, "Ran 5 tests in 1s\n\nOK (skipped=1)").passed, 4)
@@ -302,7 +304,7 @@ class Parts(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             part, out = Path(directory) / "part", Path(directory) / "out"
             part.write_bytes(b'{"seq":1}\n{"seq"')
-            report.merge_traces([part, part, Path(directory) / "absent"], out)
+            self.assertEqual(report.merge_traces([part, part, Path(directory) / "absent"], out), 2)
             self.assertEqual(out.read_bytes(), b'{"seq":1}\n{"seq":1}\n')
 
 

@@ -363,6 +363,23 @@ class Runs(Checkout):
         self.assertEqual(document["run"]["outcomes"]["passed"], 5)
         self.assertEqual(schemas.problems(repository_root(), "results", document), [])
 
+    def test_half_a_line_of_a_killed_runner_is_told(self) -> None:
+        self.behaviour["Alpha.Two"] = {"crash": int(signal.SIGSEGV), "torn": '{"case": "Alpha.T'}
+        document = self.run_cts("--mode", "blocking", "--jobs", "1", status=1)
+        (crashed,) = [r for r in document["results"] if r["outcome"] == "crashed"]
+        self.assertRegex(crashed["message"], "SIGSEGV, which left half a record, in this case")
+        self.assertRegex(" ".join(document["run"]["notes"]), "1 event of the trace: half a line")
+
+    def test_broken_record_is_an_error_that_names_its_line(self) -> None:
+        for torn, why in (
+            ("no JSON\n", ":1: no JSON"),
+            ('{"case": "Alpha.One"}\n', ":1: no record: `outcome` is no text"),
+            ('{"case": "Alpha.One", "shape": "", "outcome": "fine"}\n', ":1: no record: outcome: 'fine' is not one of"),
+        ):
+            self.behaviour["Alpha.One"] = {"torn": torn}
+            document = self.run_cts("--mode", "blocking", "--jobs", "1", status=2)
+            self.assertRegex(document["run"]["errors"][0], f"what the runner recorded is broken: .*records.jsonl{why}")
+
     def test_second_crash_ends_the_pairing(self) -> None:
         self.behaviour["Alpha.One"] = {"crash": int(signal.SIGABRT)}
         self.behaviour["Beta.Shaped"] = {"crash": int(signal.SIGABRT)}
