@@ -191,22 +191,22 @@ ThreadState StateOfTask(const std::string &task) {
   const size_t command = stat.rfind(')');
   const char letter = command != std::string::npos && command + 2 < stat.size() ? stat[command + 2] : '\0';
   state.counters = ReadProc(task + "schedstat");
-  if (state.counters == "0 0 0\n") state.counters.clear();
-  state.known = letter != '\0' && !state.counters.empty();
+  state.known = letter != '\0' && !state.counters.empty() && state.counters != "0 0 0\n";
   state.sleeping = letter == 'S';
   state.stopped = letter == 'T';
   return state;
 }
 
-/// All threads of the process of Linux that has this one, as one.
+/// All threads of the process of Linux that has this one, as one. One that has never run shows no counters, and one that
+/// ended after it was listed nothing at all: neither sleeps, and a kernel that shows any thread's counters shows all.
 ThreadState StateOfTasks(const std::string &task) {
   ThreadState all;
   const std::string tasks = task.substr(0, task.rfind('\\', task.size() - 2) + 1);
   const std::vector<std::string> numbers = NumbersIn(tasks);
-  all.known = all.sleeping = all.stopped = !numbers.empty();
+  all.sleeping = all.stopped = !numbers.empty();
   for (const std::string &number : numbers) {
     const ThreadState one = StateOfTask(tasks + number + "\\");
-    all.known = all.known && one.known;
+    all.known = all.known || one.known;
     all.sleeping = all.sleeping && one.sleeping;
     all.stopped = all.stopped && one.stopped;
     all.counters += one.counters;
