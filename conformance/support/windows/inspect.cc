@@ -197,14 +197,14 @@ ThreadState StateOfTask(const std::string &task) {
   const size_t command = stat.rfind(')');
   const char letter = command != std::string::npos && command + 2 < stat.size() ? stat[command + 2] : '\0';
   state.counters = ReadProc(task + "schedstat");
-  state.known = letter != '\0' && !state.counters.empty() && state.counters != "0 0 0\n";
+  if (state.counters == "0 0 0\n") state.counters.clear();
+  state.known = letter != '\0' && !state.counters.empty();
   state.sleeping = letter == 'S';
   state.stopped = letter == 'T';
   return state;
 }
 
-/// All threads of the process of Linux that has this one, as one. One that has never run shows no counters, and one that
-/// ended after it was listed nothing at all: neither sleeps, and a kernel that shows any thread's counters shows all.
+/// All threads of the process of Linux that has this one, as one.
 ThreadState StateOfTasks(const std::string &task) {
   const std::string tasks = task.substr(0, task.rfind('\\', task.size() - 2) + 1);
   std::vector<ThreadState> states;
