@@ -9,6 +9,8 @@
 //   - A name is a path below \\.\pipe\.
 //   - Ends cannot be split, released or adopted; a handle can be asked for (Fd).
 //   - Messages are read as bytes ("this package presents all named pipes as byte streams").
+//
+// For one thing of Wine's it does make up: guardedListener.
 package main
 
 import (
@@ -17,6 +19,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"ctspeer"
@@ -24,7 +27,12 @@ import (
 	"github.com/Microsoft/go-winio"
 )
 
-const module = "github.com/Microsoft/go-winio"
+const (
+	module = "github.com/Microsoft/go-winio"
+	// bufferSize is what a pipe holds in each direction unless a request says it. The package's own choice, 0, makes every
+	// write wait for its reader; a program that wants a socket gives sizes.
+	bufferSize = 65536
+)
 
 func main() {
 	library := ctspeer.Library[net.Listener, net.Conn]{
@@ -76,7 +84,7 @@ func spell(name ctspeer.Name) (string, error) {
 }
 
 func listen(name ctspeer.Name, _ ctspeer.ListenOptions) (net.Listener, []byte, error) {
-	return listenWith(name, nil)
+	return listenWith(name, &winio.PipeConfig{InputBufferSize: bufferSize, OutputBufferSize: bufferSize})
 }
 
 func listenWith(name ctspeer.Name, config *winio.PipeConfig) (net.Listener, []byte, error) {
@@ -88,7 +96,38 @@ func listenWith(name ctspeer.Name, config *winio.PipeConfig) (net.Listener, []by
 	if err != nil {
 		return nil, nil, err
 	}
+	if onWine() {
+		if listener, err = guarded(listener, path); err != nil {
+			return nil, nil, err
+		}
+	}
 	return listener, []byte(listener.Addr().String()), nil
+}
+
+// onWine says whether this is Wine, whose ntdll tells its version.
+func onWine() bool { return syscall.NewLazyDLL("ntdll.dll").NewProc("wine_get_version").Find() == nil }
+
+// guardedListener has a client of its own at the first instance of its pipe. That is one without access, which the package
+// keeps so that the name is its own, and which no client can connect to on Windows. On Wine 8.0 the first client does,
+// and meets nobody.
+type guardedListener struct {
+	net.Listener
+	first net.Conn
+}
+
+func guarded(listener net.Listener, path string) (net.Listener, error) {
+	first, err := winio.DialPipeContext(context.Background(), path)
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	return &guardedListener{listener, first}, nil
+}
+
+func (l *guardedListener) Close() error {
+	err := l.Listener.Close()
+	_ = l.first.Close()
+	return err
 }
 
 func connect(ctx context.Context, name ctspeer.Name, options ctspeer.CallOptions) (net.Conn, error) {

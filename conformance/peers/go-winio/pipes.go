@@ -40,7 +40,12 @@ func listenNamed(call ctspeer.Call) error {
 	if err := unsupportedArgument(call, notConfigured); err != nil {
 		return err
 	}
-	size := func(argument string) int32 { return int32(min(call.Unsigned(argument), math.MaxInt32)) }
+	size := func(argument string) int32 {
+		if !call.Has(argument) {
+			return bufferSize
+		}
+		return int32(min(call.Unsigned(argument), math.MaxInt32))
+	}
 	call.Begin(ctspeer.Never)
 	listener, native, err := listenWith(call.Name("kind", "name"),
 		&winio.PipeConfig{InputBufferSize: size("in_size"), OutputBufferSize: size("out_size")})
