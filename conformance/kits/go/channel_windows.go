@@ -20,10 +20,10 @@ func takeStandardStreams() (input, output *os.File, err error) {
 	if err = describeThread(); err != nil {
 		return nil, nil, err
 	}
-	if input, err = moved(syscall.Stdin, "requests"); err != nil {
+	if input, err = moved(os.Stdin, "requests"); err != nil {
 		return nil, nil, err
 	}
-	if output, err = moved(syscall.Stdout, "replies"); err != nil {
+	if output, err = moved(os.Stdout, "replies"); err != nil {
 		return nil, nil, err
 	}
 	null, err := os.Open(os.DevNull) // stays open: it is standard input
@@ -43,13 +43,17 @@ func takeStandardStreams() (input, output *os.File, err error) {
 	return input, output, nil
 }
 
-// moved gives a duplicate that no child inherits, in place of the original.
-func moved(from syscall.Handle, name string) (*os.File, error) {
-	const sameAccess, closeSource = 2, 1
+// moved gives a duplicate that no child inherits, and closes the original: by its file, which would close whatever has
+// the same number when it is collected.
+func moved(from *os.File, name string) (*os.File, error) {
 	self, _ := syscall.GetCurrentProcess()
 	var to syscall.Handle
-	if err := syscall.DuplicateHandle(self, from, self, &to, 0, false, sameAccess|closeSource); err != nil {
+	err := syscall.DuplicateHandle(self, syscall.Handle(from.Fd()), self, &to, 0, false, syscall.DUPLICATE_SAME_ACCESS)
+	if err != nil {
 		return nil, os.NewSyscallError("DuplicateHandle", err)
+	}
+	if err = from.Close(); err != nil {
+		return nil, err
 	}
 	return os.NewFile(uintptr(to), name), nil
 }
