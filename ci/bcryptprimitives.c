@@ -6,8 +6,8 @@
 /// RtlGenRandom, which has this name in advapi32 (ntsecapi.h).
 BOOLEAN WINAPI SystemFunction036(PVOID buffer, ULONG length);
 
-/// Fills `length` bytes of `buffer` with random ones and returns TRUE, as Microsoft documents for ProcessPrng; FALSE only if
-/// the system has none to give.
+/// Fills `length` bytes of `buffer` with random ones and returns TRUE, as Microsoft documents for ProcessPrng.
+/// FALSE only if the system has none to give.
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE buffer, SIZE_T length) {
   while (length > 0) {
     const ULONG part = length < 0x10000 ? (ULONG)length : 0x10000;
