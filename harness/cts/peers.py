@@ -33,7 +33,9 @@ except ImportError:  # Windows: two builds at once are not kept apart
 REFERENCE = "ref"
 BUILDS = processes.Group()  # the builds under way, so that an interruption ends them
 _NOT_SOURCES = {"target", "node_modules", "__pycache__", ".git", ".gradle", "build", "bin"}
-_KEYS = set("name implementation title homepage language toolchain sources build run modes os env targets".split())
+_KEYS = set(
+    "name implementation title homepage language toolchain sources build run modes os cross targets env".split()
+)
 
 
 @dataclass
@@ -53,6 +55,7 @@ class Peer:
     run: List[str] = field(default_factory=list)
     modes: List[str] = field(default_factory=list)
     os: List[str] = field(default_factory=list)
+    cross: bool = False  # its build makes programs of `os` on this machine, too
     targets: List[str] = field(default_factory=list)  # fuzz targets that ask it; none: every one that asks peers
     sources: List[str] = field(default_factory=list)  # folders, from its own, that it is made of, too
     directory: Optional[Path] = None
@@ -90,6 +93,8 @@ def _check(raw: Dict[str, Any], file: Path) -> None:
         raise CannotRun(f"{file}: unknown key {unknown[0]!r}; known: {', '.join(sorted(_KEYS))}")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,62}", raw["name"]) or raw["name"] == REFERENCE:
         raise CannotRun(f"{file}: the name {raw['name']!r} is no name of a peer")
+    if not isinstance(raw.get("cross", False), bool):
+        raise CannotRun(f"{file}: `cross` is true or false")
     for argv in [raw["run"], *raw.get("build", [])]:
         if not isinstance(argv, list) or not argv or not all(isinstance(a, str) for a in argv):
             raise CannotRun(f"{file}: `run` is a list of texts and `build` a list of such lists")
@@ -120,6 +125,7 @@ def load_directory(directory: Path, kits: Optional[Path] = None) -> Peer:
         run=raw["run"],
         modes=raw.get("modes", []),
         os=raw.get("os", []),
+        cross=raw.get("cross", False),
         targets=raw.get("targets", []),
         sources=raw.get("sources", []),
         env={k: str(v) for k, v in env.items()},
@@ -244,7 +250,7 @@ def prepare(peer: Peer, system: System, progress: Callable[[str], None]) -> None
     """Make a peer with a folder ready: checks system and toolchain, builds, asks `hello`; fills `available`, `why`."""
     if peer.os and system.name not in peer.os:
         peer.why = f"{', '.join(peer.os)} only"
-    elif not system.runs_here:
+    elif not system.runs_here and not peer.cross:
         peer.why = f"its toolchain builds for this machine, not for {system.name}"
     else:
         peer.why = missing_tool(peer) or build(peer, progress)

@@ -122,6 +122,13 @@ class UnderWine(Checkout):
             (peer["available"], peer["why"]), (False, "its toolchain builds for this machine, not for windows")
         )
 
+    def test_third_parties_that_are_built_for_it_anywhere_take_part(self) -> None:
+        self.third_party("other", extra='os = ["windows"]\ncross = true')
+        document = self._run()
+        peer = next(p for p in document["run"]["peers"] if p["name"] == "other")
+        self.assertEqual((peer["available"], peer["why"]), (True, ""))
+        self.assertTrue([r for r in document["results"] if "other" in r["pairing"]])
+
     def test_a_reference_that_does_not_start_leaves_nothing(self) -> None:
         self.artifacts.peer.write_text("#!/bin/sh\nexit 3\n")
         got, _, err = self.cts("run", "--report", str(self.report), "--os", "windows")

@@ -284,7 +284,7 @@ func (c *call[L, S]) split() error {
 }
 
 func rawJSON(fd uintptr) object {
-	return object{"kind": "fd", "value": strconv.FormatUint(uint64(fd), 10)}
+	return object{"kind": rawKind, "value": strconv.FormatUint(uint64(fd), 10)}
 }
 
 // release gives a descriptor away: the peer owns it from then on, until it is adopted or a reset closes it.
@@ -309,7 +309,7 @@ func release[L, S, H any](c *call[L, S], give func(H) (uintptr, error)) error {
 // adopt makes a handle of a descriptor; whether that is a socket of the right kind is the library's business.
 func adopt[L, S, H any](c *call[L, S], kind string, take func(uintptr) (H, error)) error {
 	raw, _ := c.arguments["raw"].(rawHandle)
-	if raw.kind != "fd" || raw.value > 1<<31-1 {
+	if raw.kind != rawKind || raw.value > 1<<31-1 {
 		return invalid("raw is no descriptor of this system")
 	}
 	fd := uintptr(raw.value)

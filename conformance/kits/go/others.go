@@ -131,7 +131,7 @@ func (c *call[L, S]) Name(kind, name string) Name {
 
 func (c *call[L, S]) FD() (uintptr, error) {
 	raw, _ := c.arguments["raw"].(rawHandle)
-	if raw.kind != "fd" || raw.value > 1<<31-1 {
+	if raw.kind != rawKind || raw.value > 1<<31-1 {
 		return 0, invalid("raw is no descriptor of this system")
 	}
 	return uintptr(raw.value), nil

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 )
 
 const lanesMax = 16 // beside control
@@ -421,7 +420,7 @@ func (p *peer[L, S]) reset() error {
 	}
 	p.closeIdle() // what was made meanwhile
 	for fd := range p.released {
-		_ = syscall.Close(int(fd))
+		closeRaw(fd)
 		delete(p.released, fd)
 	}
 	for _, path := range p.left {

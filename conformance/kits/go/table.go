@@ -36,6 +36,7 @@ type specification struct {
 	}
 	Statuses   []string
 	Errno      map[string]string
+	Win32      map[string]string
 	Features   []string
 	Traits     []string
 	Operations map[string]operation

@@ -1,9 +1,10 @@
+//go:build unix
+
 package ctspeer
 
 import (
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -14,9 +15,6 @@ const controlVariable = "CTS_CONTROL"
 
 // processOperations are the kit's: children of this peer that are peers (peer_protocol.md, 6.3 and 6.4).
 func processOperations() []string {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
 	return []string{"process.spawn", "process.wait", "process.close"}
 }
 

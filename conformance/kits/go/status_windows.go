@@ -1,0 +1,17 @@
+package ctspeer
+
+import "syscall"
+
+// nativeStatuses is the specification's table for this system.
+func nativeStatuses() map[string]string { return spec().Win32 }
+
+// errnoNumbers gives the symbolic names of the table their numbers (Microsoft, "System Error Codes").
+var errnoNumbers = map[string]syscall.Errno{
+	"ERROR_FILE_NOT_FOUND": 2, "ERROR_PATH_NOT_FOUND": 3, "ERROR_TOO_MANY_OPEN_FILES": 4, "ERROR_ACCESS_DENIED": 5,
+	"ERROR_INVALID_HANDLE": 6, "ERROR_NOT_ENOUGH_MEMORY": 8, "ERROR_OUTOFMEMORY": 14, "ERROR_NOT_SUPPORTED": 50,
+	"ERROR_INVALID_PARAMETER": 87, "ERROR_BROKEN_PIPE": 109, "ERROR_CALL_NOT_IMPLEMENTED": 120, "ERROR_SEM_TIMEOUT": 121,
+	"ERROR_INVALID_NAME": 123, "ERROR_BAD_PATHNAME": 161, "ERROR_ALREADY_EXISTS": 183, "ERROR_FILENAME_EXCED_RANGE": 206,
+	"ERROR_PIPE_BUSY": 231, "ERROR_NO_DATA": 232, "ERROR_PIPE_NOT_CONNECTED": 233, "ERROR_MORE_DATA": 234,
+	"WAIT_TIMEOUT": 258, "ERROR_PIPE_CONNECTED": 535, "ERROR_PIPE_LISTENING": 536, "ERROR_OPERATION_ABORTED": 995,
+	"ERROR_IO_PENDING": 997, "ERROR_NO_SYSTEM_RESOURCES": 1450,
+}
