@@ -43,8 +43,8 @@ bool LoadPlan(const std::string &file, Plan *plan, std::string *error) {
     plan->shuffle = json.value("shuffle", plan->shuffle);
     if (plan->run_id.size() != 32) throw std::runtime_error("`run_id` must be 32 hexadecimal digits");
     if (plan->deadline_ms < 1) throw std::runtime_error("`deadline_ms` must be at least 1");
-    if (plan->account != "grown" && plan->account != "all")
-      throw std::runtime_error("`account` must be `grown` or `all`");
+    if (plan->account != "none" && plan->account != "grown" && plan->account != "all")
+      throw std::runtime_error("`account` must be `none`, `grown` or `all`");
     if (plan->slow < 1) throw std::runtime_error("`slow` must be at least 1");
     return true;
   } catch (const std::exception &problem) {

@@ -43,7 +43,7 @@ class Conditions:
     """Under what the cases run: keys of the plan (spec/results.md)."""
 
     seed: int = 1
-    account: str = "grown"  # which cases are repeated to tell what leaks: grown, all
+    account: str = "grown"  # which cases are repeated to tell what leaks: none, grown, all
     slow: int = 1  # how many times slower than alone peers run
     shuffle: int = 0  # what the order of requests in different lanes is drawn from; 0: as cases make them
 

@@ -364,7 +364,9 @@ static ipc_status write_frames(ipc_framed *f, const ipc_const_buffer *bodies, si
   ipc_status status;
   do {
     size_t num = 0;
-    status = write_batch(f, bodies + *out_num, num_bodies - *out_num, p, &num);
+    /* A flush has no bodies, and NULL + 0 is not defined. */
+    const ipc_const_buffer *left = bodies != NULL ? bodies + *out_num : NULL;
+    status = write_batch(f, left, num_bodies - *out_num, p, &num);
     *out_num += num;
     if (status.code == IPC_TIMED_OUT && p->nonblocking && *out_num != 0) return ipc_status_of(IPC_OK);
     if (status.code == IPC_TIMED_OUT && has_patience(p)) status.code = IPC_OK;

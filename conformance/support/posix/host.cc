@@ -270,6 +270,14 @@ void Remove(const std::string &path) {
   if (unlink(path.c_str()) != 0) Give("remove " + path);
 }
 
+std::vector<std::string> DescriptorsOf(int64_t pid, const std::string &what) {
+  std::vector<std::string> found;
+  for (const std::string &fd : DescriptorsOf(pid)) {
+    if (DescriptorOf(pid, fd) == what) found.push_back(fd);
+  }
+  return found;
+}
+
 uint64_t ProcessId() { return static_cast<uint64_t>(getpid()); }
 
 namespace {

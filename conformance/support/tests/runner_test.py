@@ -284,6 +284,13 @@ class Leaks(unittest.TestCase):
         before = counts[0][0]
         self.assertEqual(counts, [[before, before + 1, before + 1]] + 2 * [[before + 1, before + 1]])
 
+    def test_what_is_counted_is_not_judged_if_asked(self) -> None:
+        run = self.run_with("leaks_descriptor", account="none")
+        self.assertEqual({r["outcome"] for r in run.records}, {"passed"}, run.records)
+        for record in run.records:
+            before, after = record["resources"]["client"]["descriptors"]
+            self.assertEqual(after, before + 1)
+
     def test_every_case_is_repeated_if_asked(self) -> None:
         run = self.run_with("leaks_to_warm_up", account="all")
         self.assertEqual({r["outcome"] for r in run.records}, {"passed"}, run.records)
