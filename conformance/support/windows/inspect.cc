@@ -191,15 +191,26 @@ bool WaitsForTime(const std::string &task) {
   return number == kSelect || number == kPselect || number == kNanosleep || number == kClockNanosleep;
 }
 
+/// Counters that grow whenever the thread runs. The first file says nothing of a thread that has not run yet, and of
+/// none where the kernel does not count there.
+std::string CountersOf(const std::string &task) {
+  const std::string counters = ReadProc(task + "schedstat");
+  if (!counters.empty() && counters != "0 0 0\n") return counters;
+  const std::string status = ReadProc(task + "status");
+  const size_t at = status.find("voluntary_ctxt_switches");
+  return at == std::string::npos ? "" : status.substr(at);
+}
+
+/// The state of a thread that was listed a moment ago. One that has ended since then did not sleep: the look is known
+/// and proves nothing, as with a thread that runs.
 ThreadState StateOfTask(const std::string &task) {
   ThreadState state;
   const std::string stat = ReadProc(task + "stat");
   const size_t command = stat.rfind(')');
   const char letter = command != std::string::npos && command + 2 < stat.size() ? stat[command + 2] : '\0';
-  state.counters = ReadProc(task + "schedstat");
-  if (state.counters == "0 0 0\n") state.counters.clear();
-  state.known = letter != '\0' && !state.counters.empty();
-  state.sleeping = letter == 'S';
+  state.counters = letter == '\0' ? "" : CountersOf(task);
+  state.known = letter == '\0' || !state.counters.empty() || ReadProc(task + "stat").empty();
+  state.sleeping = letter == 'S' && !state.counters.empty();
   state.stopped = letter == 'T';
   return state;
 }
