@@ -292,6 +292,16 @@ TEST_F(InspectTest, WhoWorksIsNeverCalledBlockedUnderLoad) {
   for (std::thread &thread : load) thread.join();
 }
 
+TEST_F(InspectTest, AThreadIsKnownWhileOthersComeAndGo) {
+  constexpr int kLooks = 500, kBudgetMs = 10000;
+  auto child = Child({"churn"});
+  const int64_t tid = atoll(Line(child.get()).c_str());
+  if (!InspectProcess(child->pid()).known) GTEST_SKIP() << "this system shows no run counters of threads";
+  const int64_t end = NowMs() + kBudgetMs;
+  for (int look = 0; look < kLooks && NowMs() < end; look++)
+    ASSERT_TRUE(InspectThread(child->pid(), tid).known) << "at look " << look;
+}
+
 TEST_F(InspectTest, AThreadThatIsNotThereIsNotKnown) {
   auto child = Child({"echo"});
   EXPECT_FALSE(InspectThread(child->pid(), 3).known);

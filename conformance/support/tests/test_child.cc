@@ -1,4 +1,5 @@
 // What process_test starts: test_child WHAT [ARGUMENTS…]. Each WHAT is one way for a process to behave.
+#include <atomic>
 #include <condition_variable>
 #include <csignal>
 #include <cstdint>
@@ -216,6 +217,19 @@ int Work(bool carried) {
   return 0;
 }
 
+/// Waits for the end of its input, while another thread starts threads that end at once.
+int Churn() {
+  std::atomic<bool> over{false};
+  std::thread starter([&] {
+    while (!over) std::thread([] {}).join();
+  });
+  Say(std::to_string(ThreadId()) + "\n");
+  for (std::string line; ReadLine(&line);) continue;
+  over = true;
+  starter.join();
+  return 0;
+}
+
 /// Goes on after its input has ended.
 int WaitForever() {
   for (int c; (c = getchar()) != EOF;) continue;
@@ -239,6 +253,7 @@ int main(int argc, char **argv) {
   const std::string argument = argc > 2 ? argv[2] : "", second = argc > 3 ? argv[3] : "";
   if (what == "echo") return Echo();
   if (what == "work" || what == "carried") return Work(what == "carried");
+  if (what == "churn") return Churn();
   if (what == "wait") return WaitForever();
   if (what == "spin") {
     for (volatile unsigned turns = 0;; turns = turns + 1) continue;

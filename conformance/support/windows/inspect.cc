@@ -159,20 +159,30 @@ bool HasOurPrefix(const std::string &linux_pid) {
 
 std::string NameOf(int64_t tid) { return "cts-" + std::to_string(tid) + "\n"; }
 
+std::map<int64_t, std::string> &KnownTasks() {
+  static std::map<int64_t, std::string> known;
+  return known;
+}
+
+/// TaskOf, if it was found before: without a search.
+std::string KnownTaskOf(int64_t tid) {
+  const auto known = KnownTasks().find(tid);
+  return known != KnownTasks().end() && ReadProc(known->second + "comm") == NameOf(tid) ? known->second : "";
+}
+
 /// The directory in /proc of the Linux thread of thread `tid`; empty if no thread has its name.
 std::string TaskOf(int64_t tid) {
-  static std::map<int64_t, std::string> known;
-  std::string &task = known[tid];
-  if (!task.empty() && ReadProc(task + "comm") == NameOf(tid)) return task;
-  task.clear();
+  const std::string known = KnownTaskOf(tid);
+  if (!known.empty()) return known;
+  KnownTasks().erase(tid);
   for (const std::string &pid : NumbersIn("")) {
     if (!HasOurPrefix(pid)) continue;
     const std::string tasks = pid + "\\task\\";
     for (const std::string &number : NumbersIn(tasks)) {
-      if (ReadProc(tasks + number + "\\comm") == NameOf(tid)) return task = tasks + number + "\\";
+      if (ReadProc(tasks + number + "\\comm") == NameOf(tid)) return KnownTasks()[tid] = tasks + number + "\\";
     }
   }
-  return task;
+  return "";
 }
 
 /// Has the wineserver serve whatever was asked of it before this call. It takes requests one after another, in the
@@ -191,15 +201,26 @@ bool WaitsForTime(const std::string &task) {
   return number == kSelect || number == kPselect || number == kNanosleep || number == kClockNanosleep;
 }
 
+/// Counters that grow whenever the thread runs. The first file says nothing of a thread that has not run yet, and of
+/// none where the kernel does not count there.
+std::string CountersOf(const std::string &task) {
+  const std::string counters = ReadProc(task + "schedstat");
+  if (!counters.empty() && counters != "0 0 0\n") return counters;
+  const std::string status = ReadProc(task + "status");
+  const size_t at = status.find("voluntary_ctxt_switches");
+  return at == std::string::npos ? "" : status.substr(at);
+}
+
+/// The state of a thread that was listed a moment ago. One that has ended since then did not sleep: the look is known
+/// and proves nothing, as with a thread that runs.
 ThreadState StateOfTask(const std::string &task) {
   ThreadState state;
   const std::string stat = ReadProc(task + "stat");
   const size_t command = stat.rfind(')');
   const char letter = command != std::string::npos && command + 2 < stat.size() ? stat[command + 2] : '\0';
-  state.counters = ReadProc(task + "schedstat");
-  if (state.counters == "0 0 0\n") state.counters.clear();
-  state.known = letter != '\0' && !state.counters.empty();
-  state.sleeping = letter == 'S';
+  state.counters = letter == '\0' ? "" : CountersOf(task);
+  state.known = letter == '\0' || !state.counters.empty() || ReadProc(task + "stat").empty();
+  state.sleeping = letter == 'S' && !state.counters.empty();
   state.stopped = letter == 'T';
   return state;
 }
@@ -223,14 +244,19 @@ ThreadState InspectOnWine(int64_t tid) {
   return state;
 }
 
+// One thread that has a name tells of which process of Linux they are. Those without one are searched for last: a
+// search takes longer than what tries again at intervals sleeps, and two looks must fit between two tries.
 ThreadState InspectAllOnWine(int64_t pid) {
-  for (const ThreadInformation &thread : Threads(pid)) {
-    const std::string task = TaskOf(reinterpret_cast<intptr_t>(thread.thread));
-    if (task.empty()) continue;
-    AwaitWineserver();
-    return StateOfTasks(task);  // one that has a name tells of which process of Linux they are
+  const std::vector<ThreadInformation> threads = Threads(pid);
+  std::string task;
+  for (std::string (*find)(int64_t) : {KnownTaskOf, TaskOf}) {
+    for (const ThreadInformation &thread : threads) {
+      if (task.empty()) task = find(reinterpret_cast<intptr_t>(thread.thread));
+    }
   }
-  return ThreadState();
+  if (task.empty()) return ThreadState();
+  AwaitWineserver();
+  return StateOfTasks(task);
 }
 
 }  // namespace
