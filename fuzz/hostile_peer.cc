@@ -347,6 +347,7 @@ class Session {
         sync();
       }
     }
+    enough_descriptors();
     sync();
     if ((options_ & 8) != 0) read_everything();
     for (End &end : ends_) close_end(&end);
@@ -547,6 +548,7 @@ class Session {
     for (int &connection : slots_) connection = -1;
     for (size_t i = 0; i < kConnections; i++) connections_[i].to_library.issued = connections_[i].to_library.sent_len;
     accepted_by_other_ = num_connections_;
+    enough_descriptors(); /* a new process has the limit of this one */
     process_.start();
   }
 
@@ -758,14 +760,18 @@ class Session {
           call_socket(what, end, which, amount);
         }
     }
-    if (few_) {
-      few_ = false;
-      (void)setrlimit(RLIMIT_NOFILE, &descriptors_);
-    }
+    enough_descriptors();
+  }
+
+  /* Ends what few_descriptors() began, whether a call came behind it or not. */
+  void enough_descriptors() {
+    if (few_) (void)setrlimit(RLIMIT_NOFILE, &descriptors_);
+    few_ = false;
   }
 
   /* Leaves room for so many. */
   void few_descriptors(rlim_t more) {
+    enough_descriptors();
     const int lowest = fcntl(null_, F_DUPFD_CLOEXEC, 0);
     (void)close(lowest);
     const rlimit few = {static_cast<rlim_t>(lowest) + more, descriptors_.rlim_max};
