@@ -98,7 +98,7 @@ bool RegisterCases(const Plan &plan, std::string *error) {
     return false;
   }
   for (const Registered &entry : Registry()) {
-    if (entry.canary) session.canaries.push_back(Requirement{entry.id, "CANARY", {}, {}, {}, {}, {}});
+    if (entry.canary) session.canaries.push_back(Requirement{entry.id, "MUST", {}, {}, {}, {}, {}});
     const Requirement *requirement = entry.canary ? &session.canaries.back() : FindRequirement(entry.id);
     if (requirement == nullptr) {
       *error = entry.file + ":" + std::to_string(entry.line) + ": case " + entry.id + " has no requirement in spec/";
