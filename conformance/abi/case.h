@@ -139,6 +139,10 @@ class Case : public testing::Test {
     return TheLibrary().table().*slot;
   }
   static bool offers(const std::string &need) { return TheLibrary().offers(need); }
+  /// Ends the case as not applicable if the library does not offer what this shape of it needs.
+  static void require_offer(const std::string &need) {
+    if (!offers(need)) throw Ended{"not_applicable", "not offered: library: " + need};
+  }
 
   /// What the case does now: the last one is told if it goes no further.
   static void step(const std::string &what);

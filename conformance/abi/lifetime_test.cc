@@ -562,8 +562,11 @@ CTS_CASE(AbiLifetime, FailuresLeaveNothing) {
       EXPECT_STATUS(IPC_IN_USE, table.local_listen(&taken_bytes, nullptr, &none));
     };
   } else if (call == "local.connect") {
-    round = [&] { EXPECT_STATUS_IN((IPC_NOT_FOUND, IPC_REFUSED), table.local_connect(&nowhere_bytes, 1000, &stream)); };
+    round = [&] {
+      EXPECT_STATUS_IN((IPC_NOT_FOUND, IPC_REFUSED), table.local_connect(&nowhere_bytes, IPC_NO_TIMEOUT, &stream));
+    };
   } else if (call == "listener.accept") {
+    require_offer("listener.accept.timeout");
     listener = listen();
     round = [&] { EXPECT_STATUS(IPC_TIMED_OUT, table.listener_accept(listener.get(), 0, &stream)); };
   } else if (call == "framed.open") {

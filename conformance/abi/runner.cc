@@ -202,7 +202,7 @@ class Isolated : public testing::Test {
 Requirement CanaryOf(const std::string &id) {
   Requirement canary;
   canary.id = id;
-  canary.level = "CANARY";
+  canary.level = "MUST";
   canary.needs["library"] =
       id == "Canary.NotOffered" ? std::vector<std::string>{"canary.never"} : std::vector<std::string>();
   return canary;

@@ -168,7 +168,8 @@ static ipc_status listener_accept(ipc_listener *listener, int64_t timeout_ms, ip
   if (result.code != IPC_OK) return result;
   ipc_stream *stream = new_stream();
   if (stream == NULL) return status(IPC_OUT_OF_RESOURCES);
-  stream->fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+  do stream->fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+  while (stream->fd < 0 && errno == EINTR); /* a signal handler ran, which is no answer (ipc/base.h) */
   return finish_stream(stream->fd < 0 ? status_of(errno) : result, stream, out_stream);
 }
 
@@ -177,7 +178,9 @@ static ipc_status stream_read(ipc_stream *stream, void *out_data, size_t max, in
   if (stream == NULL || out_len == NULL || (out_data == NULL && max > 0)) return status(IPC_INVALID_ARGUMENT);
   ipc_status result = check(stream->fd, timeout_ms);
   if (result.code != IPC_OK || max == 0) return result; /* to read nothing is IPC_OK, not the end */
-  ssize_t got = recv(stream->fd, out_data, max, 0);
+  ssize_t got;
+  do got = recv(stream->fd, out_data, max, 0);
+  while (got < 0 && errno == EINTR);
   if (got < 0) return status_of(errno);
   *out_len = (size_t)got;
   return status(got == 0 ? IPC_END : IPC_OK);
@@ -189,6 +192,7 @@ static ipc_status stream_write(ipc_stream *stream, const void *data, size_t len,
   ipc_status result = check(stream->fd, timeout_ms);
   while (result.code == IPC_OK && *out_len < len) { /* send may take a part */
     ssize_t put = send(stream->fd, (const char *)data + *out_len, len - *out_len, MSG_NOSIGNAL);
+    if (put < 0 && errno == EINTR) continue;
     if (put < 0) return status_of(errno);
     *out_len += (size_t)put;
   }
