@@ -765,7 +765,7 @@ class Session {
 
   /* Ends what few_descriptors() began, whether a call came behind it or not. */
   void enough_descriptors() {
-    if (few_) (void)setrlimit(RLIMIT_NOFILE, &descriptors_);
+    if (few_) FUZZ_CHECK(setrlimit(RLIMIT_NOFILE, &descriptors_) == 0, "setrlimit: %s", std::strerror(errno));
     few_ = false;
   }
 

@@ -159,11 +159,8 @@ func (h *hooks) setHandler(call ctspeer.Call) error {
 	call.Begin(ctspeer.Never)
 	h.mutex.Lock()
 	defer h.mutex.Unlock()
-	if former := h.channels[number]; former != nil {
-		signal.Stop(former)
-		close(former)
-		delete(h.channels, number)
-	}
+	former := h.channels[number]
+	delete(h.channels, number)
 	h.counts[number] = 0
 	switch call.Text("action") {
 	case "default":
@@ -175,6 +172,11 @@ func (h *hooks) setHandler(call ctspeer.Call) error {
 		h.channels[number] = channel
 		signal.Notify(channel, number)
 		go h.count(number, channel, call.Bool("reset"))
+	}
+	// Not before: the signal would have its default in between.
+	if former != nil {
+		signal.Stop(former)
+		close(former)
 	}
 	return nil
 }
