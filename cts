@@ -4,6 +4,7 @@
 # Works from any directory and through a symbolic link. What is missing on Debian and its derivatives it installs after
 # a yes at the terminal, with --yes, or with CI set; elsewhere, and with --no-install, it says what is missing and stops
 # with status 2. The harness's Python packages go to a virtual environment below ${XDG_CACHE_HOME:-$HOME/.cache}/ipc-cts.
+# It needs a POSIX shell, which on Windows is Git Bash.
 set -eu
 
 say() { printf 'cts: %s\n' "$*" >&2; }
@@ -32,14 +33,23 @@ has_option() {
   return 1
 }
 
-python_is_new_enough() { python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; }
-python_has_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+python_is_new_enough() { "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; }
+python_has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
 on_debian() { command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2>&1; }
+
+# Whether what a run needs was built elsewhere.
+is_built() {
+  for argument; do
+    case $argument in --built | --built=*) return 0 ;; esac
+  done
+  return 1
+}
 
 # Whether the command builds or runs C++: the others need Python alone.
 needs_toolchain() {
   case ${1-} in
-    run | mutants | fuzz | test) ! has_option --help "$@" && ! has_option -h "$@" ;;
+    run) ! has_option --help "$@" && ! has_option -h "$@" && ! is_built "$@" ;;
+    mutants | fuzz | test) ! has_option --help "$@" && ! has_option -h "$@" ;;
     *) return 1 ;;
   esac
 }
@@ -63,15 +73,18 @@ needs_wine() {
 
 # What is missing, a word each, as Debian calls it.
 missing_packages() {
-  if ! command -v python3 >/dev/null 2>&1; then
+  if ! command -v "$python" >/dev/null 2>&1; then
     echo python3 python3-venv
   elif ! python_has_venv; then
     echo python3-venv
   fi
   needs_toolchain "$@" || return 0
   command -v g++ >/dev/null 2>&1 || echo g++
-  [ -d /usr/src/googletest ] || echo googletest
-  [ -f /usr/include/nlohmann/json.hpp ] || echo nlohmann-json3-dev
+  # The Bazel that bazelisk fetches has these from the registry (MODULE.bazel).
+  if ! command -v bazelisk >/dev/null 2>&1; then
+    [ -d /usr/src/googletest ] || echo googletest
+    [ -f /usr/include/nlohmann/json.hpp ] || echo nlohmann-json3-dev
+  fi
   # The reference's tests use it as somebody does who has it installed.
   [ "$1" != test ] || command -v pkg-config >/dev/null 2>&1 || echo pkg-config
   if [ "$1" = fuzz ] || { [ "$1" = test ] && has_option --all "$@"; }; then
@@ -134,7 +147,7 @@ see_to_packages() {
 
 # A digest of the requirements and the interpreter: another of either needs another environment.
 environment_key() {
-  python3 -c '
+  "$python" -c '
 import hashlib, sys
 with open(sys.argv[1], "rb") as file:
     text = file.read() + sys.version.encode() + sys.executable.encode()
@@ -149,28 +162,33 @@ make_environment() {
   trap 'rm -rf "$aside"' EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
-  python3 -m venv "$aside/venv" >&2 || die 'python3 -m venv failed'
-  "$aside/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+  "$python" -m venv "$aside/venv" >&2 || die "$python -m venv failed"
+  "$aside/venv/$in_environment" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
     --only-binary :all: --requirement "$root/harness/requirements.txt" >&2 ||
     die 'pip could not install what harness/requirements.txt pins (is there a network, or a mirror in pip.conf?)'
   # Another one may have been first. Its environment is as good; what mv then puts inside it is taken away again.
   [ -e "$environment" ] || mv "$aside/venv" "$environment" 2>/dev/null || true
   rm -rf "$aside" "$environment/venv"
   trap - EXIT INT TERM HUP
-  [ -x "$environment/bin/python" ] || die "could not make $environment"
+  [ -x "$environment/$in_environment" ] || die "could not make $environment"
 }
 
 root=$(here "$0")
+# The system's Python, and where an environment has its own: Windows has other names for both.
+case $(uname -s) in
+  MINGW* | MSYS* | CYGWIN*) python=python in_environment=Scripts/python.exe ;;
+  *) python=python3 in_environment=bin/python ;;
+esac
 case ${1---help} in
   -h | --help | --version) # needs nothing but Python
-    command -v python3 >/dev/null 2>&1 || die 'python3 (3.9 or newer) is not installed'
-    PYTHONPATH=$root/harness PYTHONDONTWRITEBYTECODE=1 exec python3 -m cts "${1---help}"
+    command -v "$python" >/dev/null 2>&1 || die "$python (3.9 or newer) is not installed"
+    PYTHONPATH=$root/harness PYTHONDONTWRITEBYTECODE=1 exec "$python" -m cts "${1---help}"
     ;;
 esac
 see_to_packages "$@"
-python_is_new_enough || die "python3 is $(python3 -V 2>&1); 3.9 or newer is needed"
+python_is_new_enough || die "$python is $("$python" -V 2>&1); 3.9 or newer is needed"
 [ -n "${XDG_CACHE_HOME-}${HOME-}" ] || die 'neither XDG_CACHE_HOME nor HOME is set: there is no place for the environment'
 cache=${XDG_CACHE_HOME:-${HOME-}/.cache}/ipc-cts
 environment=$cache/venv-$(environment_key)
-[ -x "$environment/bin/python" ] || make_environment
-PYTHONPATH=$root/harness${PYTHONPATH:+:$PYTHONPATH} exec "$environment/bin/python" -m cts "$@"
+[ -x "$environment/$in_environment" ] || make_environment
+PYTHONPATH=$root/harness${PYTHONPATH:+:$PYTHONPATH} exec "$environment/$in_environment" -m cts "$@"

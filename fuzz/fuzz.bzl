@@ -8,7 +8,7 @@ _COPTS = [
     "-pedantic-errors",
 ]
 
-def fuzz_target(name, srcs = [], deps = [], systems = []):
+def fuzz_target(name, srcs = [], deps = [], systems = [], data = [], env = {}):
     """The target NAME of NAME.cc: NAME for a fuzzer, and the test NAME_replay, which needs none.
 
     NAME links libFuzzer and is built with --config=fuzz alone. NAME_replay runs corpus/NAME and regressions/NAME.
@@ -18,6 +18,8 @@ def fuzz_target(name, srcs = [], deps = [], systems = []):
       srcs: files besides NAME.cc.
       deps: what they need.
       systems: target_compatible_with of all.
+      data: what NAME_replay needs besides the inputs.
+      env: variables of NAME_replay.
     """
     cc_library(
         name = name + "_target",
@@ -45,7 +47,8 @@ def fuzz_target(name, srcs = [], deps = [], systems = []):
         srcs = ["replay_main.cc", "input.h"],
         args = ["fuzz/%s/%s" % (folder, name) for folder in folders],
         copts = _COPTS,
-        data = native.glob(["corpus/%s/*" % name]) + findings,
+        data = native.glob(["corpus/%s/*" % name]) + findings + data,
+        env = env,
         target_compatible_with = systems,
         deps = [name + "_target"],
     )

@@ -1,5 +1,5 @@
 // process.h - one peer process and its three streams. Implemented once an operating system (posix/, windows/process.cc;
-// what threads do: linux/, windows/inspect.cc).
+// what threads do: inspect.cc of linux/, darwin/, freebsd/, windows/); process.cc is for all.
 //
 // A process is killed with everything it started. Nothing here waits longer than it is told to.
 #ifndef CONFORMANCE_SUPPORT_PROCESS_H
@@ -105,9 +105,12 @@ struct ThreadState {
   std::string counters;          // grow whenever it runs
 };
 
+/// Threads as one: known, sleeping or stopped if every one is, whatever for; not known if there are none.
+ThreadState Together(const std::vector<ThreadState> &threads);
+
 /// State of one thread.
 ThreadState InspectThread(int64_t pid, int64_t tid);
-/// All threads as one: sleeping (or stopped) if every one is, whatever for.
+/// All threads of a process together.
 ThreadState InspectProcess(int64_t pid);
 
 /// Whether `pid` is `ancestor` or was started by it, through however many others.

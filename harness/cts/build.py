@@ -104,6 +104,18 @@ def build(root: Path, system: System, progress: Callable[[str], None], abi: bool
     return Artifacts(**_build(root, system, _targets(system, abi), progress))
 
 
+def built(directory: Path, system: System, abi: bool = False) -> Artifacts:
+    """What a run on that system needs, from a directory into which it was put when it was built elsewhere.
+
+    Raises CannotRun with what is not there.
+    """
+    paths = {key: directory.absolute() / file for key, (_, file) in _targets(system, abi).items()}
+    missing = [path.name for path in paths.values() if not path.is_file()]
+    if missing:
+        raise CannotRun(f"--built {directory}: it does not hold {', '.join(missing)}; `ci/build DIR` fills such a one")
+    return Artifacts(**paths)
+
+
 def build_mutants(root: Path, progress: Callable[[str], None]) -> Tuple[Artifacts, Path, str]:
     """Build what a run needs and the mutants: returns that, their library, and what its list says of them (JSON)."""
     here = System(host_system())

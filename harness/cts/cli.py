@@ -18,6 +18,7 @@ COMMANDS = {
     "peers": "list or build the implementations that come with the suite",
     "trace": "the canonical trace of a report",
     "compare": "the semantic differences between two traces",
+    "summary": "a report in Markdown, or as annotations, for a job of continuous integration",
     "expect": "rewrite an expectation file from results",
     "fuzz": "run a fuzz target, or show and shrink what one found",
     "test": "everything that must hold before a change goes in",

@@ -109,7 +109,9 @@ def parse(output: str) -> Outcome:
     return outcome
 
 
-def run(program: Path, arguments: Sequence[str], artifacts: Path) -> Tuple[Outcome, str]:
+def run(
+    program: Path, arguments: Sequence[str], artifacts: Path, env: Optional[Dict[str, str]] = None
+) -> Tuple[Outcome, str]:
     """Run a fuzzer to its end; its findings lie in `artifacts` then. An exception ends it with all it started."""
     argv = [
         str(program),
@@ -123,7 +125,7 @@ def run(program: Path, arguments: Sequence[str], artifacts: Path) -> Tuple[Outco
     with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as directory:
         log = Path(directory) / "output"
         began = time.monotonic()
-        process = group.start(argv, None, None, log)
+        process = group.start(argv, env, None, log)
         assert process is not None  # the group is new
         try:
             status = process.wait()

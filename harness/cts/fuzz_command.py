@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import List
+from typing import Iterator, List, Optional
 
-from cts import fuzz, fuzz_planted, fuzz_seeds
+from cts import fuzz, fuzz_differential, fuzz_planted, fuzz_seeds
 from cts.common import CannotRun, plural, printable, say
+from cts.fuzz_differential import Asked
 from cts.project import Project
 from cts.run_command import Signals
 
@@ -22,7 +24,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="replay, minimise: inputs")
     parser.add_argument("--seconds", type=int, default=60, metavar="N", help="how long to run a target (60)")
     parser.add_argument("--target", metavar="TARGET", help="replay, minimise, seeds: the target, if no folder says it")
+    parser.add_argument(
+        "--peer", action="append", default=[], metavar="NAME", help="whom a differential target asks (all)"
+    )
     parser.add_argument("--from", type=Path, dest="report", metavar="REPORT", help="seeds: the report of a run")
+
+
+@contextmanager
+def _peers(project: Project, name: str, named: List[str], batch: int, artifacts: str) -> Iterator[Optional[Asked]]:
+    """The peers of a differential target; None for another, which asks nobody."""
+    if name not in fuzz_differential.TARGETS:
+        if named:
+            raise CannotRun(f"{name} asks no peers; those that do: {', '.join(fuzz_differential.TARGETS)}")
+        yield None
+        return
+    with fuzz_differential.asked(project.root, name, named, batch, Path(artifacts), say) as asked:
+        yield asked
 
 
 def _relative(project: Project, path: Path) -> str:
@@ -41,24 +58,33 @@ def _keep(project: Project, name: str, finding: Path) -> Path:
     return kept
 
 
-def _fuzz(project: Project, name: str, seconds: int) -> int:
+def _fuzz(project: Project, name: str, seconds: int, peers: List[str]) -> int:
     if seconds < 1:
         raise CannotRun("--seconds is 1 or more")
     fuzz.known(project.root, name)
+    if name in fuzz_differential.TARGETS:
+        fuzz_differential.chosen(project.root, peers)
+    elif peers:
+        raise CannotRun(f"{name} asks no peers; those that do: {', '.join(fuzz_differential.TARGETS)}")
     say(f"building {name}")
     program = fuzz.build_target(project.root, name)
     say(f"running {name} for {plural(seconds, 'second')}")
     with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as artifacts:
         arguments = [f"-max_total_time={seconds}", *fuzz.options(project.root, name), str(fuzz.kept_corpus(name))]
         arguments += [str(d) for d in fuzz.corpora(project.root, name)]
-        outcome, output = fuzz.run(program, arguments, Path(artifacts))
+        with _peers(project, name, peers, fuzz_differential.BATCH, artifacts) as asked:
+            outcome, output = fuzz.run(program, arguments, Path(artifacts), asked and asked.environment)
+            told = asked.told() if asked else {}
         if outcome.status != 0 and not outcome.findings:
             raise CannotRun(f"{name} ended with status {outcome.status}:\n{printable(output[-2000:], lines=True)}")
         kept = [_keep(project, name, finding) for finding in outcome.findings]
     for finding in kept:
-        print(f"finding: {printable(outcome.cause) or 'see the replay'}")
+        if not told:  # a report names the difference of each
+            print(f"finding: {printable(outcome.cause) or 'see the replay'}")
         print(f"  ./cts fuzz replay {_relative(project, finding)}")
         print(f"  ./cts fuzz minimise {_relative(project, finding)}")
+    for line in fuzz_differential.lines(told):
+        print(line)
     print(
         f"{name}: {outcome.runs} runs in {outcome.seconds:.0f} s, {outcome.rate:.0f} a second; "
         f"{outcome.edges} edges, {plural(outcome.corpus, 'input')} worth keeping, "
@@ -67,7 +93,7 @@ def _fuzz(project: Project, name: str, seconds: int) -> int:
     return 1 if kept else 0
 
 
-def _replay(project: Project, files: List[Path], named: str) -> int:
+def _replay(project: Project, files: List[Path], named: str, peers: List[str]) -> int:
     failed = 0
     for file in files:
         if not file.is_file():
@@ -75,7 +101,9 @@ def _replay(project: Project, files: List[Path], named: str) -> int:
         name = fuzz.target_of(project.root, file, named)
         program = fuzz.build_target(project.root, name)
         with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as artifacts:
-            outcome, output = fuzz.run(program, [str(file)], Path(artifacts))
+            with _peers(project, name, peers, 1, artifacts) as asked:
+                arguments = [*fuzz.options(project.root, name), str(file)]
+                outcome, output = fuzz.run(program, arguments, Path(artifacts), asked and asked.environment)
         if outcome.status != 0:
             failed += 1
             print(printable(output, lines=True))
@@ -83,19 +111,22 @@ def _replay(project: Project, files: List[Path], named: str) -> int:
     return 1 if failed else 0
 
 
-def _minimise(project: Project, files: List[Path], named: str) -> int:
+def _minimise(project: Project, files: List[Path], named: str, peers: List[str]) -> int:
     for file in files:
         if not file.is_file():
             raise CannotRun(f"{printable(str(file))} is no file")
         name = fuzz.target_of(project.root, file, named)
         program = fuzz.build_target(project.root, name)
-        with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as artifacts:
+        with ExitStack() as stack:
+            artifacts = stack.enter_context(tempfile.TemporaryDirectory(prefix="cts-fuzz-"))
+            asked = stack.enter_context(_peers(project, name, peers, 1, artifacts))
+            env = asked and asked.environment
             small = Path(artifacts) / "small"
             arguments = ["-minimize_crash=1", "-max_total_time=60", f"-exact_artifact_path={small}", str(file)]
-            outcome, _ = fuzz.run(program, arguments, Path(artifacts))
+            outcome, _ = fuzz.run(program, arguments, Path(artifacts), env)
             if not small.exists():
                 # Nothing smaller fails; or the file does not fail at all.
-                again, _ = fuzz.run(program, [str(file)], Path(artifacts))
+                again, _ = fuzz.run(program, [str(file)], Path(artifacts), env)
                 if again.status == 0:
                     raise CannotRun(f"{printable(str(file))} is no finding: {name} holds for it")
                 print(f"{printable(str(file))}: {file.stat().st_size} bytes, and nothing smaller fails")
@@ -159,9 +190,9 @@ def _run(project: Project, options: argparse.Namespace) -> int:
     if options.what in ("replay", "minimise") and not options.files:
         raise CannotRun(f"cts fuzz {options.what} wants a FILE")
     if options.what == "replay":
-        return _replay(project, options.files, options.target)
+        return _replay(project, options.files, options.target, options.peer)
     if options.what == "minimise":
-        return _minimise(project, options.files, options.target)
+        return _minimise(project, options.files, options.target, options.peer)
     if options.what == "planted":
         return _planted(project)
     if options.what == "seeds":
@@ -170,4 +201,4 @@ def _run(project: Project, options: argparse.Namespace) -> int:
         return _seeds(project, options.report, options.target)
     if options.files:
         raise CannotRun(f"cts fuzz {printable(options.what)} takes no FILE; to run one: cts fuzz replay FILE")
-    return _fuzz(project, options.what, options.seconds)
+    return _fuzz(project, options.what, options.seconds, options.peer)

@@ -33,7 +33,7 @@ except ImportError:  # Windows: two builds at once are not kept apart
 REFERENCE = "ref"
 BUILDS = processes.Group()  # the builds under way, so that an interruption ends them
 _NOT_SOURCES = {"target", "node_modules", "__pycache__", ".git", ".gradle", "build", "bin"}
-_KEYS = {"name", "implementation", "title", "homepage", "language", "toolchain", "build", "run", "modes", "os", "env"}
+_KEYS = set("name implementation title homepage language toolchain sources build run modes os env".split())
 
 
 @dataclass
@@ -53,6 +53,7 @@ class Peer:
     run: List[str] = field(default_factory=list)
     modes: List[str] = field(default_factory=list)
     os: List[str] = field(default_factory=list)
+    sources: List[str] = field(default_factory=list)  # folders, from its own, that it is made of, too
     directory: Optional[Path] = None
     kits: Optional[Path] = None
     available: bool = False
@@ -118,6 +119,7 @@ def load_directory(directory: Path, kits: Optional[Path] = None) -> Peer:
         run=raw["run"],
         modes=raw.get("modes", []),
         os=raw.get("os", []),
+        sources=raw.get("sources", []),
         env={k: str(v) for k, v in env.items()},
         directory=directory.resolve(),
         kits=kits,
@@ -166,7 +168,7 @@ def missing_tool(peer: Peer) -> str:
 def _sources(peer: Peer) -> Iterator[Path]:
     """Every file that the peer is made of: its folder, and the kit of its language (all of them if it has none)."""
     assert peer.directory is not None
-    places = [peer.directory]
+    places = [peer.directory, *(peer.directory / source for source in peer.sources)]
     if peer.kits is not None and peer.kits.is_dir():
         own = peer.kits / peer.language.lower()
         places.append(own if peer.language and own.is_dir() else peer.kits)

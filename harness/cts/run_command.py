@@ -18,7 +18,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
-from cts import expectations, pairings, peers, processes, report, results, starts, summary, systems, terminal, workdir
+from cts import (
+    build,
+    expectations,
+    pairings,
+    peers,
+    processes,
+    report,
+    results,
+    starts,
+    summary,
+    systems,
+    terminal,
+    workdir,
+)
 from cts.build import Artifacts
 from cts.common import VERSION, CannotRun, Interrupted, cores, host_system, plural, printable
 from cts.pairings import Pairing
@@ -67,6 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"runners at a time (default: {RUNNERS_A_CORE} a core; one with --slow, or with --os for another system)",
     )
     parser.add_argument(
+        "--built",
+        type=Path,
+        metavar="DIR",
+        help="build nothing: runner, peer and reference are in DIR, into which `ci/build DIR` has put them",
+    )
+    parser.add_argument(
         "--report", type=Path, default=Path("report"), metavar="DIR", help="where the report goes (default: ./report)"
     )
     parser.add_argument(
@@ -83,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--account",
         choices=("none", "grown", "all"),
         default="grown",
-        help="what cases are repeated to tell what peers leak: those after which a peer holds more (default), none, or all",
+        help="what cases are repeated to tell what leaks: those after which a peer holds more (default), none, or all",
     )
     parser.add_argument(
         "--slow",
@@ -463,12 +482,18 @@ class Run:
         finally:
             self.system.end()
 
+    def _artifacts(self) -> Artifacts:
+        """What takes part besides the peers: built, or found where it was put."""
+        if self.options.built is not None:
+            return build.built(self.options.built, self.system, self.options.abi)
+        return self.project.artifacts(self.system, self.progress.step, self.options.abi)
+
     def main(self) -> int:
         """Everything; returns the exit status."""
         started = time.time()
         cases, known = self.check()
         self.system.prepare(self.options, self.progress.step)
-        artifacts = self.project.artifacts(self.system, self.progress.step, self.options.abi)
+        artifacts = self._artifacts()
         workdir.sweep()
         with workdir.WorkDir(self.run_id) as work, self._begun(work):
             self.gather(artifacts, known)

@@ -67,6 +67,20 @@ def pairing_title(pairing: str) -> str:
     return f"{name} ({mode}) ← {other} ({other_mode})"
 
 
+def run_wide(run: Dict[str, Any]) -> List[str]:
+    """What is wrong with a run as a whole, a text each: errors, idle expectations, shrunk offers, canaries."""
+    told = [f"could not run: {e}" for e in run.get("errors", [])]
+    for u in run["unmatched_expectations"]:
+        told.append(f"expectation without effect: {u['case']} in {u['file']}: {u['why']}")
+    for s in run["offers_shrunk"]:
+        gone = ", ".join([*s["operations"], *s["features"]]) or "the mode"
+        told.append(f"offer shrank: {s['implementation']} ({s['mode']}): {gone}")
+    if results.suspicious(run["canary"]):
+        wrong = ", ".join(f"{k} is {v}" for k, v in run["canary"].items())
+        told.append(f"The suite cannot be trusted: its canary cases came out wrong ({wrong}).")
+    return told
+
+
 def is_unavailable(records: List[Record]) -> bool:
     """Whether nothing of a pairing could run because an implementation cannot run here."""
     return all(r["outcome"] == "unavailable" for r in records)

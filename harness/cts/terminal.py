@@ -122,19 +122,7 @@ def _findings(records: List[Dict[str, Any]]) -> List[Text]:
 
 
 def _run_wide(run: Dict[str, Any]) -> List[Text]:
-    lines = [Text(f"could not run: {printable(e, lines=True)}", style="bold red") for e in run.get("errors", [])]
-    for u in run["unmatched_expectations"]:
-        lines.append(
-            Text(printable(f"expectation without effect: {u['case']} in {u['file']}: {u['why']}"), style="bold red")
-        )
-    for s in run["offers_shrunk"]:
-        gone = ", ".join([*s["operations"], *s["features"]]) or "the mode"
-        lines.append(Text(printable(f"offer shrank: {s['implementation']} ({s['mode']}): {gone}"), style="bold red"))
-    if results.suspicious(run["canary"]):
-        told = ", ".join(f"{k} is {v}" for k, v in run["canary"].items())
-        lines.append(
-            Text(f"The suite cannot be trusted: its canary cases came out wrong ({printable(told)}).", style="bold red")
-        )
+    lines = [Text(printable(text, lines=True), style="bold red") for text in summary.run_wide(run)]
     lines += [Text(printable(n), style="yellow") for n in run.get("notes", [])]
     for peer in run["peers"]:
         if not peer["available"]:

@@ -39,6 +39,7 @@ from cts.common import CannotRun, cache_dir, host_system, printable
 from cts.peers import REFERENCE
 from cts.project import Project
 
+_ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"
 _C_SUFFIXES = {".c", ".cc", ".h"}
 _NOT_OURS = {"target", "node_modules", ".git", "__pycache__", "report"}
 
@@ -254,12 +255,13 @@ def _sanitizer(config: str) -> Step:
 
 
 def example_library(project: Project) -> Count:
-    """`cts run --library --abi` with the library in docs/examples, which the reference is no part of."""
+    """`ci/gate` with the C library in docs/examples, which the reference is no part of."""
     label = "//docs/examples/minimal_library:libminimal.so"
     status, output = _call([build.bazel(), "build", "--noshow_progress", "--color=no", label], project.root)
     if status != 0:
         return Count(failed=1, detail=output)
-    return gate(project, "--library", "bazel-bin/docs/examples/minimal_library/libminimal.so", "--abi")
+    library = "bazel-bin/docs/examples/minimal_library/libminimal.so"
+    return gate(project, "--library", library, "--abi", by=[str(project.root / "ci/gate")])
 
 
 def feature_gates(project: Project) -> Count:
@@ -281,8 +283,25 @@ def feature_gates(project: Project) -> Count:
 
 
 def example_peer(project: Project) -> Count:
-    """`cts run --peer COMMAND` with the Python kit's minimal peer."""
-    return gate(project, "--peer", "python3 conformance/kits/python/minimal_peer.py")
+    """`ci/gate` with the Python library in docs/examples, and what is expected of it."""
+    directory = "docs/examples/python_library"
+    options = ["--peer", f"python3 {directory}/peer.py", "--expect", f"{directory}/small_ipc.{host_system()}.toml"]
+    with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
+        page = Path(directory) / "summary.md"
+        env = {"GITHUB_STEP_SUMMARY": str(page), "GITHUB_ACTIONS": "true"}
+        count = gate(project, *options, env=env, by=[str(project.root / "ci/gate")])
+        if not page.exists() or not page.read_text(encoding="utf-8").startswith("### IPC-CTS: as expected"):
+            count.failed += 1
+            count.detail += "\nthe job's page does not say that all is as expected"
+    return count
+
+
+def workflows(project: Project) -> Count:
+    """GitHub's workflows are free of what actionlint knows as mistakes."""
+    if shutil.which("go") is None:
+        return Count(skipped="go is not installed, by which actionlint is built")
+    files = sorted(str(f) for f in (project.root / ".github/workflows").glob("*.yml"))
+    return _one(*_call(["go", "run", _ACTIONLINT, *files], Path(tempfile.gettempdir())))
 
 
 def poll_loop(project: Project) -> Count:
@@ -386,11 +405,17 @@ def planted_bugs(project: Project) -> Count:
     return Count(passed, max(failed, 1), output, could_not_run=status == 2)
 
 
-def gate(project: Project, *options: str, env: Optional[Dict[str, str]] = None) -> Count:
-    """`cts run`: with no options the reference and every third party that can run here; nothing may be unexpected."""
+def gate(
+    project: Project, *options: str, env: Optional[Dict[str, str]] = None, by: Optional[Sequence[str]] = None
+) -> Count:
+    """`cts run`: with no options the reference and every third party that can run here; nothing may be unexpected.
+
+    With `by` it is the command that runs it, which takes the report's directory and the same options.
+    """
     with tempfile.TemporaryDirectory(prefix="cts-test-") as directory:
         target = Path(directory) / "report"
-        argv = [sys.executable, "-m", "cts", "run", "--report", str(target), *options]
+        argv = [*by, str(target)] if by else [sys.executable, "-m", "cts", "run", "--report", str(target)]
+        argv += options
         status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness"), **(env or {})})
         if not (target / "results.json").exists():
             return Count(failed=1, detail=output, could_not_run=status == 2)
@@ -455,15 +480,16 @@ STEPS: List[Step] = [
     ),
     _kit("go", "go", "**/*_test.go", ["go", "test", "-v", "./..."], r"^--- PASS"),
     _kit("rust", "cargo", "Cargo.toml", ["cargo", "test"], r"^test .* ok$"),
-    Step("cts run --library", example_library),
+    Step("C example", example_library),
     Step("cts run, feature gates", feature_gates),
-    Step("cts run --peer", example_peer),
+    Step("Python example", example_peer),
     Step("cts run", gate),
     Step("cts run, poll(2)", poll_loop),
     Step("cts mutants", mutants),
     Step("cts mutants, all", mutants_and_families, thorough=True),
     Step("cts fuzz planted", planted_bugs, thorough=True),
     Step("cts mutants, source", source_mutants, thorough=True),
+    Step("actionlint", workflows, thorough=True),
     Step("cross compile", cross_compile, thorough=True),
     Step("bazel test, windows", windows_tests, thorough=True),
     Step("cts run, windows", windows_run, thorough=True),

@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from cts import cli, fuzz, fuzz_planted, fuzz_seeds
+from cts import cli, fuzz, fuzz_differential, fuzz_planted, fuzz_seeds
 from cts.common import CannotRun, repository_root
 
 _OUTPUT = """#2\tINITED cov: 117 ft: 118 corp: 1/1b exec/s: 0 rss: 31Mb
@@ -92,6 +92,44 @@ class SeedsTest(unittest.TestCase):
     def test_other_requests_are_no_seeds(self) -> None:
         for target in set(fuzz_seeds.TARGETS) - {"peer_protocol"}:
             self.assertEqual(list(fuzz_seeds.seeds(target, [{"op": "stream.read", "max": 4}])), [])
+
+
+class DifferentialTest(unittest.TestCase):
+    def test_bad_peers_are_told(self) -> None:
+        told = _told("fuzz", "frame_differential", "--peer", "nobody")
+        self.assertRegex(told, "no peer 'nobody'; there are: .*reference-s390x.*rust-tokio-util")
+        self.assertIn("asks no peers", _told("fuzz", "frame_decode", "--peer", "rust-tokio-util"))
+
+    def test_known_differences_are_sound(self) -> None:
+        for target in fuzz_differential.TARGETS:
+            known = fuzz_differential.known_differences(repository_root(), target)
+            self.assertTrue(all(len(d["reason"]) > 20 for d in known))
+
+    def test_bad_difference_is_told(self) -> None:
+        good = 'name = "d"\npeer = "p"\nreason = "r"\nwhere = { ours = "frame" }\n'
+        for wrong, why in (
+            (good.replace('"p"', '"q"'), "no peer 'q'; there are: p"),
+            (good.replace('"frame"', '"("'), "ours is no regular expression"),
+            (good.replace('reason = "r"\n', ""), "a difference has name, peer, reason, where"),
+            (good + "[[difference]]\n" + good, "d stands twice"),
+        ):
+            with tempfile.TemporaryDirectory() as directory:
+                peer = Path(directory) / "fuzz/peers/p"
+                peer.mkdir(parents=True)
+                (peer / "peer.toml").write_text('name = "p"\nrun = ["p"]\n', encoding="utf-8")
+                file = Path(directory) / "fuzz/t.toml"
+                file.write_text("[[difference]]\n" + wrong, encoding="utf-8")
+                with self.assertRaisesRegex(CannotRun, why):
+                    fuzz_differential.known_differences(Path(directory), "t")
+
+    def test_report_gives_rates_and_their_ratio(self) -> None:
+        peer = {"name": "p", "requests": 640, "seconds": 0.1, "spawned": 10, "spawned_seconds": 1.0, "differences": 2}
+        peer = {**peer, "restarts": 0, "known": {"d": 3}}
+        told = {"requests": 100, "seconds": 0.01, "peers": [peer], "findings": []}
+        lines = fuzz_differential.lines(told)
+        self.assertEqual(lines[0], "in this process: 10000 answers a second")
+        self.assertIn("6400 a second, 640 times that of a process each (10.0); 2 differences", lines[1])
+        self.assertEqual(lines[2], "  known: d: 3")
 
 
 class PlantedTest(unittest.TestCase):

@@ -128,12 +128,6 @@ std::string NameOf(int64_t pid) {
   return name;
 }
 
-/// The parent of a process; 0 if there is no such process.
-int64_t ParentOf(int64_t pid) {
-  proc_bsdinfo info;
-  return Ask(pid, PROC_PIDTBSDINFO, 0, &info) ? static_cast<int64_t>(info.pbi_ppid) : 0;
-}
-
 }  // namespace
 
 ThreadState InspectThread(int64_t pid, int64_t tid) {
@@ -142,18 +136,12 @@ ThreadState InspectThread(int64_t pid, int64_t tid) {
 }
 
 ThreadState InspectProcess(int64_t pid) {
-  ThreadState all;
-  const std::vector<uint64_t> threads = ListOf<uint64_t>(pid, PROC_PIDLISTTHREADS);
-  all.known = all.sleeping = all.stopped = !threads.empty();
-  for (uint64_t thread : threads) {
+  std::vector<ThreadState> states;
+  for (uint64_t thread : ListOf<uint64_t>(pid, PROC_PIDLISTTHREADS)) {
     proc_threadinfo info;
-    const ThreadState one = Ask(pid, PROC_PIDTHREADINFO, thread, &info) ? StateOf(info) : ThreadState();
-    all.known = all.known && one.known;
-    all.sleeping = all.sleeping && one.sleeping;
-    all.stopped = all.stopped && one.stopped;
-    all.counters += one.counters;
+    states.push_back(Ask(pid, PROC_PIDTHREADINFO, thread, &info) ? StateOf(info) : ThreadState());
   }
-  return all;
+  return Together(states);
 }
 
 Holdings HoldingsOf(int64_t pid, bool described) {
@@ -175,12 +163,9 @@ Holdings HoldingsOf(int64_t pid, bool described) {
   return holdings;
 }
 
-bool IsDescendant(int64_t pid, int64_t ancestor) {
-  for (int depth = 0; depth < 64 && pid > 1; depth++) {
-    if (pid == ancestor) return true;
-    pid = ParentOf(pid);
-  }
-  return false;
+int64_t ParentOf(int64_t pid) {
+  proc_bsdinfo info;
+  return Ask(pid, PROC_PIDTBSDINFO, 0, &info) ? static_cast<int64_t>(info.pbi_ppid) : 0;
 }
 
 bool IsProcessId(uint64_t pid) { return pid <= 99999; }  // PID_MAX of its kernel
@@ -208,6 +193,8 @@ size_t CoresUsable() {
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
   return cores > 0 ? static_cast<size_t>(cores) : 1;
 }
+
+void StayOnCore(size_t) {}  // a hint at most (thread_policy_set), and none on arm64
 
 void DieWithParent() {}
 

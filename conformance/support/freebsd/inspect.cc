@@ -1,10 +1,11 @@
 // What FreeBSD shows of processes: kinfo_proc and kinfo_file (sysctl(3), kinfo_getfile(3)), the reaper and the
 // parent-death signal (procctl(2)).
-#include <sys/types.h>
+#include <sys/param.h>
 // (The others need it.)
 #include <fcntl.h>
 #include <libutil.h>
 #include <signal.h>
+#include <sys/cpuset.h>
 #include <sys/procctl.h>
 #include <sys/socket.h>
 #include <sys/sysctl.h>
@@ -132,16 +133,9 @@ ThreadState InspectThread(int64_t pid, int64_t tid) {
 }
 
 ThreadState InspectProcess(int64_t pid) {
-  ThreadState all;
-  const std::vector<kinfo_proc> threads = ThreadsOf(pid);
-  all.known = all.sleeping = all.stopped = !threads.empty();
-  for (const kinfo_proc &thread : threads) {
-    const ThreadState one = StateOf(thread);
-    all.sleeping = all.sleeping && one.sleeping;
-    all.stopped = all.stopped && one.stopped;
-    all.counters += one.counters;
-  }
-  return all;
+  std::vector<ThreadState> states;
+  for (const kinfo_proc &thread : ThreadsOf(pid)) states.push_back(StateOf(thread));
+  return Together(states);
 }
 
 Holdings HoldingsOf(int64_t pid, bool described) {
@@ -159,13 +153,9 @@ Holdings HoldingsOf(int64_t pid, bool described) {
   return holdings;
 }
 
-bool IsDescendant(int64_t pid, int64_t ancestor) {
-  for (int depth = 0; depth < 64 && pid > 1; depth++) {
-    if (pid == ancestor) return true;
-    kinfo_proc process;
-    pid = Find(pid, &process) ? process.ki_ppid : 0;
-  }
-  return false;
+int64_t ParentOf(int64_t pid) {
+  kinfo_proc process;
+  return Find(pid, &process) ? process.ki_ppid : 0;
 }
 
 bool IsProcessId(uint64_t pid) { return pid <= 99999; }  // PID_MAX of its kernel
@@ -194,6 +184,13 @@ void AdoptOrphans() { procctl(P_PID, 0, PROC_REAP_ACQUIRE, nullptr); }
 size_t CoresUsable() {
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
   return cores > 0 ? static_cast<size_t>(cores) : 1;
+}
+
+void StayOnCore(size_t core) {
+  cpuset_t one;
+  CPU_ZERO(&one);
+  CPU_SET(core, &one);
+  cpuset_setaffinity(CPU_LEVEL_WHICH, CPU_WHICH_PID, -1, sizeof one, &one);
 }
 
 void DieWithParent() {

@@ -97,8 +97,7 @@ std::vector<int64_t> ChildrenOf(int64_t parent, const std::vector<int64_t> &thre
   }
   if (listed) return children;
   for (int64_t pid : NumbersIn("/proc")) {
-    std::string after = AfterCommand(ReadProc("/proc/" + std::to_string(pid) + "/stat"));
-    if (after.size() > 2 && atoll(after.c_str() + 2) == parent) children.push_back(pid);
+    if (ParentOf(pid) == parent) children.push_back(pid);
   }
   return children;
 }
@@ -152,18 +151,10 @@ ThreadState InspectThread(int64_t pid, int64_t tid) {
 }
 
 ThreadState InspectProcess(int64_t pid) {
-  ThreadState all;
-  std::string tasks = "/proc/" + std::to_string(pid) + "/task";
-  std::vector<int64_t> threads = NumbersIn(tasks);
-  all.known = all.sleeping = all.stopped = !threads.empty();
-  for (int64_t tid : threads) {
-    ThreadState one = Inspect(tasks + "/" + std::to_string(tid));
-    all.known = all.known && one.known;
-    all.sleeping = all.sleeping && one.sleeping;
-    all.stopped = all.stopped && one.stopped;
-    all.counters += one.counters;
-  }
-  return all;
+  const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+  std::vector<ThreadState> states;
+  for (int64_t tid : NumbersIn(tasks)) states.push_back(Inspect(tasks + "/" + std::to_string(tid)));
+  return Together(states);
 }
 
 Holdings HoldingsOf(int64_t pid, bool described) {
@@ -185,13 +176,9 @@ Holdings HoldingsOf(int64_t pid, bool described) {
   return holdings;
 }
 
-bool IsDescendant(int64_t pid, int64_t ancestor) {
-  for (int depth = 0; depth < 64 && pid > 1; depth++) {
-    if (pid == ancestor) return true;
-    std::string after = AfterCommand(ReadProc("/proc/" + std::to_string(pid) + "/stat"));
-    pid = after.size() > 2 ? atoll(after.c_str() + 2) : 0;
-  }
-  return false;
+int64_t ParentOf(int64_t pid) {
+  const std::string after = AfterCommand(ReadProc("/proc/" + std::to_string(pid) + "/stat"));
+  return after.size() > 2 ? atoll(after.c_str() + 2) : 0;
 }
 
 bool IsProcessId(uint64_t pid) { return pid < uint64_t{1} << 22; }  // PID_MAX_LIMIT of 64-bit kernels, proc(5)
@@ -223,6 +210,18 @@ void AdoptOrphans() { prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 size_t CoresUsable() {
   cpu_set_t cores;
   return sched_getaffinity(0, sizeof cores, &cores) == 0 ? static_cast<size_t>(CPU_COUNT(&cores)) : 1;
+}
+
+void StayOnCore(size_t core) {
+  cpu_set_t usable, one;
+  if (sched_getaffinity(0, sizeof usable, &usable) != 0) return;
+  for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    if (!CPU_ISSET(cpu, &usable) || core-- > 0) continue;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    return;
+  }
 }
 
 void DieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }

@@ -14,6 +14,9 @@ void AdoptOrphans();
 /// How many cores this process may run on.
 size_t CoresUsable();
 
+/// In a new child: run on one of these alone, the one of number `core` from 0, where the system lets a process choose.
+void StayOnCore(size_t core);
+
 /// In a new child: have the kernel kill it when the runner dies, where it can.
 void DieWithParent();
 
@@ -22,6 +25,9 @@ void CloseFrom(int first);
 
 /// The process at the other end of a connected Unix socket when it connected; 0 if the system does not say.
 int64_t ConnectedPid(int fd);
+
+/// The parent of a process; 0 if there is no such process.
+int64_t ParentOf(int64_t pid);
 
 /// Children of this process, adopted ones included.
 std::vector<int64_t> Children();

@@ -1,4 +1,4 @@
-// Processes on Unix: fork, exec, poll. What only Linux has (subreaper, /proc) is in linux/inspect.cc.
+// Processes on Unix: fork, exec, poll. What each system has of its own (subreaper, /proc) is in its inspect.cc.
 #include "conformance/support/process.h"
 
 #include <fcntl.h>
@@ -364,7 +364,7 @@ std::unique_ptr<Process> Process::Start(const std::vector<std::string> &command,
 
 void PumpAll(const std::vector<Process *> &processes, int timeout_ms) {
   static const pid_t parent = getppid();
-  if (getppid() != parent) _exit(2);  // the harness was killed; the kernel ends the peers with this process
+  if (getppid() != parent) _exit(2);  // the harness was killed; peers end with this process, or as their input does
   std::vector<pollfd> fds;
   bool open = false;
   for (Process *process : processes) static_cast<PosixProcess *>(process)->Interest(&fds);
@@ -374,6 +374,14 @@ void PumpAll(const std::vector<Process *> &processes, int timeout_ms) {
   for (size_t i = 0; i < processes.size(); i++) static_cast<PosixProcess *>(processes[i])->Move(&fds[3 * i]);
 }
 
+bool IsDescendant(int64_t pid, int64_t ancestor) {
+  for (int depth = 0; depth < 64 && pid > 1; depth++) {
+    if (pid == ancestor) return true;
+    pid = ParentOf(pid);
+  }
+  return false;
+}
+
 bool IsOurs(int64_t target, bool group) {
   if (target == getpid() || !IsDescendant(target, getpid())) return false;
   return !group || getpgid(static_cast<pid_t>(target)) == static_cast<pid_t>(target);
@@ -381,10 +389,11 @@ bool IsOurs(int64_t target, bool group) {
 
 namespace {
 
-/// Takes one core for ever.
-[[noreturn]] void Occupy() {
+/// Takes one core for ever. It stays there: two of them on one core would leave the other one free.
+[[noreturn]] void Occupy(size_t core) {
   DieWithParent();
   CloseFrom(0);
+  StayOnCore(core);
   volatile unsigned turns = 0;
   for (;;) turns = turns + 1;
 }
@@ -396,9 +405,10 @@ bool SlowProcesses(int factor) {
   // A step of the nice value is worth a quarter of a core's share (sched(7)): against one that never waits, a process
   // with 1/(factor-1) of its weight has 1/factor of the core.
   g_priority = std::min(19, static_cast<int>(std::ceil(std::log(factor - 1) / std::log(1.25))));
-  for (size_t core = CoresUsable(); core > 0; core--) {
+  const size_t cores = CoresUsable();
+  for (size_t core = 0; core < cores; core++) {
     const pid_t pid = fork();
-    if (pid == 0) Occupy();
+    if (pid == 0) Occupy(core);
     if (pid < 0) return false;
     Owned().insert(pid);
     g_occupants.push_back(pid);

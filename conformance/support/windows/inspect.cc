@@ -107,6 +107,12 @@ ThreadState StateOf(const ThreadInformation &thread) {
   return state;
 }
 
+ThreadState StateOfAll(const std::vector<ThreadInformation> &threads) {
+  std::vector<ThreadState> states;
+  for (const ThreadInformation &thread : threads) states.push_back(StateOf(thread));
+  return Together(states);
+}
+
 // --------------------------------------------------------------------------------------------------------------- Wine
 
 bool OnWine() {
@@ -200,18 +206,10 @@ ThreadState StateOfTask(const std::string &task) {
 
 /// All threads of the process of Linux that has this one, as one.
 ThreadState StateOfTasks(const std::string &task) {
-  ThreadState all;
   const std::string tasks = task.substr(0, task.rfind('\\', task.size() - 2) + 1);
-  const std::vector<std::string> numbers = NumbersIn(tasks);
-  all.known = all.sleeping = all.stopped = !numbers.empty();
-  for (const std::string &number : numbers) {
-    const ThreadState one = StateOfTask(tasks + number + "\\");
-    all.known = all.known && one.known;
-    all.sleeping = all.sleeping && one.sleeping;
-    all.stopped = all.stopped && one.stopped;
-    all.counters += one.counters;
-  }
-  return all;
+  std::vector<ThreadState> states;
+  for (const std::string &number : NumbersIn(tasks)) states.push_back(StateOfTask(tasks + number + "\\"));
+  return Together(states);
 }
 
 // A thread that sleeps on Wine may wait for the wineserver's answer to a short question. It has that answer, and so has
@@ -233,19 +231,6 @@ ThreadState InspectAllOnWine(int64_t pid) {
     return StateOfTasks(task);  // one that has a name tells of which process of Linux they are
   }
   return ThreadState();
-}
-
-/// All threads of a process as one.
-ThreadState StateOfAll(const std::vector<ThreadInformation> &threads) {
-  ThreadState all;
-  all.known = all.sleeping = all.stopped = !threads.empty();
-  for (const ThreadInformation &thread : threads) {
-    const ThreadState one = StateOf(thread);
-    all.sleeping = all.sleeping && one.sleeping;
-    all.stopped = all.stopped && one.stopped;
-    all.counters += one.counters;
-  }
-  return all;
 }
 
 }  // namespace
