@@ -348,6 +348,7 @@ class Session {
       }
     }
     sync();
+    enough_descriptors(); /* also where no call came after */
     if ((options_ & 8) != 0) read_everything();
     for (End &end : ends_) close_end(&end);
     close_listener();
@@ -547,6 +548,7 @@ class Session {
     for (int &connection : slots_) connection = -1;
     for (size_t i = 0; i < kConnections; i++) connections_[i].to_library.issued = connections_[i].to_library.sent_len;
     accepted_by_other_ = num_connections_;
+    enough_descriptors(); /* the new process inherits how many it may have */
     process_.start();
   }
 
@@ -758,10 +760,12 @@ class Session {
           call_socket(what, end, which, amount);
         }
     }
-    if (few_) {
-      few_ = false;
-      (void)setrlimit(RLIMIT_NOFILE, &descriptors_);
-    }
+    enough_descriptors();
+  }
+
+  void enough_descriptors() {
+    if (few_) FUZZ_CHECK(setrlimit(RLIMIT_NOFILE, &descriptors_) == 0, "setrlimit: %s", std::strerror(errno));
+    few_ = false;
   }
 
   /* Leaves room for so many. */
