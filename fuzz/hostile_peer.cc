@@ -349,6 +349,7 @@ class Session {
     }
     enough_descriptors();
     sync();
+    enough_descriptors(); /* also where no call came after */
     if ((options_ & 8) != 0) read_everything();
     for (End &end : ends_) close_end(&end);
     close_listener();
