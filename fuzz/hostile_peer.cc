@@ -347,7 +347,6 @@ class Session {
         sync();
       }
     }
-    enough_descriptors();
     sync();
     enough_descriptors(); /* also where no call came after */
     if ((options_ & 8) != 0) read_everything();
