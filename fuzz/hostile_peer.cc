@@ -544,7 +544,7 @@ class Session {
 
   /* The process has ended: all that it had is closed. The next one has nothing. */
   void left() {
-    for (Connection &c : connections_) c.closed = true;
+    for (size_t i = 0; i < num_connections_; i++) connections_[i].closed = true;
     for (int &connection : slots_) connection = -1;
     for (size_t i = 0; i < kConnections; i++) connections_[i].to_library.issued = connections_[i].to_library.sent_len;
     accepted_by_other_ = num_connections_;
