@@ -6,10 +6,10 @@
  * library is called, without waiting or for a millisecond. The two take turns, so that an input always does the same;
  * unless it says that a batch goes on during the next call.
  *
- * What holds for every input: every call returns, with a status that its header lists and, when the two took turns,
- * with the one that what happened before leaves; bytes, messages, frames and descriptors are those that were sent, in
- * order and whole; a file that is no longer the library's stays; and afterwards there are as many descriptors, threads
- * and bytes of memory as before.
+ * What holds for every input: every call returns (or the fuzzer's -timeout tells the input), with a status that its
+ * header lists and, when the two took turns, with the one that what happened before leaves; bytes, messages, frames and
+ * descriptors are those that were sent, in order and whole; a file that is no longer the library's stays; and
+ * afterwards there are as many descriptors, threads and bytes of memory as before.
  *
  * The input: endpoint; options (1 nonblocking, 2 framed, 4 credentials come, 8 everything is read at the end, 16
  * reclaim, 32 same user, 64 a backlog of 1); codec, width and flags, limit; then steps: what (below 160 an action of
@@ -26,13 +26,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <initializer_list>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "fuzz/framing_model.h"
@@ -55,47 +52,11 @@ constexpr size_t kReadMax = 1 << 16;
 constexpr size_t kGuard = 16;    /* bytes behind a buffer that stay as they are */
 constexpr size_t kWindow = 320;  /* descriptors that are looked at after each input */
 constexpr int kFullEvery = 1024; /* inputs after which all are counted, and threads */
-constexpr int kHangTicks = 50;   /* of a tenth of a second */
 
 bool traced() {
   static const bool on = std::getenv("IPC_FUZZ_TRACE") != nullptr;
   return on;
 }
-
-/* ----------------------------------------------------------------------------------------------- calls that hang */
-
-/* Says which call is under way to a thread that aborts if one does not return. It counts its own turns, not time: a
- * machine that has no time for this process has none for that thread. */
-class Watch {
- public:
-  static Watch &the() {
-    static Watch *watch = new Watch;
-    return *watch;
-  }
-  void begin(const char *call) {
-    number_.fetch_add(1, std::memory_order_relaxed);
-    call_.store(call, std::memory_order_release);
-  }
-  void end() { call_.store(nullptr, std::memory_order_release); }
-
- private:
-  Watch() { std::thread(&Watch::look, this).detach(); }
-
-  [[noreturn]] void look() {
-    uint64_t last = 0;
-    for (int ticks = 0;;) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      const uint64_t number = number_.load(std::memory_order_relaxed);
-      const char *call = call_.load(std::memory_order_acquire);
-      ticks = call != nullptr && number == last ? ticks + 1 : 0;
-      last = number;
-      FUZZ_CHECK(ticks < kHangTicks, "%s does not return", call);
-    }
-  }
-
-  std::atomic<uint64_t> number_{0};
-  std::atomic<const char *> call_{nullptr};
-};
 
 /* ------------------------------------------------------------------------------------------------------- what flows */
 
@@ -664,7 +625,6 @@ class Session {
   /* --------------------------------------------------------------------------------------------- the library */
 
   void told(const char *call, ipc_status status, size_t len) {
-    Watch::the().end();
     if (traced())
       std::fprintf(stderr, "%s%s: status %d, %zu\n", call, under_way_ ? " (at once)" : "", status.code, len);
     FUZZ_CHECK(len <= kFlowMax, "%s tells a length of %zu", call, len);
@@ -699,7 +659,6 @@ class Session {
 
   void close_end(End *end) {
     if (!end->open()) return;
-    Watch::the().begin("close");
     ipc_status status;
     if (end->stream != nullptr) {
       status = ipc_stream_free(end->stream);
@@ -715,7 +674,6 @@ class Session {
 
   void close_listener() {
     if (listener_ == nullptr) return;
-    Watch::the().begin("close of the listener");
     const ipc_status status = ipc_listener_free(listener_);
     told("close of the listener", status, 0);
     FUZZ_CHECK(status.code == IPC_OK, "close of the listener: %d", status.code);
@@ -781,7 +739,6 @@ class Session {
   void accept() {
     End *end = free_end();
     if (listener_ == nullptr || end == nullptr) return;
-    Watch::the().begin("accept");
     const ipc_status status = endpoint_ == kSeqpacket ? ipc_listener_accept_socket(listener_, timeout(), &end->socket)
                                                       : ipc_listener_accept(listener_, timeout(), &end->stream);
     told("accept", status, 0);
@@ -798,7 +755,6 @@ class Session {
     if (!process_.shared().listens || end == nullptr || num_connections_ == kConnections) return;
     const ipc_name name = {IPC_NAME_NAMESPACED, name_text_.data(), name_text_.size()};
     ipc_status status;
-    Watch::the().begin("connect");
     if (endpoint_ == kConnects) {
       status = ipc_local_connect(&name, timeout(), &end->stream);
     } else {
@@ -845,6 +801,12 @@ class Session {
     FUZZ_CHECK(cut == (beside.num_descriptors < travelled), "cut is %d", cut);
   }
 
+  /* Which halves are shut: of a call with IPC_SHUTDOWN_* |amount| % 3 + 1. */
+  static void shut(End *end, uint8_t amount) {
+    end->shut_read = end->shut_read || amount % 3 != 1;
+    end->shut_write = end->shut_write || amount % 3 != 0;
+  }
+
   void call_stream(Call what, End *end, uint8_t which, uint8_t amount) {
     Connection &c = connections_[end->connection];
     const size_t len = static_cast<size_t>(amount) << ((which & 4) != 0 ? 8 : 0);
@@ -863,8 +825,7 @@ class Session {
         const ipc_status status = ipc_stream_shutdown(end->stream, amount % 3 + 1);
         told("shutdown", status, 0);
         FUZZ_CHECK(status.code == IPC_OK, "shutdown: %d", status.code);
-        end->shut_read = end->shut_read || amount % 3 != 1;
-        end->shut_write = end->shut_write || amount % 3 != 0;
+        shut(end, amount);
         break;
       }
       case Call::kCredentials: {
@@ -891,7 +852,6 @@ class Session {
     beside.descriptors_max = descriptors_max;
     size_t got = 0;
     ipc_status status;
-    Watch::the().begin("read");
     if (what == Call::kReadAncillary) {
       status = ipc_stream_read_ancillary(end->stream, buffer, len, &beside, timeout(), &got);
     } else if (what == Call::kReadVectored) {
@@ -944,7 +904,6 @@ class Session {
     const uint8_t *bytes = pattern(flow->sent_len);
     size_t took = 0;
     ipc_status status;
-    Watch::the().begin("write");
     if (what == Call::kWriteAncillary) {
       status = write_beside(end, bytes, len, amount, &took);
     } else if (what == Call::kWriteVectored) {
@@ -997,7 +956,6 @@ class Session {
     size_t len = framing_.max, got = 0;
     if (len + kGuard > kFlowMax - flow->came_len || c->frames.size() == kPartsMax) return IPC_WOULD_BLOCK;
     uint8_t *buffer = room(flow, &len);
-    Watch::the().begin("framed read");
     const ipc_status status = ipc_framed_read(end->framed, buffer, len, timeout(), &got);
     told("framed read", status, got);
     check_guard(buffer, len);
@@ -1028,7 +986,6 @@ class Session {
     }
     if (flow->sent_len + 3 * len + 256 > kFlowMax) return;
     size_t took = 0;
-    Watch::the().begin("framed write");
     ipc_status status = ipc_framed_write(end->framed, bodies, num, timeout(), &took);
     told("framed write", status, took);
     FUZZ_CHECK(one_of(status.code, {IPC_OK, IPC_BROKEN_PIPE, IPC_RESET, in_vain()}), "framed write: %d", status.code);
@@ -1039,7 +996,6 @@ class Session {
       if (bodies[i].len > 0) flow->put(static_cast<const uint8_t *>(bodies[i].data), bodies[i].len);
       if (framing_.codec == IPC_FRAMING_NETSTRING) flow->put(reinterpret_cast<const uint8_t *>(","), 1);
     }
-    Watch::the().begin("framed flush");
     status = ipc_framed_flush(end->framed, timeout());
     told("framed flush", status, 0);
   }
@@ -1086,7 +1042,6 @@ class Session {
         break;
       case Call::kLength: {
         size_t next = 0;
-        Watch::the().begin("next length");
         const ipc_status status = ipc_socket_next_length(end->socket, timeout(), &next);
         told("next length", status, next);
         check_receive(status.code, *end, c);
@@ -1100,8 +1055,7 @@ class Session {
         told("shutdown", status, 0);
         FUZZ_CHECK(one_of(status.code, {IPC_OK, IPC_NOT_CONNECTED}), "shutdown: %d", status.code);
         if (status.code != IPC_OK) break;
-        end->shut_read = end->shut_read || amount % 3 != 1;
-        end->shut_write = end->shut_write || amount % 3 != 0;
+        shut(end, amount);
         break;
       }
       case Call::kCredentials: {
@@ -1145,7 +1099,6 @@ class Session {
     beside.size = sizeof beside;
     beside.descriptors = descriptors;
     beside.descriptors_max = descriptors_max;
-    Watch::the().begin("receive");
     const ipc_status status = ipc_socket_receive(end->socket, whole ? IPC_RECEIVE_WHOLE : 0, parts, 2, &told_of,
                                                  what == Call::kReadAncillary ? &beside : nullptr, timeout());
     told("receive", status, told_of.len);
@@ -1191,7 +1144,6 @@ class Session {
     beside.descriptors = descriptors;
     beside.num_descriptors = amount;
     const bool with = what == Call::kWriteAncillary;
-    Watch::the().begin("send");
     const ipc_status status = ipc_socket_send(end->socket, parts, 2, datagram && answer_len_ != 0 ? &to : nullptr,
                                               with ? &beside : nullptr, timeout());
     told("send", status, 0);

@@ -422,12 +422,17 @@ def _mutants(project: Project, *options: str) -> Count:
     return Count(passed, failed, "\n".join(bad) if failed else "", could_not_run=status == 2)
 
 
+def _fuzz(project: Project, what: str) -> Tuple[int, str]:
+    """(exit status, output) of `cts fuzz` WHAT."""
+    argv = [sys.executable, "-m", "cts", "fuzz", what]
+    return _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
+
+
 def planted_bugs(project: Project) -> Count:
     """`cts fuzz planted`: a fuzz target finds each bug that is put into the reference."""
     if shutil.which("clang") is None:
         return Count(skipped="clang is not installed, of which the fuzzer is a part")
-    argv = [sys.executable, "-m", "cts", "fuzz", "planted"]
-    status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
+    status, output = _fuzz(project, "planted")
     said = re.search(r"^(\d+) found, (\d+) missed", output, re.MULTILINE)
     passed, failed = (int(said.group(1)), int(said.group(2))) if said else (0, 0)
     if status == 0 and passed:
@@ -439,8 +444,7 @@ def fuzz_coverage(project: Project) -> Count:
     """`cts fuzz coverage`: the versioned corpora reach enough of the reference's pure code."""
     if shutil.which("clang") is None:
         return Count(skipped="clang is not installed, which counts what is reached")
-    argv = [sys.executable, "-m", "cts", "fuzz", "coverage"]
-    status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
+    status, output = _fuzz(project, "coverage")
     rows = re.findall(r"^(\S+ +[0-9.]+ % of \d+ +[0-9.]+ % of \d+)(  below)?$", output, re.MULTILINE)
     files = [mark for row, mark in rows if not row.startswith("total ")]
     below = sum(map(bool, files))
