@@ -33,7 +33,7 @@ has_option() {
   return 1
 }
 
-python_is_new_enough() { "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; }
+python_is_new_enough() { "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
 python_has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
 on_debian() { command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2>&1; }
 
@@ -181,12 +181,12 @@ case $(uname -s) in
 esac
 case ${1---help} in
   -h | --help | --version) # needs nothing but Python
-    command -v "$python" >/dev/null 2>&1 || die "$python (3.9 or newer) is not installed"
+    command -v "$python" >/dev/null 2>&1 || die "$python (3.10 or newer) is not installed"
     PYTHONPATH=$root/harness PYTHONDONTWRITEBYTECODE=1 exec "$python" -m cts "${1---help}"
     ;;
 esac
 see_to_packages "$@"
-python_is_new_enough || die "$python is $("$python" -V 2>&1); 3.9 or newer is needed"
+python_is_new_enough || die "$python is $("$python" -V 2>&1); 3.10 or newer is needed"
 [ -n "${XDG_CACHE_HOME-}${HOME-}" ] || die 'neither XDG_CACHE_HOME nor HOME is set: there is no place for the environment'
 cache=${XDG_CACHE_HOME:-${HOME-}/.cache}/ipc-cts
 environment=$cache/venv-$(environment_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -49,6 +50,7 @@ def _parser(chosen: Optional[str]) -> argparse.ArgumentParser:
 
 def main(argv: Optional[List[str]] = None, project: Any = None) -> int:
     """Run `cts` with these arguments; returns the exit status. `project` (a Project) stands in for this checkout."""
+    gc.set_threshold(100_000)  # a trace is a million small objects without a cycle, and collecting walks them all
     arguments = sys.argv[1:] if argv is None else argv
     options = _parser(arguments[0] if arguments else None).parse_args(arguments)
     try:

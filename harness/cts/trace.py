@@ -46,10 +46,11 @@ def events(path: Path, broken: Callable[[str], Any] = jsonl.refuse) -> Iterator[
     return jsonl.read(path, broken, wrong)
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def sentence(operation: Event) -> str:

@@ -98,7 +98,7 @@ class Launcher(unittest.TestCase):
     def test_old_python_is_refused(self) -> None:
         self.program("python3", 'case "$*" in *version_info*) exit 1 ;; -V) echo Python 3.7.3 ;; esac')
         done = self.start("peers", "list")
-        self.assertEqual((done.returncode, "3.9 or newer" in done.stderr), (2, True), done.stderr)
+        self.assertEqual((done.returncode, "3.10 or newer" in done.stderr), (2, True), done.stderr)
 
     def test_through_symbolic_links(self) -> None:
         (self.base / "one").symlink_to("two")
