@@ -19,6 +19,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from packaging.version import Version
 
+from cts import workdir
 from cts.common import CannotRun, cache_dir, clip, host, host_system, printable, say, system_of
 
 _WINE = "windows"  # what --os says for it on Linux
@@ -80,8 +81,8 @@ class System:
         """See to what running there needs; raises CannotRun with what is missing."""
 
     def work_dir(self, directory: Path, name: str) -> Path:
-        """Where a runner has its files: in `directory`, unless the system has a better place for `name`."""
-        made = directory / "work"
+        """Where the cases of the runner of `directory` have their files, or `name` where the system has a place."""
+        made = (directory.parent / workdir.NAMES).resolve() / directory.name
         made.mkdir(mode=0o700, parents=True, exist_ok=True)
         return made
 

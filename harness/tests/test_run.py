@@ -13,6 +13,7 @@ import threading
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from cts import peers, results, schemas, summary, workdir
 from cts.common import CannotRun, host_system, repository_root
@@ -497,6 +498,24 @@ class Runs(Checkout):
             self.assertEqual(workdir.sweep(), [dead])
             self.assertTrue(path.exists() and foreign.exists())
         self.assertFalse(path.exists())
+
+    def test_names_are_made_in_memory_unless_told_otherwise(self) -> None:
+        memory = self.tmp / "memory"
+        memory.mkdir()
+        with mock.patch.object(workdir, "MEMORY", str(memory)):
+            with workdir.WorkDir("a" * 32) as path:
+                self.assertEqual((list(memory.iterdir()), (path / "names").exists()), ([], False))
+            with mock.patch.dict(os.environ), mock.patch("tempfile.tempdir", str(self.tmp)):
+                os.environ.pop("TMPDIR", None)
+                with workdir.WorkDir("a" * 32) as path:
+                    (names,) = memory.iterdir()
+                    self.assertEqual((path / "names").resolve(), names)
+                    self.assertEqual(workdir.sweep(), [])
+                    dead = memory / "cts-bbbbbbbb-abcdefgh"
+                    dead.mkdir(mode=0o700)
+                    (dead / "lock").touch()
+                    self.assertEqual(workdir.sweep(), [dead])
+                self.assertEqual(list(memory.iterdir()), [])
 
     def test_explain_shows_requirement_and_last_results(self) -> None:
         self.behaviour["Alpha.Two"] = {"outcome": "failed", "message": "bad \x1b[2J"}
