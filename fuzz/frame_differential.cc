@@ -127,6 +127,17 @@ std::string behind(const ipc_framing &f, const std::string &stream, size_t frame
   return stream.substr(at);
 }
 
+/* Whether one of the first |frames| varints of the stream, or the one behind them, has a shorter form. */
+bool overlong_in(const ipc_framing &f, const std::string &stream, size_t frames) {
+  for (size_t i = 0; i <= frames; i++) {
+    const std::string rest = behind(f, stream, i);
+    size_t last = 0;
+    while (last < rest.size() && static_cast<uint8_t>(rest[last]) >= 0x80) last++;
+    if (last > 0 && last < rest.size() && rest[last] == '\0') return true;
+  }
+  return false;
+}
+
 Facts facts_of(const std::string &request) {
   const ipc_framing f = codec_of(request);
   Facts facts = {{"what", request[0] == kEncode ? "encode" : "decode"}, {"codec", codec_name(f.codec)}};
@@ -165,7 +176,10 @@ Facts compare_decoded(const std::string &request, const std::string &ours, const
     if (frames) facts["bytes"] = shown(a.body, 24) + " / " + shown(b.body, 24);
     if (a.status == b.status && !frames) facts["need"] = std::to_string(a.need) + " / " + std::to_string(b.need);
     facts["ended"] = request[kCodecLen + 1] != 0 ? "1" : "0";
-    facts["stream"] = shown(behind(codec_of(request), stream_of(request), frame), 32);
+    const ipc_framing f = codec_of(request);
+    const std::string stream = stream_of(request);
+    facts["stream"] = shown(behind(f, stream, frame), 32);
+    if (f.codec == IPC_FRAMING_VARINT) facts["overlong_came"] = overlong_in(f, stream, frame) ? "1" : "0";
     return facts;
   }
 }

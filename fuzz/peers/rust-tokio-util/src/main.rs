@@ -73,7 +73,8 @@ fn codec(cursor: &mut Cursor, encodes: bool) -> Option<LengthDelimitedCodec> {
                 return None;
             }
             builder.length_field_offset(offset).length_field_length(width).num_skip(skip);
-            builder.length_adjustment(isize::try_from(adjustment).ok()?);
+            // It negates the adjustment (docs/findings/tokio-util.md).
+            builder.length_adjustment(isize::try_from(adjustment).ok().filter(|value| *value != isize::MIN)?);
             if flags & LITTLE_ENDIAN != 0 {
                 builder.little_endian();
             }
