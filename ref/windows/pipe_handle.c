@@ -62,6 +62,7 @@ DWORD ipc_pipe_make_instance(const wchar_t *name, const ipc_pipe_instance_option
  * now and then: Wine does not tell that the last instance was closed while a client of it is still there, and a call
  * back may have come too early. */
 enum { WAIT_LEAST_MS = 2, WAIT_SLICE_MS = 500 };
+enum { HANDLES_CLOSED = 676 }; /* ERROR_HANDLES_CLOSED, which not every winerror.h has */
 
 DWORD ipc_pipe_await_instance(const wchar_t *name, ipc_deadline *deadline) {
   for (;;) {
@@ -70,6 +71,7 @@ DWORD ipc_pipe_await_instance(const wchar_t *name, ipc_deadline *deadline) {
     if (left_ms != 0 && slice_ms < WAIT_LEAST_MS) slice_ms = WAIT_LEAST_MS;
     if (WaitNamedPipeW(name, left_ms == 0 ? NMPWAIT_NOWAIT : (DWORD)slice_ms)) return 0;
     DWORD error = GetLastError();
+    if (error == HANDLES_CLOSED) continue; /* Wine: the name went while it was waited for */
     if (error != ERROR_SEM_TIMEOUT) return error;
     if (left_ms == 0) return ERROR_PIPE_BUSY; /* whether the time is over the deadline says, not the system */
   }
