@@ -570,8 +570,6 @@ Case::Growth Case::Grown() const {
 /// warm-up; what then grows at every repetition is lost.
 void Case::Repeat() {
   if (outcome_ != "passed" || canary_) return;
-  // There counts are recorded alone: nothing has shown yet that they accuse nobody falsely.
-  if (SystemOf(TheSession().plan.os) == "windows") return;
   if (TheSession().plan.account == "none") return;
   const bool all = TheSession().plan.account == "all";
   Growth lost = Grown();

@@ -181,6 +181,10 @@ class Matcher:
         """The expectations that apply to the record."""
         return [e for e in self.expectations if self.applies(e, record)]
 
+    def may_hang(self, record: Record) -> bool:
+        """Whether one foresees that the case hangs, whomever of these peers it will be blamed on."""
+        return any(e.outcome == "hung" for e in self.foreseen(record))
+
     def needs_repeat(self, record: Record) -> bool:
         """Whether a failure must be repeated: nobody foresaw it, or what was foreseen is that it comes and goes."""
         return record["outcome"] in FAILING and not any(e.outcome == record["outcome"] for e in self.foreseen(record))

@@ -390,7 +390,7 @@ class Run:
             self.order = {place: number for number, place in enumerate(places)}
             total = sum(map(len, tests.values()))
             self._say_what_runs(tests)
-            self._drain(runner, runner.tasks(tests, filtered=bool(cases)), self.outcomes, total)
+            self._drain(runner, runner.tasks(tests, bool(cases), matcher.may_hang), self.outcomes, total)
             self.never_started = starts.never(self.outcomes)
             self._repeat(runner, tests, matcher)
         except Interrupted as interruption:

@@ -17,7 +17,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from cts import jsonl, processes, schemas
 from cts.build import Artifacts
@@ -33,6 +33,8 @@ DEADLINE_MS = 10000
 SLOWED_DEADLINE_MS = 60000  # where peers are slowed, what is late is late later
 IDLE_S = 300.0  # a runner that writes nothing for so long is broken: a case may use three deadlines
 REPEATS_MAX = 2
+HANGS_AT_ONCE = 8  # tasks of cases that are known to hang, which only wait for their deadlines to pass
+HANGS_A_TASK = 3
 STARTS = 5  # of a process that does nothing, before each task
 NOTHING = "/bin/true"
 _REQUIRED = ("case", "outcome", "shape")
@@ -59,6 +61,8 @@ class Task:
     shard: int = 0
     shards: int = 1
     again: bool = False
+    without: Tuple[str, ...] = ()  # unless it is filtered: the runner's other tests, which `tests` does not hold
+    waits: bool = False  # its cases are known to hang
 
     @property
     def mine(self) -> List[str]:
@@ -203,18 +207,28 @@ class Runner:
                 raise CannotRun(f"the runner does not have {canary}: without it a run proves nothing")
         return listed
 
-    def tasks(self, tests: Dict[Pairing, List[str]], filtered: bool) -> List[Task]:
+    def tasks(
+        self, tests: Dict[Pairing, List[str]], filtered: bool, may_hang: Callable[[Record], bool] = lambda _: False
+    ) -> List[Task]:
         """The tasks for these pairings and tests: as few shards each as keep every worker busy to the end.
 
-        The tests are in the runner's own order and hold the canaries: shards are dealt by that order.
+        The tests are in the runner's own order and hold the canaries: shards are dealt by that order. Those that may
+        hang get tasks of their own, which wait beside the others; not where peers are slowed, by whatever else runs.
         """
         wanted = -(-3 * self.jobs // max(1, len(tests))) if self.jobs > 1 else 1
-        return [
-            Task(next(self._numbers), pairing, names, filtered, shard, shards)
-            for pairing, names in tests.items()
-            for shards in [max(1, min(wanted, len(names) // 4))]
-            for shard in range(shards)
-        ]
+        tasks: List[Task] = []
+        for pairing, names in tests.items():
+            apart = self.conditions.slow == 1
+            hanging = [n for n in names if apart and not is_canary(n) and may_hang(self._about(pairing, n))]
+            others = [n for n in names if n not in set(hanging)]
+            shards = max(1, min(wanted, len(others) // 4))
+            for shard in range(shards):
+                task = Task(next(self._numbers), pairing, others, filtered, shard, shards, without=tuple(hanging))
+                tasks.append(task)
+            for i in range(0, len(hanging), HANGS_A_TASK):
+                some = hanging[i : i + HANGS_A_TASK]
+                tasks.append(Task(next(self._numbers), pairing, some, True, waits=True))
+        return tasks
 
     def _directory(self, task: Task) -> Path:
         directory = self.work / str(task.number)
@@ -253,6 +267,8 @@ class Runner:
             argv.append("--gtest_fail_fast")
         if task.filtered:
             argv.append("--gtest_filter=" + filter_of(task.tests))
+        elif task.without:
+            argv.append("--gtest_filter=-" + filter_of(task.without))
         return self.system.runner(argv, directory, work_dir)
 
     def _environment(self) -> Dict[str, str]:
@@ -335,12 +351,20 @@ class Runner:
         else:
             outcome.rerun = rest
 
-    def _crashed(self, task: Task, test: str, message: str) -> Record:
+    def _about(self, pairing: Pairing, test: str) -> Record:
+        """What a record of the test says of who takes part."""
         case, _, shape = test.partition("/")
-        record: Record = {"case": case, "shape": shape, "outcome": "crashed", "message": message, "blame": ""}
+        record: Record = {"case": case, "shape": shape}
         requirement = self.requirements.get(case)
         if requirement is not None and requirement.alone:
-            record.update(peer=task.pairing.server.name, mode=task.pairing.server.mode)
+            record.update(peer=pairing.server.name, mode=pairing.server.mode)
+        else:
+            for role, side in (("server", pairing.server), ("client", pairing.client)):
+                record.update({role: side.name, f"{role}_mode": side.mode})
+        return record
+
+    def _crashed(self, task: Task, test: str, message: str) -> Record:
+        record = {**self._about(task.pairing, test), "outcome": "crashed", "message": message, "blame": ""}
         return self._completed(task, record)
 
     def _completed(self, task: Task, record: Record) -> Record:
@@ -396,26 +420,36 @@ class Runner:
 
 
 class Pool:
-    """Worker threads, each with a core of its own, that take tasks until there are none."""
+    """Worker threads, each with a core of its own, that take tasks until there are none.
+
+    Those whose cases only wait have workers of their own, on the same cores.
+    """
 
     def __init__(self, runner: Runner, tasks: List[Task], finished: "queue.Queue[Optional[Outcome]]") -> None:
         self._runner = runner
         self._finished = finished
-        self._tasks: "queue.SimpleQueue[Task]" = queue.SimpleQueue()
-        for task in tasks:
-            self._tasks.put(task)
-        usable_cores = cores()
-        count = max(1, min(runner.jobs, len(tasks)))
-        self._left = count
         self._lock = threading.Lock()
+        usable_cores = cores()
+        lanes = [
+            ([t for t in tasks if not t.waits], runner.jobs),
+            ([t for t in tasks if t.waits], HANGS_AT_ONCE),
+        ]
+        places: "List[queue.SimpleQueue[Task]]" = []
+        for mine, at_once in lanes:
+            left: "queue.SimpleQueue[Task]" = queue.SimpleQueue()
+            for task in mine:
+                left.put(task)
+            places += [left] * min(at_once, len(mine))
+        places = places or [queue.SimpleQueue()]
+        self._left = len(places)
         self._threads = [
-            threading.Thread(target=self._work, args=(usable_cores[i % len(usable_cores)],), daemon=True)
-            for i in range(count)
+            threading.Thread(target=self._work, args=(usable_cores[i % len(usable_cores)], place), daemon=True)
+            for i, place in enumerate(places)
         ]
         for thread in self._threads:
             thread.start()
 
-    def _work(self, core: int) -> None:
+    def _work(self, core: int, tasks: "queue.SimpleQueue[Task]") -> None:
         if hasattr(os, "sched_setaffinity"):
             try:
                 os.sched_setaffinity(0, {core})  # of this thread, and of what it starts
@@ -424,7 +458,7 @@ class Pool:
         try:
             while True:
                 try:
-                    task = self._tasks.get_nowait()
+                    task = tasks.get_nowait()
                 except queue.Empty:
                     return
                 self._do(task)

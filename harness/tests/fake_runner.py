@@ -110,13 +110,18 @@ def main():
     behaviour = json.loads(Path(os.environ["FAKE_BEHAVIOUR"]).read_text())
     plan = json.loads(Path(option("cts_plan")).read_text())
     alone = (plan["server"]["name"], plan["server"]["mode"]) == (plan["client"]["name"], plan["client"]["mode"])
-    globs = option("gtest_filter", "*").split(":")
+    wanted, _, unwanted = option("gtest_filter", "*").partition("-")
+    globs, not_these = (wanted or "*").split(":"), unwanted.split(":")
     tests = []
     for case in behaviour["cases"]:
         does = behaviour.get(case, {})
         if alone or not does.get("alone"):
             tests += [f"{case}/{shape}" if shape else case for shape in does.get("shapes", [""])]
-    tests = [t for t in tests if any(fnmatch.fnmatchcase(t, g.replace("[", "[[]")) for g in globs)]
+
+    def matches(test, patterns):
+        return any(fnmatch.fnmatchcase(test, g.replace("[", "[[]")) for g in patterns)
+
+    tests = [t for t in tests if matches(t, globs) and not matches(t, not_these)]
     if "--gtest_list_tests" in sys.argv:
         for test in tests:
             print("{}.\n  {}".format(*test.split(".", 1)))

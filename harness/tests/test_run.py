@@ -310,6 +310,24 @@ class Runs(Checkout):
             f" --peer other --expect {file}\n", self.cts("explain", "Alpha.One", "--report", str(self.report))[1]
         )
 
+    def test_known_hangs_wait_beside_the_other_cases(self) -> None:
+        self.third_party("other", {"modes": ["blocking"]})
+        text = ""
+        for case in ("Alpha.One", "Beta.Alone"):
+            role = "peer" if case == "Beta.Alone" else "server"
+            text += f'[[expectation]]\ncase = "{case}"\nrole = "{role}"\noutcome = "hung"\nreason = "known"\n'
+        self.expectation("other", text)
+        hangs, others = self.base / "hangs", self.base / "others"
+        hung = {"outcome": "hung", "started": str(hangs), "wait_for": str(others)}
+        self.behaviour["Alpha.One"] = hung
+        self.behaviour["Beta.Alone"] = {**hung, "alone": True}
+        self.behaviour["Beta.Last"] = {"started": str(others), "wait_for": str(hangs)}
+        document = self.run_cts("--peer", "other", "--with", "other", "--jobs", "1")
+        known = [r["case"] for r in document["results"] if r["outcome"] == "expected_failure"]
+        self.assertEqual(sorted(known), ["Alpha.One", "Beta.Alone"])
+        self.assertEqual(len(document["results"]), len({(r["case"], r["shape"]) for r in document["results"]}))
+        self.assertTrue(self.by_case(document, "Beta.Last"))
+
     def test_launcher_from_here(self) -> None:
         (self.root / "deep/er").mkdir(parents=True)
         for directory, wanted in ((self.root, "./cts"), (self.root / "deep/er", "../../cts"), (self.base, "root/cts")):

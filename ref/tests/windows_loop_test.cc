@@ -44,6 +44,7 @@ class WindowsLoopTest : public HandleTest {
     }
     return done;
   }
+  void have_a_connect_wait();
   void connect() {
     ASSERT_STATUS(IPC_OK, ipc_local_listen(&name_, nullptr, &listener_));
     ASSERT_STATUS(IPC_OK, ipc_local_connect(&name_, 20000, &client_));
@@ -282,6 +283,67 @@ TEST_F(WindowsLoopTest, AConnectWaitsForAnInstance) {
   done = wait();
   EXPECT_EQ(IPC_OK, done.status.code);
   EXPECT_STATUS(IPC_OK, ipc_stream_free(done.stream));
+}
+
+// A listener of |name_| with one instance, which has a client, and a connect by the loop, which waits for it.
+void WindowsLoopTest::have_a_connect_wait() {
+  const ipc_local_listen_options options = {sizeof options, 0, 0, 1};
+  ASSERT_STATUS(IPC_OK, ipc_local_listen(&name_, &options, &listener_));
+  ASSERT_STATUS(IPC_OK, ipc_local_connect(&name_, 20000, &client_));
+  ipc_submission connect = submission(IPC_SUBMIT_CONNECT, 1);
+  connect.name = &name_;
+  ASSERT_EQ(IPC_OK, submit(connect));
+  ipc_completion none;
+  size_t num;
+  ASSERT_STATUS(IPC_TIMED_OUT, ipc_loop_wait(loop_, 50, &none, 1, &num));
+}
+
+TEST_F(WindowsLoopTest, ACancelledConnectHasEndedAtOnce) {
+  have_a_connect_wait();
+  ASSERT_STATUS(IPC_OK, ipc_loop_cancel(loop_, 1));
+  ipc_completion done;
+  size_t num;
+  ASSERT_STATUS(IPC_OK, ipc_loop_wait(loop_, 0, &done, 1, &num));
+  EXPECT_EQ(IPC_CANCELLED, done.status.code);
+  EXPECT_EQ(nullptr, done.stream);
+}
+
+// The pool's threads may be anywhere when a connect is called off, and the loop is gone at once.
+TEST_F(WindowsLoopTest, CancelledConnectsLeaveNothingBehind) {
+  have_a_connect_wait();
+  ASSERT_STATUS(IPC_OK, ipc_loop_cancel(loop_, 1));
+  EXPECT_EQ(IPC_CANCELLED, wait().status.code);
+  const DWORD before = num_handles();
+  for (int i = 0; i < 100; i++) {
+    ipc_loop *other;
+    ASSERT_STATUS(IPC_OK, ipc_loop_open(nullptr, &other));
+    ipc_submission connect = submission(IPC_SUBMIT_CONNECT, 1);
+    connect.name = &name_;
+    ASSERT_STATUS(IPC_OK, ipc_loop_submit(other, &connect));
+    if (i % 3 == 0) std::this_thread::sleep_for(milliseconds(i % 7));
+    if (i % 2 == 0) ASSERT_STATUS(IPC_OK, ipc_loop_cancel(other, 1));
+    ASSERT_STATUS(IPC_OK, ipc_loop_free(other));
+  }
+  EXPECT_TRUE(comes_true([before] { return num_handles() <= before; })) << num_handles() << " were " << before;
+}
+
+// The name is gone with the listener and what it accepted; that clients are still there does not count.
+TEST_F(WindowsLoopTest, AConnectThatWaitsIsToldThatTheNameIsGone) {
+  have_a_connect_wait();
+  ASSERT_STATUS(IPC_OK, ipc_listener_free(listener_));
+  listener_ = nullptr;
+  ipc_completion done = wait();
+  EXPECT_EQ(IPC_NOT_FOUND, done.status.code) << done.status.native;
+}
+
+TEST_F(WindowsLoopTest, AConnectThatWaitsIsToldThatEverybodyHasGone) {
+  have_a_connect_wait();
+  ASSERT_STATUS(IPC_OK, ipc_listener_free(listener_));
+  ASSERT_STATUS(IPC_OK, ipc_stream_free(client_));
+  listener_ = nullptr;
+  client_ = nullptr;
+  ipc_completion done = wait();
+  EXPECT_EQ(IPC_NOT_FOUND, done.status.code) << done.status.native;
 }
 
 TEST_F(WindowsLoopTest, TwoLoopsShareAStream) {

@@ -5,40 +5,7 @@
 #include <string.h>
 
 #include "ref/common/platform.h"
-
-/* ------------------------------------------------------------------------------------------------- pool */
-
-/* The pool lives as long as the process. Its threads may all be stuck, so there must be enough of them for every
- * stream. */
-enum { CARRIERS_MAX = 65535 };
-static PTP_POOL carriers;
-static HMODULE this_module;
-static INIT_ONCE carriers_once = INIT_ONCE_STATIC_INIT;
-
-static BOOL CALLBACK make_carriers(PINIT_ONCE once, void *parameter, void **context) {
-  (void)once;
-  (void)parameter;
-  (void)context;
-  carriers = CreateThreadpool(NULL);
-  if (carriers == NULL) return FALSE;
-  SetThreadpoolThreadMaximum(carriers, CARRIERS_MAX);
-  (void)GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
-                           (LPCWSTR)(void *)&carriers, &this_module);
-  return TRUE;
-}
-
-/* Has the pool run |body|. A library that is unloaded stays in memory until it has. */
-static bool submit(PTP_SIMPLE_CALLBACK body, void *context) {
-  if (!InitOnceExecuteOnce(&carriers_once, make_carriers, NULL, NULL)) return false;
-  TP_CALLBACK_ENVIRON environment;
-  InitializeThreadpoolEnvironment(&environment);
-  SetThreadpoolCallbackPool(&environment, carriers);
-  SetThreadpoolCallbackLibrary(&environment, this_module);
-  SetThreadpoolCallbackRunsLong(&environment);
-  bool submitted = TrySubmitThreadpoolCallback(body, context, &environment);
-  DestroyThreadpoolEnvironment(&environment);
-  return submitted;
-}
+#include "ref/windows/errand.h"
 
 /* ------------------------------------------------------------------------------------------------- life */
 
@@ -119,7 +86,7 @@ void ipc_channel_drop(ipc_channel *channel) {
   if (home != NULL && channel->pipe != INVALID_HANDLE_VALUE && ipc_gate_enter(home->gate)) {
     atomic_store(&channel->references, 1);
     bool may_be_unread = channel->monitor != NULL && ipc_pipe_is_connected(channel->pipe);
-    if (!may_be_unread || !submit(await_reader, channel)) end_at_home(channel, home, !may_be_unread);
+    if (!may_be_unread || !ipc_pool_submit(await_reader, channel)) end_at_home(channel, home, !may_be_unread);
     return;
   }
   ipc_channel_leave_home(channel);
@@ -314,7 +281,7 @@ static void CALLBACK carry(PTP_CALLBACK_INSTANCE instance, void *context) {
 /* Gives the chunk to the pool. */
 static bool submit_chunk(ipc_channel *channel) {
   atomic_fetch_add(&channel->references, 1);
-  bool submitted = submit(carry, channel);
+  bool submitted = ipc_pool_submit(carry, channel);
   if (!submitted) ipc_channel_drop(channel);
   return submitted;
 }
@@ -508,61 +475,40 @@ ipc_status ipc_channel_read_message(ipc_channel *channel, ipc_gate *gate, void *
 
 /* ------------------------------------------------------------------------------------------------- flushing */
 
-/* A flush under way: its caller's, and its thread's. */
+/* A flush under way. */
 typedef struct flush {
-  _Atomic uint32_t references;
-  ipc_channel *channel; /* the thread's reference, which it drops before it is done */
-  HANDLE thread;        /* NULL until it runs */
-  HANDLE begun;         /* event: `thread` is there */
-  HANDLE done;          /* event */
-  DWORD error;
+  ipc_errand errand;    /* first */
+  ipc_channel *channel; /* the errand's reference, which is dropped before that is done */
 } flush;
 
-static void flush_drop(flush *f) {
-  if (atomic_fetch_sub(&f->references, 1) != 1) return;
-  if (f->thread != NULL) (void)CloseHandle(f->thread);
-  if (f->begun != NULL) (void)CloseHandle(f->begun);
-  if (f->done != NULL) (void)CloseHandle(f->done);
-  free(f);
+static DWORD carry_out_flush(ipc_errand *errand) {
+  ipc_channel *channel = ((flush *)errand)->channel;
+  if (ipc_pipe_is_closing(channel->pipe)) return ERROR_BROKEN_PIPE; /* Wine would say that all is well */
+  return FlushFileBuffers(channel->pipe) ? 0 : GetLastError();
 }
 
-static void CALLBACK carry_out_flush(PTP_CALLBACK_INSTANCE instance, void *context) {
-  flush *f = context;
-  HANDLE process = GetCurrentProcess();
-  (void)instance;
-  if (!DuplicateHandle(process, GetCurrentThread(), process, &f->thread, 0, FALSE, DUPLICATE_SAME_ACCESS)) {
-    f->thread = NULL;
-  }
-  (void)SetEvent(f->begun);
-  if (ipc_pipe_is_closing(f->channel->pipe)) /* Wine would say that all is well */
-    f->error = ERROR_BROKEN_PIPE;
-  else
-    f->error = FlushFileBuffers(f->channel->pipe) ? 0 : GetLastError();
-  ipc_channel_drop(f->channel);
-  (void)SetEvent(f->done);
-  flush_drop(f);
-}
+static void finish_flush(ipc_errand *errand) { ipc_channel_drop(((flush *)errand)->channel); }
 
-static flush *flush_new(ipc_channel *channel) {
+static void release_flush(ipc_errand *errand) { free((flush *)errand); }
+
+static flush *flush_begin(ipc_channel *channel) {
   flush *f = calloc(1, sizeof *f);
   if (f == NULL) return NULL;
-  atomic_init(&f->references, 1);
+  f->errand = (ipc_errand){.carry_out = carry_out_flush, .finish = finish_flush, .release = release_flush};
   f->channel = channel;
-  f->begun = CreateEventW(NULL, TRUE, FALSE, NULL);
-  f->done = CreateEventW(NULL, TRUE, FALSE, NULL);
-  if (f->begun != NULL && f->done != NULL) return f;
-  flush_drop(f);
+  atomic_fetch_add(&channel->references, 1);
+  if (ipc_errand_begin(&f->errand)) return f;
+  ipc_channel_drop(channel);
+  free(f);
   return NULL;
 }
 
-/* Calls the thread back. A call that comes before it has begun to wait finds nothing to end, so it is repeated; a
- * thread that cannot be called back stays until the other end has read everything or is gone. */
-static void call_back(const flush *f) {
-  enum { TRIES_MAX = 100 };
-  (void)WaitForSingleObject(f->begun, INFINITE);
-  for (int i = 0; f->thread != NULL && i < TRIES_MAX; i++) {
-    (void)CancelSynchronousIo(f->thread);
-    if (WaitForSingleObject(f->done, 1) == WAIT_OBJECT_0) return;
+/* Has it end. A thread that cannot be called back stays until the other end has read everything or is gone. */
+static void flush_end(flush *f) {
+  enum { TRIES_MAX = 100, TRY_MS = 1 };
+  for (int i = 0; i < TRIES_MAX; i++) {
+    ipc_errand_call_back(&f->errand);
+    if (WaitForSingleObject(f->errand.done, TRY_MS) == WAIT_OBJECT_0) return;
   }
 }
 
@@ -570,24 +516,17 @@ ipc_status ipc_channel_flush(ipc_channel *channel, ipc_gate *gate, ipc_deadline 
   ipc_status status = ipc_channel_take_writing(channel, deadline);
   if (status.code != IPC_OK) return status;
   ipc_channel_give_writing(channel); /* what others write meanwhile is theirs to flush */
-  flush *f = flush_new(channel);
+  flush *f = flush_begin(channel);
   if (f == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
-  atomic_fetch_add(&f->references, 1);
-  atomic_fetch_add(&channel->references, 1);
-  if (!submit(carry_out_flush, f)) {
-    ipc_channel_drop(channel);
-    flush_drop(f);
-    flush_drop(f);
-    return ipc_status_of(IPC_OUT_OF_RESOURCES);
-  }
-  int32_t code = ipc_gate_wait(gate, &f->done, 1, deadline);
-  if (code != IPC_OK) call_back(f);
-  if (WaitForSingleObject(f->done, 0) == WAIT_OBJECT_0 && f->error != ERROR_OPERATION_ABORTED) {
-    status = f->error == 0 ? ipc_status_of(IPC_OK) : ipc_channel_write_status(f->error);
+  const ipc_errand *errand = &f->errand;
+  int32_t code = ipc_gate_wait(gate, &errand->done, 1, deadline);
+  if (code != IPC_OK) flush_end(f);
+  if (WaitForSingleObject(errand->done, 0) == WAIT_OBJECT_0 && errand->error != ERROR_OPERATION_ABORTED) {
+    status = errand->error == 0 ? ipc_status_of(IPC_OK) : ipc_channel_write_status(errand->error);
   } else {
     status = ipc_status_of(code != IPC_OK ? code : IPC_FAILED);
   }
-  flush_drop(f);
+  ipc_errand_drop(&f->errand);
   return status;
 }
 

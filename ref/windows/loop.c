@@ -379,6 +379,7 @@ static void set_up(loop_operation *op, const loop_kind *kind, const ipc_submissi
   op->status = ipc_status_of(IPC_OK);
   op->len = 0;
   op->stream = NULL;
+  op->waiting = NULL;
   op->is_reading = false;
 }
 

@@ -17,8 +17,10 @@
  * - A read under way is in the program's buffer. When the operation ends otherwise it is cancelled and waited for, and
  *   what it had got by then counts: no byte is lost. The system takes back what a thread has begun when that thread
  * ends; then it is begun again.
- * - What has no event (a connect while every instance is taken, a synchronous handle, a place that another thread has)
- *   is tried every SLICE_MS milliseconds.
+ * - A connect while every instance is taken waits in a thread of the pool, whose event is set when it should be tried
+ *   again. Called off, it has ended, whether that thread has noticed by then or not; pipe_handle.h bounds that.
+ * - What has no event is tried every SLICE_MS milliseconds: a read from a synchronous handle, of which nothing tells
+ *   that there is something to read (channel.h); and, rarely, what another thread is about to take or to give.
  * - Operations are kept for the next ones, with their wait and their event: in the steady state nothing is made.
  */
 #ifndef REF_WINDOWS_LOOP_H
@@ -27,6 +29,7 @@
 #include "ipc/loop.h"
 #include "ref/common/loop_table.h"
 #include "ref/windows/address.h"
+#include "ref/windows/errand.h"
 #include "ref/windows/gate.h"
 
 typedef struct loop_operation loop_operation;
@@ -68,6 +71,7 @@ struct loop_operation {
   size_t len;
   ipc_stream *stream;  /* prepared, or made */
   ipc_address address; /* of a connect */
+  ipc_errand *waiting; /* of a connect: for an instance; NULL: none */
   HANDLE own;          /* event of a read; NULL before the first */
   OVERLAPPED read;
   bool is_reading;

@@ -215,18 +215,50 @@ static ipc_status begin_connect(loop_operation *op) {
   return ipc_stream_prepare(DIRECTION_BOTH, &op->stream);
 }
 
+/* Has an instance waited for, unless there is no patience for it. */
+static ipc_status wait_for_instance(loop_operation *op) {
+  if (op->what.timeout_ms == 0) return ipc_status_of(IPC_WOULD_BLOCK);
+  op->waiting = ipc_pipe_begin_wait(op->address.text);
+  if (op->waiting == NULL) return ipc_status_of(IPC_OUT_OF_RESOURCES);
+  op->event = op->waiting->done;
+  return ipc_status_of(IPC_WOULD_BLOCK);
+}
+
+/* Ends the wait: 0, or why there will be no instance. ERROR_IO_PENDING: it goes on. */
+static DWORD take_wait(loop_operation *op) {
+  if (op->waiting == NULL) return 0;
+  if (WaitForSingleObject(op->waiting->done, 0) != WAIT_OBJECT_0) return ERROR_IO_PENDING;
+  DWORD error = op->waiting->error;
+  ipc_errand_drop(op->waiting);
+  op->waiting = NULL;
+  op->event = NULL;
+  return error == ERROR_OPERATION_ABORTED ? 0 : error; /* by somebody else: it is begun again */
+}
+
+/* The instance that was there after a wait may be somebody else's by now. */
 static ipc_status attempt_connect(loop_operation *op) {
   if (op->status.code != IPC_OK) return op->status; /* of the name */
   HANDLE pipe;
   ipc_deadline now = {.timeout_ms = 0};
-  DWORD error = ipc_pipe_open(op->address.text, GENERIC_READ | GENERIC_WRITE, 0, &now, &pipe);
-  if (error == ERROR_PIPE_BUSY) return ipc_status_of(IPC_WOULD_BLOCK);
+  DWORD error = take_wait(op);
+  if (error == ERROR_IO_PENDING) return ipc_status_of(IPC_WOULD_BLOCK);
+  if (error == 0) error = ipc_pipe_open(op->address.text, GENERIC_READ | GENERIC_WRITE, 0, &now, &pipe);
+  if (error == ERROR_PIPE_BUSY) return wait_for_instance(op);
   if (error != 0) return ipc_platform_status(error);
   ipc_stream_own(op->stream, pipe, false, false);
   return ipc_status_of(IPC_OK);
 }
 
-static const loop_kind kind_connect = {begin_connect, attempt_connect, end_making};
+static ipc_status end_connect(loop_operation *op, ipc_status status) {
+  if (op->waiting != NULL) {
+    ipc_errand_call_back(op->waiting);
+    ipc_errand_drop(op->waiting);
+    op->waiting = NULL;
+  }
+  return end_making(op, status);
+}
+
+static const loop_kind kind_connect = {begin_connect, attempt_connect, end_connect};
 
 /* -------------------------------------------------------------------------------------------------- timer */
 

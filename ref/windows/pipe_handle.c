@@ -1,6 +1,9 @@
 /* pipe_handle.c - see pipe_handle.h. */
 #include "ref/windows/pipe_handle.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
 #include <winternl.h>
 
 #include "ref/common/platform.h"
@@ -56,8 +59,10 @@ DWORD ipc_pipe_make_instance(const wchar_t *name, const ipc_pipe_instance_option
 }
 
 /* The system takes some numbers for words: 0 for the server's own choice, 1 for no waiting at all. It is asked again
- * now and then, for the server may have closed the last instance meanwhile. */
+ * now and then: Wine does not tell that the last instance was closed while a client of it is still there, and a call
+ * back may have come too early. */
 enum { WAIT_LEAST_MS = 2, WAIT_SLICE_MS = 500 };
+enum { HANDLES_CLOSED = 676 }; /* ERROR_HANDLES_CLOSED, which not every winerror.h has */
 
 DWORD ipc_pipe_await_instance(const wchar_t *name, ipc_deadline *deadline) {
   for (;;) {
@@ -66,9 +71,37 @@ DWORD ipc_pipe_await_instance(const wchar_t *name, ipc_deadline *deadline) {
     if (left_ms != 0 && slice_ms < WAIT_LEAST_MS) slice_ms = WAIT_LEAST_MS;
     if (WaitNamedPipeW(name, left_ms == 0 ? NMPWAIT_NOWAIT : (DWORD)slice_ms)) return 0;
     DWORD error = GetLastError();
+    if (error == HANDLES_CLOSED) continue; /* Wine: the name went while it was waited for */
     if (error != ERROR_SEM_TIMEOUT) return error;
     if (left_ms == 0) return ERROR_PIPE_BUSY; /* whether the time is over the deadline says, not the system */
   }
+}
+
+typedef struct pipe_wait {
+  ipc_errand errand; /* first */
+  wchar_t name[];
+} pipe_wait;
+
+static DWORD carry_out_wait(ipc_errand *errand) {
+  DWORD error = ERROR_PIPE_BUSY;
+  while (error == ERROR_PIPE_BUSY && !atomic_load(&errand->is_called_back)) {
+    ipc_deadline slice = {.timeout_ms = WAIT_SLICE_MS};
+    error = ipc_pipe_await_instance(((pipe_wait *)errand)->name, &slice);
+  }
+  return error == ERROR_PIPE_BUSY ? ERROR_OPERATION_ABORTED : error;
+}
+
+static void release_wait(ipc_errand *errand) { free((pipe_wait *)errand); }
+
+ipc_errand *ipc_pipe_begin_wait(const wchar_t *name) {
+  size_t size = (wcslen(name) + 1) * sizeof *name;
+  pipe_wait *wait = malloc(sizeof *wait + size);
+  if (wait == NULL) return NULL;
+  wait->errand = (ipc_errand){.carry_out = carry_out_wait, .release = release_wait};
+  memcpy(wait->name, name, size);
+  if (ipc_errand_begin(&wait->errand)) return &wait->errand;
+  free(wait);
+  return NULL;
 }
 
 DWORD ipc_pipe_open(const wchar_t *name, DWORD access, DWORD flags, ipc_deadline *deadline, HANDLE *out_pipe) {

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "ipc/base.h"
+#include "ref/windows/errand.h"
 #include "ref/windows/gate.h"
 #include "ref/windows/room.h"
 
@@ -56,6 +57,10 @@ DWORD ipc_pipe_open(const wchar_t *name, DWORD access, DWORD flags, ipc_deadline
 /* ipc_pipe_await_instance waits until an instance of |name| is free; it may be taken again by then. ERROR_PIPE_BUSY:
  * there was none in time. */
 DWORD ipc_pipe_await_instance(const wchar_t *name, ipc_deadline *deadline);
+
+/* ipc_pipe_begin_wait has a thread of the pool wait likewise, without a deadline; NULL if there is no memory. Called
+ * back, it ends at once, and at the latest after half a second. */
+ipc_errand *ipc_pipe_begin_wait(const wchar_t *name);
 
 /* -------------------------------------------------------------------------------------------------- examining */
 

@@ -19,13 +19,18 @@
 #include <process.h>
 #include <windows.h>
 #else
+#include <pthread.h>
 #include <spawn.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#elif defined(__FreeBSD__)
+#include <pthread_np.h>
+#endif
 
 extern char **environ;
 #endif
@@ -124,7 +129,18 @@ void Connect(const std::string &address, const std::string &token) {
 
 #else
 
-int64_t ThreadId() { return syscall(SYS_gettid); }
+int64_t ThreadId() {
+#if defined(__linux__)
+  return syscall(SYS_gettid);
+#elif defined(__APPLE__)
+  uint64_t id = 0;
+  pthread_threadid_np(nullptr, &id);
+  return static_cast<int64_t>(id);
+#elif defined(__FreeBSD__)
+  return pthread_getthreadid_np();
+#endif
+}
+
 int64_t ProcessId() { return getpid(); }
 
 void ShortCall() {
@@ -133,11 +149,10 @@ void ShortCall() {
 }
 
 int64_t StartAgain(const char *self, const char *what) {
-  char program[] = "/proc/self/exe";
-  std::string argument = what;
-  char *argv[] = {program, &argument[0], nullptr};
+  std::string program = self, argument = what;
+  char *argv[] = {&program[0], &argument[0], nullptr};
   pid_t pid;
-  if (posix_spawn(&pid, program, nullptr, nullptr, argv, environ) != 0) Fail(self);
+  if (posix_spawn(&pid, self, nullptr, nullptr, argv, environ) != 0) Fail(self);
   return pid;
 }
 
