@@ -25,7 +25,9 @@ def _errors(validator: jsonschema_rs.Draft202012Validator, value: Any) -> Iterat
     """(where, what is wrong) of each error."""
     try:
         for error in validator.iter_errors(value):
-            yield list(map(str, error.instance_path)), error.message
+            options = getattr(error.kind, "options", None)  # of which the message names the first two
+            message = f"{error.instance!r} is not one of {options}" if options else error.message
+            yield list(map(str, error.instance_path)), message
     except UnicodeEncodeError as error:  # a key with half a surrogate pair, which JSON can escape
         yield [], f"{error.object!r} is no Unicode text"
 
