@@ -935,6 +935,7 @@ class Session {
   void check_write(int32_t status, const End &end, const Connection &c, size_t len, size_t took) {
     FUZZ_CHECK(one_of(status, {IPC_OK, IPC_BROKEN_PIPE, IPC_RESET, in_vain()}), "write: %d", status);
     if (status == IPC_OK) FUZZ_CHECK(took == len || (nonblocking() && took > 0), "%zu bytes taken of %zu", took, len);
+    FUZZ_CHECK(status == IPC_OK || took < len || len == 0, "all %zu bytes taken beside %d", len, status);
     if (status == IPC_WOULD_BLOCK) FUZZ_CHECK(took == 0, "%zu bytes taken beside %d", took, status);
     if (under_way_ || len == 0) return;
     const bool broken = c.closed || c.shut_read || end.shut_write;
