@@ -230,6 +230,7 @@ class Session {
     each_is_new_ = std::getenv("IPC_FUZZ_NEW_PROCESS") != nullptr;
     stay_on_one_core();
     make_directory();
+    process_.start();
   }
 
   ~Session() { remove_directory(); }
@@ -237,7 +238,6 @@ class Session {
   /* Runs an input; again if anything is more than before, because the first time some things are made for ever. */
   void run(const uint8_t *data, size_t len) {
     if (each_is_new_) process_.end();
-    process_.start();
     Resources before, after;
     for (int again = 0;; again++) {
       before.look();
@@ -264,8 +264,9 @@ class Session {
 
   void make_directory() {
     const char *base = std::getenv("TMPDIR");
+    if (base == nullptr) base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; /* memory is faster than a disk */
     Shared &s = process_.shared();
-    const int n = std::snprintf(s.directory, sizeof s.directory, "%s/ipc-fuzz-XXXXXX", base != nullptr ? base : "/tmp");
+    const int n = std::snprintf(s.directory, sizeof s.directory, "%s/ipc-fuzz-XXXXXX", base);
     FUZZ_CHECK(n > 0 && static_cast<size_t>(n) < sizeof s.directory, "TMPDIR is too long");
     FUZZ_CHECK(mkdtemp(s.directory) != nullptr, "%s: %s", s.directory, std::strerror(errno));
     path_ = std::string(s.directory) + "/s";
@@ -509,8 +510,6 @@ class Session {
     for (int &connection : slots_) connection = -1;
     for (size_t i = 0; i < kConnections; i++) connections_[i].to_library.issued = connections_[i].to_library.sent_len;
     accepted_by_other_ = num_connections_;
-    enough_descriptors(); /* a new process has the limit of this one */
-    process_.start();
   }
 
   void drop_slot(int *slot) {
@@ -936,6 +935,7 @@ class Session {
   void check_write(int32_t status, const End &end, const Connection &c, size_t len, size_t took) {
     FUZZ_CHECK(one_of(status, {IPC_OK, IPC_BROKEN_PIPE, IPC_RESET, in_vain()}), "write: %d", status);
     if (status == IPC_OK) FUZZ_CHECK(took == len || (nonblocking() && took > 0), "%zu bytes taken of %zu", took, len);
+    FUZZ_CHECK(status == IPC_OK || took < len || len == 0, "all %zu bytes taken beside %d", len, status);
     if (status == IPC_WOULD_BLOCK) FUZZ_CHECK(took == 0, "%zu bytes taken beside %d", took, status);
     if (under_way_ || len == 0) return;
     const bool broken = c.closed || c.shut_read || end.shut_write;
@@ -1224,9 +1224,22 @@ class Session {
 }  // namespace
 }  // namespace fuzz
 
+namespace {
+
+fuzz::Session &session() {
+  static fuzz::Session one;
+  return one;
+}
+
+}  // namespace
+
+/* Before the corpus is read: what is forked then is small. */
+extern "C" int LLVMFuzzerInitialize(int *, char ***) {
+  (void)session();
+  return 0;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
-  if (len > fuzz::kInputMax) return 0;
-  static fuzz::Session session;
-  session.run(data, len);
+  if (len <= fuzz::kInputMax) session().run(data, len);
   return 0;
 }

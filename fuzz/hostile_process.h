@@ -1,7 +1,8 @@
 /* hostile_process.h - the other end of hostile_peer: a process that does with bare system calls what no peer should.
  *
- * It is forked from the fuzzed process, does nothing but system calls on memory that both share, and goes on from input
- * to input. A new one is only made when it has left (Act::kLeave) or does not answer.
+ * It does nothing but system calls on memory that both share, and goes on from input to input. A new one is only made
+ * when it has left (Act::kLeave) or does not answer, by a keeper between the two, which the fuzzed process forked when
+ * it was small itself and which ends with them.
  */
 #ifndef FUZZ_HOSTILE_PROCESS_H
 #define FUZZ_HOSTILE_PROCESS_H
@@ -57,6 +58,7 @@ struct Action {
 
 /* What both see. The fuzzed process leaves it alone while a batch is under way. */
 struct Shared {
+  pid_t pid = -1;       /* the hostile process; set by the keeper */
   int type = 0;         /* SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM */
   bool listens = false; /* it listens, and the reference connects; else the other way round */
   bool begin = false;   /* the batch is the first of an input: what was before is closed */
@@ -80,9 +82,8 @@ class HostileProcess {
   HostileProcess();
 
   Shared &shared() { return *shared_; }
-  pid_t pid() const { return pid_; }
 
-  /* Starts it if there is none. */
+  /* Starts keeper and process if there are none. */
   void start();
 
   /* Hands it the batch that lies in shared(). */
@@ -92,12 +93,14 @@ class HostileProcess {
    * does not answer is killed, and told on standard error. */
   bool wait(bool may_leave);
 
-  /* Ends it: the next batch is a new one's. */
+  /* Kills it: the next batch is a new one's. */
   void end();
 
  private:
+  /* Receives what it, or the keeper, says: the bytes, or -1 when nothing came for too long. */
+  ssize_t answer(void *out, size_t max);
+
   Shared *shared_;
-  pid_t pid_ = -1;
   int control_ = -1;
 };
 

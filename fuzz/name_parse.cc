@@ -5,10 +5,14 @@
  * and nothing is written; no two names have one native address; each limit is the last length that is taken; and what
  * is no argument is told.
  *
+ * Runs are cheap and inputs are many: which of the two names, as which kind and for which system, is looked at, follows
+ * from the bytes of the input, and every 16th is also held against the limits and tries what is refused.
+ *
  * The input: how the second name differs from the first (a place, a byte, a way); the rest is text.
  */
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "fuzz/input.h"
 #include "ipc/name.h"
@@ -19,21 +23,45 @@ namespace {
 constexpr uint32_t kSystems[] = {IPC_OS_LINUX, IPC_OS_MACOS, IPC_OS_FREEBSD, IPC_OS_WINDOWS};
 constexpr size_t kRoom = 8192;
 
+/* Views of the input or of a room: a run asks for no memory. */
 struct Name {
   uint32_t kind = 0;
-  std::string bytes;
+  std::string_view bytes;
 };
 
 struct Answer {
   int32_t status = IPC_OK;
-  std::string bytes; /* IPC_OK */
+  std::string_view bytes; /* IPC_OK */
 };
+
+/* Room for a text, until the run is over. */
+class Rooms {
+ public:
+  static void begin() { taken_ = 0; }
+  static char *take() {
+    static char rooms[64][kRoom + 64];
+    FUZZ_CHECK(taken_ < 64, "the target's own fault: more rooms are needed");
+    return rooms[taken_++];
+  }
+
+ private:
+  static size_t taken_;
+};
+size_t Rooms::taken_ = 0;
+
+std::string_view joined(std::string_view front, std::string_view rest) {
+  char *to = Rooms::take();
+  FUZZ_CHECK(front.size() + rest.size() <= kRoom, "the target's own fault: a text is too long");
+  if (!front.empty()) std::memcpy(to, front.data(), front.size());
+  if (!rest.empty()) std::memcpy(to + front.size(), rest.data(), rest.size());
+  return {to, front.size() + rest.size()};
+}
 
 /* ------------------------------------------------------------------------------------------------------ the rules */
 
 /* Whether |b| may follow |previous|, so that text is well-formed by the table of RFC 3629, section 4, widened by
  * surrogates that are alone: Unicode's "generalised UTF-8". Counts UTF-16 units. */
-bool is_wtf8(const std::string &text, size_t *out_units) {
+bool is_wtf8(std::string_view text, size_t *out_units) {
   struct Row {
     uint8_t first_min, first_max, second_min, second_max;
     size_t len;
@@ -66,17 +94,17 @@ bool is_wtf8(const std::string &text, size_t *out_units) {
   return true;
 }
 
-bool ends_with(const std::string &text, char c) { return !text.empty() && text[text.size() - 1] == c; }
+bool ends_with(std::string_view text, char c) { return !text.empty() && text[text.size() - 1] == c; }
 
-int32_t pipe_name(const std::string &name) {
+int32_t pipe_name(std::string_view name) {
   size_t units;
-  if (name.empty() || name.find_first_of(std::string("\0/\\", 3)) != std::string::npos) return IPC_INVALID_NAME;
+  if (name.empty() || name.find_first_of(std::string_view("\0/\\", 3)) != name.npos) return IPC_INVALID_NAME;
   if (ends_with(name, '.') || ends_with(name, ' ') || !is_wtf8(name, &units)) return IPC_INVALID_NAME;
   return units > 256 - 9 ? IPC_NAME_TOO_LONG : IPC_OK;
 }
 
-int32_t plain(const std::string &name, size_t max) {
-  if (name.empty() || name.find('\0') != std::string::npos) return IPC_INVALID_NAME;
+int32_t plain(std::string_view name, size_t max) {
+  if (name.empty() || name.find('\0') != name.npos) return IPC_INVALID_NAME;
   return name.size() > max ? IPC_NAME_TOO_LONG : IPC_OK;
 }
 
@@ -89,11 +117,11 @@ Answer native_by_rules(const Name &name, uint32_t os) {
     a.status = windows ? IPC_UNSUPPORTED : plain(name.bytes, path_max);
   } else if (name.kind == IPC_NAME_NAMESPACED) {
     a.status = windows ? pipe_name(name.bytes) : linux_ ? plain(name.bytes, 107) : IPC_UNSUPPORTED;
-    a.bytes = (windows ? std::string("\\\\.\\pipe\\") : std::string(1, '\0')) + name.bytes;
+    a.bytes = joined(windows ? std::string_view("\\\\.\\pipe\\") : std::string_view("", 1), name.bytes);
   } else if (name.bytes.empty()) {
     a.status = IPC_INVALID_NAME;
   } else if (windows) {
-    std::string front = name.bytes.substr(0, 9);
+    std::string front(name.bytes.substr(0, 9)); /* so short that it asks for no memory */
     for (char &c : front) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
     a.status = front == "\\\\.\\pipe\\" ? pipe_name(name.bytes.substr(9)) : IPC_INVALID_NAME;
   } else if (linux_ && name.bytes[0] == '\0') {
@@ -109,21 +137,22 @@ Answer native_by_rules(const Name &name, uint32_t os) {
 /* Calls |make|(out, room, out_len), then twice more: with exactly the room needed, and with one byte less. */
 template <typename Make>
 Answer make_text(Make make) {
-  static char room[kRoom + 64], other[kRoom + 64];
+  static const std::string untouched(kRoom + 64, 0x5A);
+  char *const text = Rooms::take(), *const other = Rooms::take();
   size_t len, again;
   Answer a;
-  a.status = make(room, sizeof room, &len);
+  a.status = make(text, kRoom + 64, &len);
   if (a.status != IPC_OK) {
     FUZZ_CHECK(len == 0, "a length of %zu beside status %d", len, a.status);
     return a;
   }
-  a.bytes.assign(room, len);
-  FUZZ_CHECK(make(other, len, &again) == IPC_OK && again == len && std::memcmp(room, other, len) == 0,
+  a.bytes = {text, len};
+  FUZZ_CHECK(make(other, len, &again) == IPC_OK && again == len && std::memcmp(text, other, len) == 0,
              "exactly the room needed does not suffice");
   if (len > 0) {
     std::memset(other, 0x5A, len);
     FUZZ_CHECK(make(other, len - 1, &again) == IPC_MESSAGE_TRUNCATED && again == len, "one byte less suffices");
-    for (size_t i = 0; i < len; i++) FUZZ_CHECK(other[i] == 0x5A, "byte %zu is written without room", i);
+    FUZZ_CHECK(std::memcmp(other, untouched.data(), len) == 0, "something is written without room");
   }
   return a;
 }
@@ -140,7 +169,7 @@ Answer format(const Name &name) {
   return make_text([&](char *out, size_t max, size_t *len) { return ipc_name_format(&given, out, max, len).code; });
 }
 
-Answer parse(const std::string &text, uint32_t *out_kind) {
+Answer parse(std::string_view text, uint32_t *out_kind) {
   return make_text([&](char *out, size_t max, size_t *len) {
     uint32_t kind = 77;
     const int32_t status = ipc_name_parse(text.data(), text.size(), &kind, out, max, len).code;
@@ -150,10 +179,10 @@ Answer parse(const std::string &text, uint32_t *out_kind) {
   });
 }
 
-void check_text(const std::string &text) {
+void check_text(std::string_view text) {
   const bool at = !text.empty() && text[0] == '@';
-  const std::string rest = at ? text.substr(1) : text;
-  const bool valid = !rest.empty() && rest.find('\0') == std::string::npos;
+  const std::string_view rest = at ? text.substr(1) : text;
+  const bool valid = !rest.empty() && rest.find('\0') == rest.npos;
   Name name;
   const Answer parsed = parse(text, &name.kind);
   FUZZ_CHECK(parsed.status == (valid ? IPC_OK : IPC_INVALID_NAME), "status %d", parsed.status);
@@ -165,7 +194,7 @@ void check_text(const std::string &text) {
   FUZZ_CHECK(canonical.bytes == text, "the text is not the canonical one, although its name says so");
 }
 
-void check_name(const Name &name) {
+void check_format(const Name &name) {
   const Answer text = format(name);
   const bool formats = name.kind != IPC_NAME_NATIVE && plain(name.bytes, SIZE_MAX) == IPC_OK;
   const int32_t refused = name.kind == IPC_NAME_NATIVE ? IPC_INVALID_ARGUMENT : IPC_INVALID_NAME;
@@ -175,26 +204,27 @@ void check_name(const Name &name) {
     const Answer parsed = parse(text.bytes, &back.kind);
     FUZZ_CHECK(parsed.status == IPC_OK && back.kind == name.kind, "the canonical text is another kind");
     const bool dotted = name.kind == IPC_NAME_PATH && name.bytes[0] == '@';
-    FUZZ_CHECK(parsed.bytes == (dotted ? "./" : "") + name.bytes, "the canonical text is another name");
-  }
-  for (const uint32_t os : kSystems) {
-    const Answer expected = native_by_rules(name, os), got = native(name, os);
-    FUZZ_CHECK(got.status == expected.status, "system %u: status %d in place of %d", os, got.status, expected.status);
-    if (got.status != IPC_OK) continue;
-    FUZZ_CHECK(got.bytes == expected.bytes, "system %u: another address", os);
-    const Answer again = native({IPC_NAME_NATIVE, got.bytes}, os);
-    FUZZ_CHECK(again.status == IPC_OK && again.bytes == got.bytes, "system %u: a native address changes", os);
+    FUZZ_CHECK(parsed.bytes == joined(dotted ? "./" : "", name.bytes), "the canonical text is another name");
   }
 }
 
+/* The address of a name, which is as it should be. */
+Answer check_native(const Name &name, uint32_t os) {
+  const Answer expected = native_by_rules(name, os), got = native(name, os);
+  FUZZ_CHECK(got.status == expected.status, "system %u: status %d in place of %d", os, got.status, expected.status);
+  if (got.status != IPC_OK) return got;
+  FUZZ_CHECK(got.bytes == expected.bytes, "system %u: another address", os);
+  const Answer again = native({IPC_NAME_NATIVE, got.bytes}, os);
+  FUZZ_CHECK(again.status == IPC_OK && again.bytes == got.bytes, "system %u: a native address changes", os);
+  return got;
+}
+
 /* Two names that have one address are one. */
-void check_pair(const Name &a, const Name &b) {
-  for (const uint32_t os : kSystems) {
-    const Answer x = native(a, os), y = native(b, os);
-    if (x.status != IPC_OK || y.status != IPC_OK) continue;
-    FUZZ_CHECK((x.bytes == y.bytes) == (a.kind == b.kind && a.bytes == b.bytes), "system %u: two names, one address",
-               os);
-  }
+void check_pair(const Name &a, const Name &b, uint32_t os) {
+  const Answer x = check_native(a, os), y = check_native(b, os);
+  if (x.status != IPC_OK || y.status != IPC_OK) return;
+  if (a.kind == IPC_NAME_NATIVE || b.kind == IPC_NAME_NATIVE) return; /* Windows' pipe names are spelt in two ways */
+  FUZZ_CHECK((x.bytes == y.bytes) == (a.kind == b.kind && a.bytes == b.bytes), "system %u: two names, one address", os);
 }
 
 /* The limit that is told is the length up to which names are taken. */
@@ -207,8 +237,10 @@ void check_limit(uint32_t kind, uint32_t os) {
     FUZZ_CHECK(max == 0, "a limit of %zu beside status %d", max, told);
     return;
   }
-  FUZZ_CHECK(native({kind, std::string(max, 'x')}, os).status == IPC_OK, "system %u: not up to the limit", os);
-  FUZZ_CHECK(native({kind, std::string(max + 1, 'x')}, os).status == IPC_NAME_TOO_LONG, "system %u: beyond it", os);
+  const std::string longer(max + 1, 'x');
+  const std::string_view longest = std::string_view(longer).substr(0, max);
+  FUZZ_CHECK(native({kind, longest}, os).status == IPC_OK, "system %u: not up to the limit", os);
+  FUZZ_CHECK(native({kind, longer}, os).status == IPC_NAME_TOO_LONG, "system %u: beyond it", os);
 }
 
 #define CHECK_REFUSED(call) FUZZ_CHECK((call).code == IPC_INVALID_ARGUMENT, "status %d", (call).code)
@@ -244,44 +276,60 @@ void check_refused(const Name &given, uint32_t beyond) {
 }
 
 /* A name that is nearly |text|. */
-std::string varied(std::string text, uint8_t way, uint16_t place, uint8_t byte) {
-  const size_t at = text.empty() ? 0 : place % (text.size() + 1);
+std::string_view varied(std::string_view text, uint8_t way, uint16_t place, uint8_t byte) {
+  const size_t at = text.empty() ? 0 : place % (text.size() + 1), in = text.empty() ? 0 : at % text.size();
+  const char character = static_cast<char>(byte);
+  const std::string_view front = text.substr(0, in);
   switch (way % 4) {
     case 0:
-      return text.insert(at, 1, static_cast<char>(byte));
+      return joined(joined(text.substr(0, at), {&character, 1}), text.substr(at));
     case 1:
-      return text.empty() ? text : text.erase(at % text.size(), 1);
+      return text.empty() ? text : joined(front, text.substr(in + 1));
     case 2:
-      if (!text.empty()) text[at % text.size()] = static_cast<char>(byte);
-      return text;
-    default:
-      return text + std::string(byte, text.empty() ? 'x' : text.back()); /* to each limit, and beyond */
+      return text.empty() ? text : joined(joined(front, {&character, 1}), text.substr(in + 1));
+    default: /* to each limit, and beyond */
+      return joined(text, std::string(byte, text.empty() ? 'x' : text.back()));
   }
 }
+
+/* What of all that could be looked at a run looks at: numbers below |num|, decided by the bytes of the input. */
+class Choice {
+ public:
+  Choice(const uint8_t *data, size_t len) {
+    for (size_t i = 0; i < len; i++) rest_ = (rest_ ^ data[i]) * 16777619u; /* FNV-1a */
+  }
+  uint32_t below(uint32_t num) {
+    const uint32_t chosen = rest_ % num;
+    rest_ /= num;
+    return chosen;
+  }
+
+ private:
+  uint32_t rest_ = 2166136261u;
+};
 
 }  // namespace
 }  // namespace fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   using namespace fuzz;
+  Rooms::begin();
   Input in(data, len);
   const uint8_t way = in.u8();
   const uint16_t place = in.u16();
   const uint8_t byte = in.u8();
   if (in.len() > kRoom - 512) return 0;
-  const std::string text(reinterpret_cast<const char *>(in.data()), in.len());
-  const std::string other = varied(text, way, place, byte);
-  check_text(text);
-  check_text(other);
-  for (const uint32_t kind : {IPC_NAME_PATH, IPC_NAME_NAMESPACED, IPC_NAME_NATIVE}) {
-    check_name({kind, text});
-    check_name({kind, other});
-  }
-  for (const uint32_t kind : {IPC_NAME_PATH, IPC_NAME_NAMESPACED}) {
-    check_pair({kind, text}, {IPC_NAME_PATH, other});
-    check_pair({kind, text}, {IPC_NAME_NAMESPACED, other});
-    check_limit(kind, kSystems[way % 4]);
-  }
-  check_refused({way % 2 == 0 ? IPC_NAME_PATH : IPC_NAME_NAMESPACED, text}, place);
+  const std::string_view text(reinterpret_cast<const char *>(in.data()), in.len());
+  const std::string_view other = varied(text, way, place, byte);
+  Choice choice(data, len);
+  static const uint32_t kinds[] = {IPC_NAME_PATH, IPC_NAME_NAMESPACED, IPC_NAME_NATIVE};
+  const Name one = {kinds[choice.below(3)], text}, another = {kinds[choice.below(3)], other};
+  const uint32_t os = kSystems[choice.below(4)];
+  check_text(choice.below(2) == 0 ? text : other);
+  check_format(choice.below(2) == 0 ? one : another);
+  check_pair(one, another, os);
+  if (choice.below(16) != 0) return 0;
+  check_limit(choice.below(2) == 0 ? IPC_NAME_PATH : IPC_NAME_NAMESPACED, os);
+  check_refused(one, place);
   return 0;
 }

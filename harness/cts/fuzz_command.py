@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="replay, minimise, promote: inputs")
     parser.add_argument("--seconds", type=int, default=60, metavar="N", help="how long to run a target (60)")
     parser.add_argument(
-        "--target", metavar="TARGET", help="replay, minimise, promote, seeds: the target, if no folder says it"
+        "--target",
+        metavar="TARGET",
+        help="replay, minimise, promote, seeds: the target, if no folder says it; planted: its bugs alone",
     )
     parser.add_argument(
         "--peer", action="append", default=[], metavar="NAME", help="whom a differential target asks (all)"
@@ -171,9 +173,11 @@ def _seeds(project: Project, report: Path, named: str) -> int:
     return 0
 
 
-def _planted(project: Project) -> int:
-    """Show that each planted bug is found; a line each, and the numbers in the last."""
-    bugs = fuzz_planted.load(project.root)
+def _planted(project: Project, named: Optional[str]) -> int:
+    """Show that each planted bug, or each of one target, is found; a line each, and the numbers in the last."""
+    bugs = [bug for bug in fuzz_planted.load(project.root) if named in (None, bug.target)]
+    if not bugs:
+        raise CannotRun(f"no bug is planted for {printable(named or 'any target')}")
     missed = 0
     for hunt in fuzz_planted.hunt(project.root, bugs):
         missed += hunt.seconds is None
@@ -226,7 +230,7 @@ def _run(project: Project, options: argparse.Namespace) -> int:
     if options.what == "coverage":
         return _coverage(project, options.minimum)
     if options.what == "planted":
-        return _planted(project)
+        return _planted(project, options.target)
     if options.what == "seeds":
         if options.report is None:
             raise CannotRun("cts fuzz seeds wants --from REPORT")

@@ -267,7 +267,8 @@ class PlantedTest(unittest.TestCase):
     def test_every_bug_can_be_planted(self) -> None:
         bugs = fuzz_planted.load(repository_root())
         self.assertGreaterEqual(len(bugs), 12)
-        self.assertGreaterEqual({bug.target for bug in bugs}, {"frame_decode", "name_parse", "ancillary_decode"})
+        targets = {"frame_decode", "name_parse", "ancillary_decode", "hostile_peer"}
+        self.assertGreaterEqual({bug.target for bug in bugs}, targets)
 
     def test_bug_that_no_longer_fits_is_named(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
