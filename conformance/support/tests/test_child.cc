@@ -305,6 +305,14 @@ int main(int argc, char **argv) {
     Say(std::to_string(StartAgain(argv[0], "wait")) + "\n");
     return what == "tree" ? WaitForever() : 0;
   }
+  if (what == "grow") {  // for each line: one more of that
+    for (std::string line; ReadLine(&line);) {
+      if (line == "thread") std::thread([] { WaitForever(); }).detach();
+      if (line == "child") StartAgain(argv[0], "wait");
+      Say(line + "\n");
+    }
+    _Exit(0);  // of a process with threads
+  }
   if (what == "connect") {
     if (!second.empty()) Connect(argument, second);
     Connect(argument, "");
