@@ -48,6 +48,7 @@ inline bool comes_true(const std::function<bool()> &condition) {
   return false;
 }
 
+// Wine 8.0 always says 0: there this shows nothing.
 inline DWORD num_handles() {
   DWORD num = 0;
   return GetProcessHandleCount(GetCurrentProcess(), &num) ? num : 0;

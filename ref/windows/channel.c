@@ -505,7 +505,7 @@ static flush *flush_begin(ipc_channel *channel) {
 
 /* Has it end. A thread that cannot be called back stays until the other end has read everything or is gone. */
 static void flush_end(flush *f) {
-  enum { TRIES_MAX = 100, TRY_MS = 1 };
+  enum { TRIES_MAX = 1000, TRY_MS = 1 };
   for (int i = 0; i < TRIES_MAX; i++) {
     ipc_errand_call_back(&f->errand);
     if (WaitForSingleObject(f->errand.done, TRY_MS) == WAIT_OBJECT_0) return;

@@ -321,6 +321,24 @@ TEST_F(InspectTest, WhatAProcessHoldsIsSeen) {
   EXPECT_FALSE(HoldingsOf(int64_t{1} << 40, false).known);
 }
 
+TEST_F(InspectTest, WhatAProcessHasMoreOfIsSeen) {
+  auto child = Child({"grow"});
+  const auto ask = [&](const std::string &what) {
+    child->Write(what + "\n");
+    EXPECT_EQ(Line(child.get()), what);
+    return HoldingsOf(child->pid(), false);
+  };
+  const Holdings before = ask("nothing");
+  ASSERT_TRUE(before.known);
+  for (uint64_t more = 1; more <= 3; more++) {
+    const Holdings thread = ask("thread");
+    EXPECT_EQ(thread.counts[1], before.counts[1] + more);
+    EXPECT_EQ(thread.counts[2], before.counts[2] + more - 1);
+    EXPECT_TRUE(thread.MoreThan(before));
+    EXPECT_EQ(ask("child").counts[2], before.counts[2] + more);
+  }
+}
+
 TEST_F(InspectTest, ASlowedProcessHasLessThanItsShare) {
   if (!SlowProcesses(20)) GTEST_SKIP() << "this system gives no process less than its share";
   constexpr uint64_t kWorkMs = 20;

@@ -245,9 +245,8 @@ int Churn() {
   return 0;
 }
 
-/// Goes on after its input has ended.
-int WaitForever() {
-  for (int c; (c = getchar()) != EOF;) continue;
+/// Waits, and reads nothing.
+int Stay() {
   for (;;) {
 #ifdef _WIN32
     WaitForSingleObject(GetCurrentProcess(), INFINITE);  // for its own end
@@ -255,6 +254,12 @@ int WaitForever() {
     pause();
 #endif
   }
+}
+
+/// Goes on after its input has ended.
+int WaitForever() {
+  for (int c; (c = getchar()) != EOF;) continue;
+  return Stay();
 }
 
 }  // namespace
@@ -270,6 +275,7 @@ int main(int argc, char **argv) {
   if (what == "work" || what == "carried") return Work(what == "carried");
   if (what == "churn") return Churn();
   if (what == "wait") return WaitForever();
+  if (what == "stay") return Stay();
   if (what == "spin") {
     for (volatile unsigned turns = 0;; turns = turns + 1) continue;
   }
@@ -304,6 +310,14 @@ int main(int argc, char **argv) {
   if (what == "tree" || what == "orphan") {
     Say(std::to_string(StartAgain(argv[0], "wait")) + "\n");
     return what == "tree" ? WaitForever() : 0;
+  }
+  if (what == "grow") {  // for each line: one more of that
+    for (std::string line; ReadLine(&line);) {
+      if (line == "thread") std::thread(Stay).detach();
+      if (line == "child") StartAgain(argv[0], "stay");
+      Say(line + "\n");
+    }
+    _Exit(0);  // of a process with threads
   }
   if (what == "connect") {
     if (!second.empty()) Connect(argument, second);
