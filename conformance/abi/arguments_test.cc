@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <climits>
 #include <cstdio>
 
@@ -872,4 +873,81 @@ CTS_CASE(AbiArguments, TimeoutOfZeroExpiresAtOnce) {
   write_all(pair.writer.get(), "x");
   EXPECT_STATUS(IPC_OK, LIB(stream_read)(pair.reader.get(), &byte, 1, 0, &len)) << "what is there needs no time";
   EXPECT_EQ(len, 1u);
+}
+
+CTS_CASE(AbiArguments, ErrnoBeforeACallMeansNothing) {
+  auto read = LIB(stream_read);
+  auto write = LIB(stream_write);
+  for (const int error : {EINTR, EAGAIN, EPIPE, ENOMEM, EMFILE, ECANCELED}) {
+    step("calls while errno is " + std::to_string(error));
+    Pair pair = stream_pair();
+    char byte = 0;
+    size_t len = 7;
+    errno = error;
+    EXPECT_STATUS(IPC_TIMED_OUT, read(pair.reader.get(), &byte, 1, 0, &len));
+    errno = error;
+    EXPECT_STATUS(IPC_OK, write(pair.writer.get(), "x", 1, IPC_NO_TIMEOUT, &len));
+    errno = error;
+    EXPECT_STATUS(IPC_OK, read(pair.reader.get(), &byte, 1, IPC_NO_TIMEOUT, &len));
+    pair.writer.reset();
+    errno = error;
+    EXPECT_STATUS(IPC_END, read(pair.reader.get(), &byte, 1, IPC_NO_TIMEOUT, &len));
+    if (!has_axis("stream") || shape("stream") == "pipe") continue;
+    auto receive = offered(&ipc_table::socket_receive);
+    auto listen_unix = offered(&ipc_table::unix_listen);
+    auto accept_socket = offered(&ipc_table::listener_accept_socket);
+    if (receive == nullptr || listen_unix == nullptr || accept_socket == nullptr || !offers("unix.seqpacket")) continue;
+    const ipc_table &table = cts::abi::TheLibrary().table();
+    const cts::abi::Name name = fresh_name();
+    const ipc_name bytes = name.get();
+    ipc_listener *listener = nullptr;
+    ipc_socket *sender = nullptr, *receiver = nullptr;
+    errno = error;
+    ASSERT_STATUS(IPC_OK, listen_unix(&bytes, IPC_UNIX_SEQPACKET, nullptr, &listener));
+    Owned<ipc_listener> owned(listener);
+    errno = error;
+    ASSERT_STATUS(IPC_OK, table.socket_open(IPC_UNIX_SEQPACKET, &sender));
+    Owned<ipc_socket> sending(sender);
+    errno = error;
+    ASSERT_STATUS(IPC_OK, table.socket_connect(sender, &bytes, IPC_NO_TIMEOUT));
+    errno = error;
+    ASSERT_STATUS(IPC_OK, accept_socket(listener, IPC_NO_TIMEOUT, &receiver));
+    Owned<ipc_socket> receiving(receiver);
+    const ipc_const_buffer from = {"x", 1};
+    const ipc_buffer into = {&byte, 1};
+    ipc_received received = {};
+    received.size = sizeof received;
+    errno = error;
+    EXPECT_STATUS(IPC_OK, table.socket_send(sender, &from, 1, nullptr, nullptr, IPC_NO_TIMEOUT));
+    errno = error;
+    EXPECT_STATUS(IPC_OK, receive(receiver, 0, &into, 1, &received, nullptr, IPC_NO_TIMEOUT));
+    errno = error;
+    EXPECT_STATUS(IPC_TIMED_OUT, receive(receiver, 0, &into, 1, &received, nullptr, 0));
+    sending.reset();
+    errno = error;
+    EXPECT_STATUS(IPC_END, receive(receiver, 0, &into, 1, &received, nullptr, IPC_NO_TIMEOUT));
+  }
+}
+
+CTS_CASE(AbiArguments, NamelessSenderHasNoAddress) {
+  ipc_socket *receiver = nullptr, *sender = nullptr;
+  const cts::abi::Name name = fresh_name();
+  const ipc_name bytes = name.get();
+  ASSERT_STATUS(IPC_OK, LIB(socket_bind)(&bytes, nullptr, &receiver));
+  Owned<ipc_socket> receiving(receiver);
+  ASSERT_STATUS(IPC_OK, LIB(socket_open)(IPC_UNIX_DATAGRAM, &sender));
+  Owned<ipc_socket> sending(sender);
+  char room[2] = {};
+  const ipc_const_buffer from = {"x", 1};
+  const ipc_buffer into[] = {{&room[0], 1}, {&room[1], 1}};
+  for (const size_t number : {1, 2}) {
+    step("a message to " + std::to_string(number) + " buffers");
+    ipc_received received;
+    memset(&received, 0x5A, sizeof received);
+    received.size = sizeof received;
+    ASSERT_STATUS(IPC_OK, LIB(socket_send)(sender, &from, 1, &bytes, nullptr, IPC_NO_TIMEOUT));
+    ASSERT_STATUS(IPC_OK, LIB(socket_receive)(receiver, 0, into, number, &received, nullptr, IPC_NO_TIMEOUT));
+    EXPECT_EQ(received.len, 1u);
+    EXPECT_EQ(received.from_len, 0u);
+  }
 }

@@ -6,6 +6,7 @@
 
 #include "conformance/abi/calls.h"
 #include "conformance/abi/case.h"
+#include "conformance/abi/memory.h"
 
 namespace {
 
@@ -234,4 +235,30 @@ CTS_CASE(AbiLoops, BusyHandleLeavesTurns) {
     before += !met;
   }
   EXPECT_LT(before, kOperations / 2) << "reads of one handle that were carried out before one of another";
+}
+
+CTS_CASE(AbiLoops, EndedOperationsTakeNoMemory) {
+  if (cts::abi::LiveBytes() < 0) throw cts::abi::Ended{"unverifiable", "this build does not count allocated bytes"};
+  auto submit = LIB(loop_submit);
+  auto wait = LIB(loop_wait);
+  Open open = open_handle("loop");
+  auto *loop = static_cast<ipc_loop *>(open.handle);
+  ipc_submission timer = {};
+  timer.size = sizeof timer;
+  timer.operation = IPC_SUBMIT_TIMER;
+  auto carry_out = [&](int operations) {
+    for (int i = 0; i < operations && !HasFailure(); i++) {
+      timer.token++;
+      ipc_completion completion = {};
+      size_t number = 0;
+      EXPECT_STATUS(IPC_OK, submit(loop, &timer));
+      EXPECT_STATUS(IPC_OK, wait(loop, IPC_NO_TIMEOUT, &completion, 1, &number));
+      EXPECT_STATUS(IPC_TIMED_OUT, completion.status);
+    }
+  };
+  carry_out(kOperations);
+  const int64_t before = cts::abi::LiveBytes();
+  step("operations one after the other");
+  carry_out(8 * kOperations);
+  EXPECT_LT(cts::abi::LiveBytes() - before, kOperations) << "the loop grows with what has ended";
 }

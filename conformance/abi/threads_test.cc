@@ -600,3 +600,33 @@ CTS_CASE(AbiThreads, TwoLoopsShareAStream) {
     }
   }
 }
+
+CTS_CASE(AbiThreads, CloseIsOfEffectThoughALoopWaits) {
+  auto submit = LIB(loop_submit);
+  auto wait = LIB(loop_wait);
+  auto close_stream = LIB(stream_close);
+  auto read = LIB(stream_read);
+  Open open = open_handle("loop");
+  auto *loop = static_cast<ipc_loop *>(open.handle);
+  for (int i = 0; i < kRaces && !HasFailure(); i++) {
+    Pair pair = stream_pair();
+    char byte = 0;
+    size_t len = 0, number = 0;
+    const ipc_buffer into = {&byte, 1};
+    ipc_submission submission = {};
+    submission.size = sizeof submission;
+    submission.operation = IPC_SUBMIT_READ;
+    submission.timeout_ms = IPC_NO_TIMEOUT;
+    submission.stream = pair.reader.get();
+    submission.buffers = &into;
+    submission.num_buffers = 1;
+    ASSERT_STATUS(IPC_OK, submit(loop, &submission));
+    ipc_completion completion = {};
+    Waiting waiting([&] { return wait(loop, IPC_NO_TIMEOUT, &completion, 1, &number); });
+    waiting.UntilItWaits();
+    EXPECT_STATUS(IPC_OK, close_stream(pair.reader.get()));
+    EXPECT_STATUS(IPC_END, read(pair.writer.get(), &byte, 1, 0, &len)) << "the other end, right after the close";
+    EXPECT_STATUS(IPC_OK, waiting.Join());
+    EXPECT_STATUS(IPC_CANCELLED, completion.status);
+  }
+}
