@@ -46,6 +46,7 @@ constexpr size_t kSoiledMax = 4096;  // bytes of a block
 thread_local Injection injection;
 int64_t live_blocks = 0;  // of all threads: __atomic_*
 int64_t live_bytes = 0;
+uint64_t soiled_blocks = 0;
 
 #if CTS_SEES_ALLOCATIONS
 /// Whether this allocation is to fail.
@@ -73,10 +74,12 @@ CTS_BARE int64_t SizeOf(void *block) {
 #endif
 }
 
-/// What is read before it was written shows: fresh memory is mostly zero, and this is not.
+/// What is read before it was written shows: fresh memory is mostly zero, and this is not; as a number it is now below
+/// zero and now above.
 CTS_BARE void Soil(void *block, size_t bytes) {
   volatile unsigned char *at = static_cast<unsigned char *>(block);
-  for (size_t i = 0; i < bytes && i < kSoiledMax; i++) at[i] = 0xA5;
+  const unsigned char soil = (__atomic_add_fetch(&soiled_blocks, 1, __ATOMIC_RELAXED) & 1) != 0 ? 0xA5 : 0x5A;
+  for (size_t i = 0; i < bytes && i < kSoiledMax; i++) at[i] = soil;
 }
 
 CTS_BARE void *Counted(void *block) {

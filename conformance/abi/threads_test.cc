@@ -408,7 +408,7 @@ CTS_CASE(AbiThreads, LoopIsFreedWhileHandlesClose) {
   auto submit = LIB(loop_submit);
   auto free_loop = LIB(loop_free);
   auto close = LIB(stream_close);
-  for (int i = 0; i < kRaces; i++) {
+  for (int i = 0; i < 4 * kRaces; i++) {  // each is over at once, and most of them are not close
     step("race " + std::to_string(i));
     Open open = open_handle("loop");
     auto *loop = static_cast<ipc_loop *>(open.handle);
@@ -629,4 +629,72 @@ CTS_CASE(AbiThreads, CloseIsOfEffectThoughALoopWaits) {
     EXPECT_STATUS(IPC_OK, waiting.Join());
     EXPECT_STATUS(IPC_CANCELLED, completion.status);
   }
+}
+
+CTS_CASE(AbiThreads, FloodEndsNoTimeout) {
+  constexpr size_t kBody = 64 * kBulk;  // far more than arrives within the timeout
+  auto read = LIB(framed_read);
+  Pair pair = stream_pair();
+  ipc_framing framing = cts::abi::PlainFraming();
+  framing.max = kBody;
+  ipc_framed *framed = nullptr;
+  ASSERT_STATUS(IPC_OK, LIB(framed_open)(pair.reader.get(), &framing, &framed));
+  (void)pair.reader.release();  // the framed stream's
+  Owned<ipc_framed> owned(framed);
+  const unsigned char header[] = {kBody >> 24, (kBody >> 16) & 0xff, 0, 0};
+  write_all(pair.writer.get(), std::string(reinterpret_cast<const char *>(header), sizeof header));
+  std::string wrong;
+  std::thread writer([&] { wrong = WriteBulk(Table(), pair.writer.get(), 0, kBody); });
+  std::string body(kBody, 0);
+  size_t len = 7;
+  int timeouts = 0;
+  ipc_status status = {};
+  do {
+    status = read(framed, &body[0], body.size(), 1, &len);
+    timeouts += status.code == IPC_TIMED_OUT;
+  } while (status.code == IPC_TIMED_OUT);
+  writer.join();
+  EXPECT_STATUS(IPC_OK, status);
+  EXPECT_EQ(wrong, "");
+  EXPECT_EQ(len, kBody);
+  EXPECT_TRUE(body == BytesOf(0, 0, kBody)) << "other bytes than were sent";
+  EXPECT_GT(timeouts, 1) << "a read of what arrives for far longer than its timeout";
+}
+
+CTS_CASE(AbiThreads, WholeMessagesAreLeftWhole) {
+  constexpr int kMessages = 4000;
+  constexpr size_t kLong = 100;
+  auto receive = LIB(socket_receive);
+  auto send = LIB(socket_send);
+  Sockets sockets = socket_pair();
+  std::atomic<int> came{0};
+  std::array<std::string, 2> wrong;
+  // One has room for every message, the other for every second: it leaves the long ones to be received by the first.
+  auto receiving = [&](std::string *what, size_t room) {
+    std::string bytes(room, 0);
+    const ipc_buffer into = {&bytes[0], room};
+    while (came < kMessages && what->empty()) {
+      ipc_received received = {};
+      received.size = sizeof received;
+      const ipc_status status = receive(sockets.receiver.get(), IPC_RECEIVE_WHOLE, &into, 1, &received, nullptr, 1);
+      if (status.code == IPC_OK) {
+        came++;
+      } else if (status.code == IPC_MESSAGE_TRUNCATED ? room == kLong || received.len != 0
+                                                      : status.code != IPC_TIMED_OUT) {
+        *what = "a receive: " + StatusText(status) + " with " + std::to_string(received.len) + " bytes";
+      }
+    }
+  };
+  std::thread all([&] { receiving(&wrong[0], kLong); });
+  std::thread half([&] { receiving(&wrong[1], 1); });
+  const std::string bytes(kLong, 'x');
+  ipc_status status = {};
+  for (int i = 0; i < kMessages && status.code == IPC_OK; i++) {
+    const ipc_const_buffer from = {bytes.data(), i % 2 == 0 ? kLong : 1};
+    status = send(sockets.sender.get(), &from, 1, nullptr, nullptr, IPC_NO_TIMEOUT);
+  }
+  all.join();
+  half.join();
+  EXPECT_STATUS(IPC_OK, status);
+  for (const std::string &each : wrong) EXPECT_EQ(each, "");
 }
