@@ -727,10 +727,11 @@ CTS_CASE(AbiArguments, MessageBuffersAreChecked) {
   char native[IPC_NATIVE_MAX];
   size_t native_len = 0;
   ASSERT_STATUS(IPC_OK, native_of(sockets.sender.get(), native, sizeof native, &native_len));
+  auto receive = LIB(socket_receive);
   for (const size_t number : {1, 64}) {
     ASSERT_STATUS(IPC_OK, LIB(socket_send)(sockets.sender.get(), from, number, nullptr, nullptr, IPC_NO_TIMEOUT));
-    EXPECT_STATUS(IPC_OK,
-                  LIB(socket_receive)(sockets.receiver.get(), 0, into, number, &received, nullptr, IPC_NO_TIMEOUT));
+    SoilStack(0xA5);
+    EXPECT_STATUS(IPC_OK, receive(sockets.receiver.get(), 0, into, number, &received, nullptr, IPC_NO_TIMEOUT));
     EXPECT_EQ(received.len, number) << "a refused send was sent, or a message is not whole";
     EXPECT_EQ(std::string(reinterpret_cast<const char *>(received.from), received.from_len),
               std::string(native, native_len));

@@ -396,3 +396,49 @@ CTS_CASE(AbiLoops, ConnectHasTheSubmissionsTimeout) {
   EXPECT_STATUS(IPC_OK, wait(loop, IPC_NO_TIMEOUT, &completion, 1, &number));
   EXPECT_STATUS(IPC_OK, completion.status);
 }
+
+CTS_CASE(AbiLoops, ConnectsWaitForTheBacklog) {
+  constexpr size_t kConnects = 4;
+  auto submit = LIB(loop_submit);
+  auto wait = LIB(loop_wait);
+  auto connect_stream = LIB(local_connect);
+  auto accept_stream = LIB(listener_accept);
+  const cts::abi::Name name = fresh_name();
+  const ipc_name bytes = name.get();
+  ipc_local_listen_options options = {};
+  options.size = sizeof options;
+  options.backlog = 1;
+  ipc_listener *made = nullptr;
+  ASSERT_STATUS(IPC_OK, LIB(local_listen)(&bytes, &options, &made));
+  Owned<ipc_listener> listener(made);
+  std::vector<Owned<ipc_stream>> clients;
+  for (ipc_status status = {}; status.code == IPC_OK;) {
+    ipc_stream *client = nullptr;
+    status = connect_stream(&bytes, 0, &client);
+    EXPECT_STATUS_IN((IPC_OK, IPC_TIMED_OUT), status);
+    if (client != nullptr) clients.emplace_back(client);
+  }
+  Open open = open_handle("loop");
+  auto *loop = static_cast<ipc_loop *>(open.handle);
+  ipc_submission submission = {};
+  submission.size = sizeof submission;
+  submission.operation = IPC_SUBMIT_CONNECT;
+  submission.timeout_ms = IPC_NO_TIMEOUT;
+  submission.name = &bytes;
+  for (; submission.token < kConnects; submission.token++) ASSERT_STATUS(IPC_OK, submit(loop, &submission));
+  step("connects to a full backlog");
+  ipc_completion completion = {};
+  size_t number = 0;
+  EXPECT_STATUS(IPC_TIMED_OUT, wait(loop, 50, &completion, 1, &number)) << StatusText(completion.status);
+  step("room in the backlog");
+  for (size_t i = clients.size() + kConnects; i > 0; i--) {
+    ipc_stream *accepted = nullptr;
+    ASSERT_STATUS(IPC_OK, accept_stream(listener.get(), 5000, &accepted));
+    Owned<ipc_stream>(accepted).reset();
+  }
+  for (size_t i = 0; i < kConnects; i++) {
+    ASSERT_STATUS(IPC_OK, wait(loop, IPC_NO_TIMEOUT, &completion, 1, &number));
+    EXPECT_STATUS(IPC_OK, completion.status);
+    Owned<ipc_stream>(completion.stream).reset();
+  }
+}

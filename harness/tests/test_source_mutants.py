@@ -139,6 +139,16 @@ class InProcess(unittest.TestCase):
         found = [trial._asked_in_process(change("a.c", line, "deletion", ";")) for line in (1, 2, 3)]
         self.assertEqual(found, [[0], [older], [0, older]])
 
+    def test_case_that_passes_when_repeated_is_passed_over(self) -> None:
+        trial = SourceTrial.__new__(SourceTrial)
+        trial._not_in_process = {0: []}
+        trial.lines, trial.probes = {}, []
+        for answers, killer in ((["A", "", ""], ""), (["A", "", "B", "B"], "B"), (["(all)", ""], ""), ([""], "")):
+            left = list(answers)
+            trial._in_process = lambda *_, left=left, **__: left.pop(0)  # type: ignore[method-assign,misc]
+            self.assertEqual(trial._kill_in_process(Path("x.so"), change("a.c", 1, "deletion", ";")), killer)
+            self.assertEqual(left, [])
+
 
 def verdict(name: str, word: str, mode: str = "") -> Verdict:
     return Verdict(Mutant(name, "", "Alpha.One" if word == "killed" else "", "", mode), word)
