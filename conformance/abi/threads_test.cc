@@ -632,8 +632,8 @@ CTS_CASE(AbiThreads, CloseIsOfEffectThoughALoopWaits) {
 }
 
 CTS_CASE(AbiThreads, FloodEndsNoTimeout) {
-  constexpr size_t kBody = 128 * kBulk;
-  constexpr int kTimeoutsMin = 16;  // of a millisecond: no system moves that much in so few
+  constexpr size_t kBody = 32 * kBulk;
+  constexpr int kTimeoutsMin = 4;  // of a millisecond: no system moves that much in so few
   auto read = LIB(framed_read);
   Pair pair = stream_pair();
   ipc_framing framing = cts::abi::PlainFraming();
