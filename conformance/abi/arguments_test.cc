@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <climits>
 #include <cstdio>
 
@@ -20,6 +21,8 @@ using cts::abi::Ended;
 using cts::abi::GuardedPage;
 using cts::abi::Open;
 using cts::abi::Outputs;
+using cts::abi::Owned;
+using cts::abi::Pair;
 using cts::abi::PlainFraming;
 
 constexpr uint32_t kUnknown[] = {0, 99, 0x80000000u, 0xffffffffu};
@@ -35,6 +38,12 @@ struct Longer {
     behind[sizeof behind - 1] = last;
   }
 };
+
+/// Leaves bytes on the stack where calls behind it have their variables: what is read before it was written shows.
+void SoilStack(unsigned char with) {
+  volatile unsigned char room[16384];
+  for (volatile unsigned char &byte : room) byte = with;
+}
 
 /// A file that is no socket, pipe or FIFO, open for reading and writing.
 int RegularFile(const std::string &path) { return open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600); }
@@ -413,6 +422,11 @@ CTS_CASE(AbiArguments, BuffersWithoutBytesAreRefusedUnlessEmpty) {
   const ipc_const_buffer bad[] = {{"ab", 2}, {nullptr, 1}};
   EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(stream_write_vectored)(pair.writer.get(), bad, 2, IPC_NO_TIMEOUT, &len));
   EXPECT_EQ(len, 0u) << "it had taken the first buffer";
+  // A system that looks at the second one when it comes to it has sent much of the first by then.
+  const std::string large(48 << 10, 'x');
+  const ipc_const_buffer late[] = {{large.data(), large.size()}, {nullptr, 1}};
+  EXPECT_STATUS(IPC_INVALID_ARGUMENT, LIB(stream_write_vectored)(pair.writer.get(), late, 2, IPC_NO_TIMEOUT, &len));
+  EXPECT_EQ(len, 0u) << "it had taken of the first buffer";
   const ipc_const_buffer good[] = {{nullptr, 0}, {"ab", 2}, {nullptr, 0}};
   EXPECT_STATUS(IPC_OK, LIB(stream_write_vectored)(pair.writer.get(), good, 3, IPC_NO_TIMEOUT, &len));
   EXPECT_EQ(len, 2u);
@@ -713,10 +727,11 @@ CTS_CASE(AbiArguments, MessageBuffersAreChecked) {
   char native[IPC_NATIVE_MAX];
   size_t native_len = 0;
   ASSERT_STATUS(IPC_OK, native_of(sockets.sender.get(), native, sizeof native, &native_len));
+  auto receive = LIB(socket_receive);
   for (const size_t number : {1, 64}) {
     ASSERT_STATUS(IPC_OK, LIB(socket_send)(sockets.sender.get(), from, number, nullptr, nullptr, IPC_NO_TIMEOUT));
-    EXPECT_STATUS(IPC_OK,
-                  LIB(socket_receive)(sockets.receiver.get(), 0, into, number, &received, nullptr, IPC_NO_TIMEOUT));
+    SoilStack(0xA5);
+    EXPECT_STATUS(IPC_OK, receive(sockets.receiver.get(), 0, into, number, &received, nullptr, IPC_NO_TIMEOUT));
     EXPECT_EQ(received.len, number) << "a refused send was sent, or a message is not whole";
     EXPECT_EQ(std::string(reinterpret_cast<const char *>(received.from), received.from_len),
               std::string(native, native_len));
@@ -872,4 +887,87 @@ CTS_CASE(AbiArguments, TimeoutOfZeroExpiresAtOnce) {
   write_all(pair.writer.get(), "x");
   EXPECT_STATUS(IPC_OK, LIB(stream_read)(pair.reader.get(), &byte, 1, 0, &len)) << "what is there needs no time";
   EXPECT_EQ(len, 1u);
+}
+
+CTS_CASE(AbiArguments, ErrnoBeforeACallMeansNothing) {
+  auto read = LIB(stream_read);
+  auto write = LIB(stream_write);
+  for (const int error : {EINTR, EAGAIN, EPIPE, ENOMEM, EMFILE, ECANCELED}) {
+    step("calls while errno is " + std::to_string(error));
+    Pair pair = stream_pair();
+    char byte = 0;
+    size_t len = 7;
+    if (offers("stream.read.timeout")) {
+      errno = error;
+      EXPECT_STATUS(IPC_TIMED_OUT, read(pair.reader.get(), &byte, 1, 0, &len));
+    }
+    errno = error;
+    EXPECT_STATUS(IPC_OK, write(pair.writer.get(), "x", 1, IPC_NO_TIMEOUT, &len));
+    errno = error;
+    EXPECT_STATUS(IPC_OK, read(pair.reader.get(), &byte, 1, IPC_NO_TIMEOUT, &len));
+    pair.writer.reset();
+    errno = error;
+    EXPECT_STATUS(IPC_END, read(pair.reader.get(), &byte, 1, IPC_NO_TIMEOUT, &len));
+    if (!has_axis("stream") || shape("stream") == "pipe") continue;
+    auto receive = offered(&ipc_table::socket_receive);
+    auto listen_unix = offered(&ipc_table::unix_listen);
+    auto accept_socket = offered(&ipc_table::listener_accept_socket);
+    if (receive == nullptr || listen_unix == nullptr || accept_socket == nullptr || !offers("unix.seqpacket")) continue;
+    const ipc_table &table = cts::abi::TheLibrary().table();
+    const cts::abi::Name name = fresh_name();
+    const ipc_name bytes = name.get();
+    ipc_listener *listener = nullptr;
+    ipc_socket *sender = nullptr, *receiver = nullptr;
+    errno = error;
+    ASSERT_STATUS(IPC_OK, listen_unix(&bytes, IPC_UNIX_SEQPACKET, nullptr, &listener));
+    Owned<ipc_listener> owned(listener);
+    errno = error;
+    ASSERT_STATUS(IPC_OK, table.socket_open(IPC_UNIX_SEQPACKET, &sender));
+    Owned<ipc_socket> sending(sender);
+    errno = error;
+    ASSERT_STATUS(IPC_OK, table.socket_connect(sender, &bytes, IPC_NO_TIMEOUT));
+    errno = error;
+    ASSERT_STATUS(IPC_OK, accept_socket(listener, IPC_NO_TIMEOUT, &receiver));
+    Owned<ipc_socket> receiving(receiver);
+    const ipc_const_buffer from = {"x", 1};
+    const ipc_buffer into = {&byte, 1};
+    ipc_received received = {};
+    received.size = sizeof received;
+    errno = error;
+    EXPECT_STATUS(IPC_OK, table.socket_send(sender, &from, 1, nullptr, nullptr, IPC_NO_TIMEOUT));
+    errno = error;
+    EXPECT_STATUS(IPC_OK, receive(receiver, 0, &into, 1, &received, nullptr, IPC_NO_TIMEOUT));
+    if (offers("socket.receive.timeout")) {
+      errno = error;
+      EXPECT_STATUS(IPC_TIMED_OUT, receive(receiver, 0, &into, 1, &received, nullptr, 0));
+    }
+    sending.reset();
+    errno = error;
+    EXPECT_STATUS(IPC_END, receive(receiver, 0, &into, 1, &received, nullptr, IPC_NO_TIMEOUT));
+  }
+}
+
+CTS_CASE(AbiArguments, NamelessSenderHasNoAddress) {
+  ipc_socket *receiver = nullptr, *sender = nullptr;
+  const cts::abi::Name name = fresh_name();
+  const ipc_name bytes = name.get();
+  ASSERT_STATUS(IPC_OK, LIB(socket_bind)(&bytes, nullptr, &receiver));
+  Owned<ipc_socket> receiving(receiver);
+  ASSERT_STATUS(IPC_OK, LIB(socket_open)(IPC_UNIX_DATAGRAM, &sender));
+  Owned<ipc_socket> sending(sender);
+  char room[2] = {};
+  const ipc_const_buffer from = {"x", 1};
+  const ipc_buffer into[] = {{&room[0], 1}, {&room[1], 1}};
+  for (const size_t number : {1, 2}) {
+    step("a message to " + std::to_string(number) + " buffers");
+    auto receive = LIB(socket_receive);
+    ipc_received received;
+    memset(&received, 0x5A, sizeof received);
+    received.size = sizeof received;
+    ASSERT_STATUS(IPC_OK, LIB(socket_send)(sender, &from, 1, &bytes, nullptr, IPC_NO_TIMEOUT));
+    SoilStack(0xA5);
+    ASSERT_STATUS(IPC_OK, receive(receiver, 0, into, number, &received, nullptr, IPC_NO_TIMEOUT));
+    EXPECT_EQ(received.len, 1u);
+    EXPECT_EQ(received.from_len, 0u);
+  }
 }

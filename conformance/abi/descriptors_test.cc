@@ -1,6 +1,8 @@
 // What a library does when the process may open no more descriptors. spec/abi.md, AbiDescriptors.
 #include <sys/resource.h>
+#include <time.h>
 
+#include <chrono>
 #include <set>
 
 #include "conformance/abi/case.h"
@@ -16,6 +18,7 @@ using cts::abi::Threads;
 using cts::abi::ThreadsAfter;
 
 constexpr int kNumbersMax = 64;  // that one call needs at once
+constexpr int kTimeoutMs = 90;
 
 /// How far the numbers of descriptors go, so that `number` more than these can be opened.
 rlim_t LimitFor(const std::set<int> &open, int number) {
@@ -43,6 +46,13 @@ class DescriptorsLeft {
  private:
   rlimit before_;
 };
+
+/// What this thread has had of a processor.
+double ProcessorMs() {
+  timespec spent = {};
+  (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+  return static_cast<double>(spent.tv_sec) * 1e3 + static_cast<double>(spent.tv_nsec) / 1e6;
+}
 
 /// Makes the call with no descriptor left, with one, and so on, until it has enough.
 void LetDescriptorsRunOut(const Scenario &scenario) {
@@ -109,13 +119,40 @@ CTS_CASE(AbiDescriptors, WaitsEnd) {
   for (const rlim_t numbers : {0, 1}) {
     step("a read that has to wait, where poll(2) takes no more than " + std::to_string(numbers) + " descriptors");
     ipc_status status;
+    const double before = ProcessorMs();
     {
       DescriptorsLeft left(numbers);
-      status = read(pair.reader.get(), &byte, 1, 20, &len);
+      status = read(pair.reader.get(), &byte, 1, kTimeoutMs, &len);
     }
+    EXPECT_LT(ProcessorMs() - before, kTimeoutMs / 6) << "it asks the system again and again";
     EXPECT_STATUS_IN((IPC_TIMED_OUT, IPC_FAILED, IPC_OUT_OF_RESOURCES), status);
     EXPECT_EQ(len, 0u);
   }
   write_all(pair.writer.get(), "x");
   EXPECT_EQ(read_exactly(pair.reader.get(), 1), "x");
+}
+
+CTS_CASE(AbiDescriptors, SendsWaitTheirTime) {
+  auto send = LIB(socket_send);
+  const cts::abi::Name name = fresh_name();
+  const ipc_name bytes = name.get();
+  ipc_socket *receiver = nullptr, *sender = nullptr;
+  ASSERT_STATUS(IPC_OK, LIB(socket_bind)(&bytes, nullptr, &receiver));
+  cts::abi::Owned<ipc_socket> receiving(receiver);
+  ASSERT_STATUS(IPC_OK, LIB(socket_open)(IPC_UNIX_DATAGRAM, &sender));
+  cts::abi::Owned<ipc_socket> sending(sender);
+  const ipc_const_buffer from = {"x", 1};
+  ipc_status status = {};
+  while (status.code == IPC_OK) status = send(sender, &from, 1, &bytes, nullptr, 0);
+  ASSERT_STATUS(IPC_TIMED_OUT, status) << "the receiver is full";
+  step("a send to a full receiver without descriptors");
+  const auto begun = std::chrono::steady_clock::now();
+  {
+    DescriptorsLeft left(LimitFor(Descriptors(), 0));
+    status = send(sender, &from, 1, &bytes, nullptr, kTimeoutMs);
+  }
+  EXPECT_STATUS_IN((IPC_TIMED_OUT, IPC_OUT_OF_RESOURCES), status);
+  if (status.code == IPC_TIMED_OUT) {
+    EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(kTimeoutMs)) << "before its time";
+  }
 }

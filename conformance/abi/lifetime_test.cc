@@ -86,6 +86,24 @@ CTS_CASE(AbiLifetime, FreeOfAListenerRemovesItsName) {
   listener = listen(name);
 }
 
+CTS_CASE(AbiLifetime, NameIsRemovedFromElsewhere) {
+  const std::string path = fresh_path();
+  const std::string directory = path.substr(0, path.rfind('/'));
+  const struct {
+    std::string from, name;
+  } ways[] = {{directory, path.substr(directory.size() + 1)}, {"/", path.substr(1)}};
+  for (const auto &way : ways) {
+    step("a listener at " + way.name + " from " + way.from);
+    ASSERT_EQ(chdir(way.from.c_str()), 0);
+    if (way.name.size() > 80) throw Ended{"unverifiable", "this run's directory has too long a path"};
+    auto listener = listen({IPC_NAME_PATH, way.name});
+    EXPECT_EQ(access(path.c_str(), F_OK), 0);
+    ASSERT_EQ(chdir(way.from == "/" ? directory.c_str() : "/"), 0);
+    ASSERT_STATUS(IPC_OK, LIB(listener_free)(listener.release()));
+    EXPECT_NE(unlink(path.c_str()), 0) << "the file is still there";
+  }
+}
+
 CTS_CASE(AbiLifetime, FreeAfterCloseTouchesNothing) {
   Open open = open_handle(shape("handle"));
   ASSERT_STATUS(IPC_OK, open.close());

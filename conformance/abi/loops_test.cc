@@ -1,4 +1,9 @@
-// Loops with a great many operations, and the turns that they take. spec/abi.md, AbiLoops.
+// Loops with a great many operations, the turns that they take, and connects by them. spec/abi.md, AbiLoops.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <deque>
 #include <map>
@@ -6,6 +11,7 @@
 
 #include "conformance/abi/calls.h"
 #include "conformance/abi/case.h"
+#include "conformance/abi/memory.h"
 
 namespace {
 
@@ -234,4 +240,205 @@ CTS_CASE(AbiLoops, BusyHandleLeavesTurns) {
     before += !met;
   }
   EXPECT_LT(before, kOperations / 2) << "reads of one handle that were carried out before one of another";
+}
+
+CTS_CASE(AbiLoops, EndedOperationsTakeNoMemory) {
+  if (cts::abi::LiveBytes() < 0) throw cts::abi::Ended{"unverifiable", "this build does not count allocated bytes"};
+  auto submit = LIB(loop_submit);
+  auto wait = LIB(loop_wait);
+  Open open = open_handle("loop");
+  auto *loop = static_cast<ipc_loop *>(open.handle);
+  ipc_submission timer = {};
+  timer.size = sizeof timer;
+  timer.operation = IPC_SUBMIT_TIMER;
+  auto carry_out = [&](int operations) {
+    for (int i = 0; i < operations && !HasFailure(); i++) {
+      timer.token++;
+      ipc_completion completion = {};
+      size_t number = 0;
+      EXPECT_STATUS(IPC_OK, submit(loop, &timer));
+      EXPECT_STATUS(IPC_OK, wait(loop, IPC_NO_TIMEOUT, &completion, 1, &number));
+      EXPECT_STATUS(IPC_TIMED_OUT, completion.status);
+    }
+  };
+  carry_out(kOperations);
+  const int64_t before = cts::abi::LiveBytes();
+  step("operations one after the other");
+  carry_out(8 * kOperations);
+  EXPECT_LT(cts::abi::LiveBytes() - before, kOperations) << "the loop grows with what has ended";
+}
+
+CTS_CASE(AbiLoops, FreedLoopLeavesNothing) {
+  if (!cts::abi::kAllocationsSeen) {
+    throw cts::abi::Ended{"unverifiable", "this build does not stand in front of the system's malloc"};
+  }
+  auto submit = LIB(loop_submit);
+  (void)LIB(loop_open);
+  Pair pair = stream_pair();
+  char byte = 0;
+  const ipc_buffer into = {&byte, 1};
+  int64_t blocks = 0;
+  for (int round = 0; round < 3; round++) {
+    if (round != 0) blocks = cts::abi::LiveBlocks();  // what a library keeps for good, it has by then
+    Open open = open_handle("loop");
+    auto *loop = static_cast<ipc_loop *>(open.handle);
+    ipc_submission submission = {};
+    submission.size = sizeof submission;
+    submission.stream = pair.reader.get();
+    submission.buffers = &into;
+    submission.num_buffers = 1;
+    for (int i = 0; i < kOperations; i++) {
+      submission.token++;
+      submission.operation = i % 2 == 0 ? IPC_SUBMIT_TIMER : IPC_SUBMIT_READ;
+      submission.timeout_ms = i % 4 < 2 ? IPC_NO_TIMEOUT : 3600000;
+      ASSERT_STATUS(IPC_OK, submit(loop, &submission));
+    }
+    step("the end of a loop with operations under way");
+    open = Open();
+    if (round != 0) {
+      EXPECT_EQ(cts::abi::LiveBlocks(), blocks) << "memory that nobody frees";
+    }
+  }
+}
+
+CTS_CASE(AbiLoops, ConnectsFailAsTheCallsDo) {
+  auto submit = LIB(loop_submit);
+  auto wait = LIB(loop_wait);
+  auto connect_stream = LIB(local_connect);
+  auto connect_socket = offered(&ipc_table::socket_connect);
+  auto open_socket = offered(&ipc_table::socket_open);
+  Open open = open_handle("loop");
+  auto *loop = static_cast<ipc_loop *>(open.handle);
+  const std::string file = fresh_path();
+  close(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const cts::abi::Name names[] = {
+      {IPC_NAME_PATH, fresh_path()},
+      {IPC_NAME_PATH, file},
+      {IPC_NAME_PATH, file + "/behind"},
+      {IPC_NAME_PATH, std::string(200, 'x')},
+      {IPC_NAME_PATH, ""},
+      {IPC_NAME_NAMESPACED, std::string(400, 'x')},
+      {IPC_NAME_NAMESPACED, "cts-nobody-" + cts::abi::TheSurroundings().run_id},
+  };
+  for (const cts::abi::Name &name : names) {
+    const ipc_name bytes = name.get();
+    for (const bool of_socket : {false, true}) {
+      if (of_socket && (connect_socket == nullptr || open_socket == nullptr)) continue;
+      ipc_stream *none = nullptr;
+      ipc_socket *socket = nullptr;
+      if (of_socket) ASSERT_STATUS(IPC_OK, open_socket(IPC_UNIX_DATAGRAM, &socket));
+      Owned<ipc_socket> owned(socket);
+      ipc_submission submission = {};
+      submission.size = sizeof submission;
+      submission.operation = of_socket ? IPC_SUBMIT_SOCKET_CONNECT : IPC_SUBMIT_CONNECT;
+      submission.timeout_ms = IPC_NO_TIMEOUT;
+      submission.socket = socket;
+      submission.name = &bytes;
+      const ipc_status called =
+          of_socket ? connect_socket(socket, &bytes, IPC_NO_TIMEOUT) : connect_stream(&bytes, IPC_NO_TIMEOUT, &none);
+      ASSERT_NE(called.code, IPC_OK);
+      ipc_completion completion = {};
+      completion.status = submit(loop, &submission);
+      if (completion.status.code == IPC_OK) {
+        size_t number = 0;
+        ASSERT_STATUS(IPC_OK, wait(loop, IPC_NO_TIMEOUT, &completion, 1, &number));
+      }
+      EXPECT_EQ(StatusText(completion.status), StatusText(called))
+          << (of_socket ? "a socket to " : "a stream to ") << name.bytes;
+      EXPECT_EQ(completion.stream, nullptr);
+    }
+  }
+}
+
+CTS_CASE(AbiLoops, ConnectHasTheSubmissionsTimeout) {
+  auto submit = LIB(loop_submit);
+  auto wait = LIB(loop_wait);
+  auto accept_socket = LIB(listener_accept_socket);
+  const cts::abi::Name name = fresh_name();
+  const ipc_name bytes = name.get();
+  ipc_local_listen_options options = {};
+  options.size = sizeof options;
+  options.backlog = 1;
+  ipc_listener *made = nullptr;
+  ASSERT_STATUS(IPC_OK, LIB(unix_listen)(&bytes, IPC_UNIX_SEQPACKET, &options, &made));
+  Owned<ipc_listener> listener(made);
+  std::vector<Owned<ipc_socket>> clients;
+  for (ipc_status status = {}; status.code == IPC_OK;) {
+    ipc_socket *client = nullptr;
+    ASSERT_STATUS(IPC_OK, LIB(socket_open)(IPC_UNIX_SEQPACKET, &client));
+    clients.emplace_back(client);
+    status = LIB(socket_connect)(client, &bytes, 0);
+    EXPECT_STATUS_IN((IPC_OK, IPC_TIMED_OUT), status);
+  }
+  ipc_raw raw = {};
+  ASSERT_STATUS(IPC_OK, LIB(socket_raw)(clients.back().get(), &raw));
+  const timeval short_time = {0, 1000};
+  ASSERT_EQ(setsockopt(static_cast<int>(raw.value), SOL_SOCKET, SO_SNDTIMEO, &short_time, sizeof short_time), 0);
+  Open open = open_handle("loop");
+  auto *loop = static_cast<ipc_loop *>(open.handle);
+  ipc_submission submission = {};
+  submission.size = sizeof submission;
+  submission.operation = IPC_SUBMIT_SOCKET_CONNECT;
+  submission.timeout_ms = IPC_NO_TIMEOUT;
+  submission.socket = clients.back().get();
+  submission.name = &bytes;
+  ASSERT_STATUS(IPC_OK, submit(loop, &submission));
+  step("a connect to a full backlog, for longer than the socket's own timeout");
+  ipc_completion completion = {};
+  size_t number = 0;
+  EXPECT_STATUS(IPC_TIMED_OUT, wait(loop, 50, &completion, 1, &number)) << StatusText(completion.status);
+  step("room in the backlog");
+  for (size_t i = 0; i < clients.size(); i++) {
+    ipc_socket *accepted = nullptr;
+    EXPECT_STATUS(IPC_OK, accept_socket(listener.get(), 5000, &accepted));
+    Owned<ipc_socket>(accepted).reset();
+  }
+  EXPECT_STATUS(IPC_OK, wait(loop, IPC_NO_TIMEOUT, &completion, 1, &number));
+  EXPECT_STATUS(IPC_OK, completion.status);
+}
+
+CTS_CASE(AbiLoops, ConnectsWaitForTheBacklog) {
+  constexpr size_t kConnects = 4;
+  auto submit = LIB(loop_submit);
+  auto wait = LIB(loop_wait);
+  auto connect_stream = LIB(local_connect);
+  auto accept_stream = LIB(listener_accept);
+  const cts::abi::Name name = fresh_name();
+  const ipc_name bytes = name.get();
+  ipc_local_listen_options options = {};
+  options.size = sizeof options;
+  options.backlog = 1;
+  ipc_listener *made = nullptr;
+  ASSERT_STATUS(IPC_OK, LIB(local_listen)(&bytes, &options, &made));
+  Owned<ipc_listener> listener(made);
+  std::vector<Owned<ipc_stream>> clients;
+  for (ipc_status status = {}; status.code == IPC_OK;) {
+    ipc_stream *client = nullptr;
+    status = connect_stream(&bytes, 0, &client);
+    EXPECT_STATUS_IN((IPC_OK, IPC_TIMED_OUT), status);
+    if (client != nullptr) clients.emplace_back(client);
+  }
+  Open open = open_handle("loop");
+  auto *loop = static_cast<ipc_loop *>(open.handle);
+  ipc_submission submission = {};
+  submission.size = sizeof submission;
+  submission.operation = IPC_SUBMIT_CONNECT;
+  submission.timeout_ms = IPC_NO_TIMEOUT;
+  submission.name = &bytes;
+  for (; submission.token < kConnects; submission.token++) ASSERT_STATUS(IPC_OK, submit(loop, &submission));
+  step("connects to a full backlog");
+  ipc_completion completion = {};
+  size_t number = 0;
+  EXPECT_STATUS(IPC_TIMED_OUT, wait(loop, 50, &completion, 1, &number)) << StatusText(completion.status);
+  step("room in the backlog");
+  for (size_t i = clients.size() + kConnects; i > 0; i--) {
+    ipc_stream *accepted = nullptr;
+    ASSERT_STATUS(IPC_OK, accept_stream(listener.get(), 5000, &accepted));
+    Owned<ipc_stream>(accepted).reset();
+  }
+  for (size_t i = 0; i < kConnects; i++) {
+    ASSERT_STATUS(IPC_OK, wait(loop, IPC_NO_TIMEOUT, &completion, 1, &number));
+    EXPECT_STATUS(IPC_OK, completion.status);
+    Owned<ipc_stream>(completion.stream).reset();
+  }
 }

@@ -18,6 +18,7 @@
 #define CTS_SEES_ALLOCATIONS 1
 #define CTS_REAL(function) __interceptor_##function
 #elif defined(__GLIBC__)
+#include <malloc.h>
 #define CTS_SEES_ALLOCATIONS 1
 #define CTS_REAL(function) __libc_##function
 #else
@@ -44,6 +45,8 @@ constexpr size_t kSoiledMax = 4096;  // bytes of a block
 
 thread_local Injection injection;
 int64_t live_blocks = 0;  // of all threads: __atomic_*
+int64_t live_bytes = 0;
+uint64_t soiled_blocks = 0;
 
 #if CTS_SEES_ALLOCATIONS
 /// Whether this allocation is to fail.
@@ -59,15 +62,31 @@ CTS_BARE bool Fails() {
 }
 
 CTS_BARE void Count(int64_t more) { __atomic_fetch_add(&live_blocks, more, __ATOMIC_RELAXED); }
+CTS_BARE void CountBytes(int64_t more) { __atomic_fetch_add(&live_bytes, more, __ATOMIC_RELAXED); }
 
-/// What is read before it was written shows: fresh memory is mostly zero, and this is not.
+/// Nothing with a sanitizer: it lets nobody ask of what was allocated before it had set itself up.
+CTS_BARE int64_t SizeOf(void *block) {
+#if defined(CTS_SANITIZER)
+  (void)block;
+  return 0;
+#else
+  return static_cast<int64_t>(malloc_usable_size(block));
+#endif
+}
+
+/// What is read before it was written shows: fresh memory is mostly zero, and this is not; as a number it is now below
+/// zero and now above.
 CTS_BARE void Soil(void *block, size_t bytes) {
   volatile unsigned char *at = static_cast<unsigned char *>(block);
-  for (size_t i = 0; i < bytes && i < kSoiledMax; i++) at[i] = 0xA5;
+  const unsigned char soil = (__atomic_add_fetch(&soiled_blocks, 1, __ATOMIC_RELAXED) & 1) != 0 ? 0xA5 : 0x5A;
+  for (size_t i = 0; i < bytes && i < kSoiledMax; i++) at[i] = soil;
 }
 
 CTS_BARE void *Counted(void *block) {
-  if (block != nullptr) Count(1);
+  if (block != nullptr) {
+    Count(1);
+    CountBytes(SizeOf(block));
+  }
   return block;
 }
 #endif
@@ -89,6 +108,13 @@ uint64_t FailingAllocations::tried() const { return injection.tried; }
 uint64_t FailingAllocations::failed() const { return injection.failed; }
 
 int64_t LiveBlocks() { return __atomic_load_n(&live_blocks, __ATOMIC_RELAXED); }
+int64_t LiveBytes() {
+#if CTS_SEES_ALLOCATIONS && !defined(CTS_SANITIZER)
+  return __atomic_load_n(&live_bytes, __ATOMIC_RELAXED);
+#else
+  return -1;
+#endif
+}
 
 }  // namespace abi
 }  // namespace cts
@@ -125,9 +151,11 @@ CTS_BARE void *calloc(size_t number, size_t bytes) noexcept {
 
 CTS_BARE void *realloc(void *before, size_t bytes) noexcept {
   if (cts::abi::Fails()) return nullptr;
+  const int64_t had = before == nullptr ? 0 : cts::abi::SizeOf(before);
   void *block = CTS_REAL(realloc)(before, bytes);
   if (before == nullptr) return cts::abi::Counted(block);
   if (block == nullptr && bytes == 0) cts::abi::Count(-1);
+  if (block != nullptr || bytes == 0) cts::abi::CountBytes((block == nullptr ? 0 : cts::abi::SizeOf(block)) - had);
   return block;
 }
 
@@ -148,7 +176,10 @@ CTS_BARE void *memalign(size_t alignment, size_t bytes) noexcept {
 }
 
 CTS_BARE void free(void *block) noexcept {
-  if (block != nullptr) cts::abi::Count(-1);
+  if (block != nullptr) {
+    cts::abi::Count(-1);
+    cts::abi::CountBytes(-cts::abi::SizeOf(block));
+  }
   CTS_REAL(free)(block);
 }
 

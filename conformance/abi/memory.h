@@ -32,6 +32,9 @@ class FailingAllocations {
 /// Blocks that are allocated now, by the whole process.
 int64_t LiveBlocks();
 
+/// The bytes that these can hold; -1 if this build does not count them.
+int64_t LiveBytes();
+
 }  // namespace abi
 }  // namespace cts
 

@@ -408,7 +408,7 @@ CTS_CASE(AbiThreads, LoopIsFreedWhileHandlesClose) {
   auto submit = LIB(loop_submit);
   auto free_loop = LIB(loop_free);
   auto close = LIB(stream_close);
-  for (int i = 0; i < kRaces; i++) {
+  for (int i = 0; i < 4 * kRaces; i++) {  // each is over at once, and most of them are not close
     step("race " + std::to_string(i));
     Open open = open_handle("loop");
     auto *loop = static_cast<ipc_loop *>(open.handle);
@@ -599,4 +599,113 @@ CTS_CASE(AbiThreads, TwoLoopsShareAStream) {
       EXPECT_STATUS(IPC_CANCELLED, completion.status);
     }
   }
+}
+
+CTS_CASE(AbiThreads, CloseIsOfEffectThoughALoopWaits) {
+  auto submit = LIB(loop_submit);
+  auto wait = LIB(loop_wait);
+  auto close_stream = LIB(stream_close);
+  auto read = LIB(stream_read);
+  Open open = open_handle("loop");
+  auto *loop = static_cast<ipc_loop *>(open.handle);
+  for (int i = 0; i < kRaces && !HasFailure(); i++) {
+    Pair pair = stream_pair();
+    char byte = 0;
+    size_t len = 0, number = 0;
+    const ipc_buffer into = {&byte, 1};
+    ipc_submission submission = {};
+    submission.size = sizeof submission;
+    submission.operation = IPC_SUBMIT_READ;
+    submission.timeout_ms = IPC_NO_TIMEOUT;
+    submission.stream = pair.reader.get();
+    submission.buffers = &into;
+    submission.num_buffers = 1;
+    ASSERT_STATUS(IPC_OK, submit(loop, &submission));
+    ipc_completion completion = {};
+    Waiting waiting([&] { return wait(loop, IPC_NO_TIMEOUT, &completion, 1, &number); });
+    waiting.UntilItWaits();
+    EXPECT_STATUS(IPC_OK, close_stream(pair.reader.get()));
+    EXPECT_STATUS(IPC_END, read(pair.writer.get(), &byte, 1, 0, &len)) << "the other end, right after the close";
+    EXPECT_STATUS(IPC_OK, waiting.Join());
+    EXPECT_STATUS(IPC_CANCELLED, completion.status);
+  }
+}
+
+CTS_CASE(AbiThreads, FloodEndsNoTimeout) {
+  constexpr size_t kBody = 32 * kBulk;
+  constexpr int kTimeoutsMin = 4;  // of a millisecond: no system moves that much in so few
+  auto read = LIB(framed_read);
+  Pair pair = stream_pair();
+  ipc_framing framing = cts::abi::PlainFraming();
+  framing.max = kBody;
+  ipc_framed *framed = nullptr;
+  ASSERT_STATUS(IPC_OK, LIB(framed_open)(pair.reader.get(), &framing, &framed));
+  (void)pair.reader.release();  // the framed stream's
+  Owned<ipc_framed> owned(framed);
+  const unsigned char header[] = {kBody >> 24, (kBody >> 16) & 0xff, 0, 0};
+  write_all(pair.writer.get(), std::string(reinterpret_cast<const char *>(header), sizeof header));
+  const std::string piece = BytesOf(0, 0, kBulk);
+  std::string wrong;
+  std::thread writer([&] {  // it never sleeps, so that the reader never finds nothing
+    for (size_t at = 0, sent = 0; at < kBody && wrong.empty(); at += sent) {
+      const size_t from = at % kBulk;
+      const ipc_status status = Table().stream_write(pair.writer.get(), piece.data() + from, kBulk - from, 0, &sent);
+      if (status.code != IPC_OK && status.code != IPC_TIMED_OUT) wrong = "a write: " + StatusText(status);
+    }
+  });
+  std::string body(kBody, 0);
+  size_t len = 7;
+  int timeouts = 0;
+  ipc_status status = {};
+  do {
+    status = read(framed, &body[0], body.size(), 1, &len);
+    timeouts += status.code == IPC_TIMED_OUT;
+  } while (status.code == IPC_TIMED_OUT);
+  writer.join();
+  EXPECT_STATUS(IPC_OK, status);
+  EXPECT_EQ(wrong, "");
+  EXPECT_EQ(len, kBody);
+  for (size_t at = 0; at < kBody; at += kBulk) {
+    ASSERT_EQ(body.compare(at, kBulk, piece), 0) << "other bytes than were sent, behind " << at;
+  }
+  EXPECT_GT(timeouts, kTimeoutsMin) << "reads of what arrives for far longer than their timeout";
+}
+
+CTS_CASE(AbiThreads, WholeMessagesAreLeftWhole) {
+  constexpr int kMessages = 10000;
+  constexpr size_t kLong = 100;
+  auto receive = LIB(socket_receive);
+  auto send = LIB(socket_send);
+  Sockets sockets = socket_pair();
+  std::atomic<int> came{0};
+  std::array<std::string, 2> wrong;
+  // One has room for every message, the other for every second: it leaves the long ones to be received by the first.
+  auto receiving = [&](std::string *what, size_t room) {
+    std::string bytes(room, 0);
+    const ipc_buffer into = {&bytes[0], room};
+    while (came < kMessages) {
+      ipc_received received = {};
+      received.size = sizeof received;
+      const ipc_status status = receive(sockets.receiver.get(), IPC_RECEIVE_WHOLE, &into, 1, &received, nullptr, 1);
+      if (status.code == IPC_OK) {
+        came++;
+      } else if (status.code == IPC_MESSAGE_TRUNCATED ? room == kLong || received.len != 0
+                                                      : status.code != IPC_TIMED_OUT) {
+        *what = "a receive: " + StatusText(status) + " with " + std::to_string(received.len) + " bytes";
+        came++;  // it is gone
+      }
+    }
+  };
+  std::thread all([&] { receiving(&wrong[0], kLong); });
+  std::thread half([&] { receiving(&wrong[1], 1); });
+  const std::string bytes(kLong, 'x');
+  ipc_status status = {};
+  for (int i = 0; i < kMessages && status.code == IPC_OK; i++) {
+    const ipc_const_buffer from = {bytes.data(), i % 2 == 0 ? kLong : 1};
+    status = send(sockets.sender.get(), &from, 1, nullptr, nullptr, IPC_NO_TIMEOUT);
+  }
+  all.join();
+  half.join();
+  EXPECT_STATUS(IPC_OK, status);
+  for (const std::string &each : wrong) EXPECT_EQ(each, "");
 }

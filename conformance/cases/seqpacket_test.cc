@@ -1,4 +1,6 @@
 // Seqpacket connections: spec/seqpacket.md.
+#include <memory>
+
 #include "conformance/cases/sockets.h"
 #include "conformance/support/host.h"
 
@@ -73,13 +75,17 @@ CTS_CASE(Seqpacket, EmptyMessageIsUnencodable) {
 
 CTS_CASE(Seqpacket, ForeignEmptyMessageIsNoEnd) {
   Listener listener = UnixListen(peer(), "seqpacket", fresh_name());
-  host::BareClient foreign(listener.native(), "seqpacket");
+  auto foreign = std::make_unique<host::BareClient>(listener.native(), "seqpacket");
   const Socket accepted(&peer(), peer().fresh_handle("d"));
   require_ok(listener.call(op::listener_accept_socket().as(accepted.handle())));
-  for (const char *text : {"", "full", ""}) foreign.Write(text);
+  for (const char *text : {"", "full", ""}) foreign->Write(text);
   for (const char *text : {"", "full", ""}) EXPECT_THAT(accepted.receive(64), Reads(text));
-  foreign.Write("it is still there");
+  foreign->Write("it is still there");
   EXPECT_THAT(accepted.receive(64), Reads("it is still there"));
+  for (const char *text : {"", "left", "", "behind"}) foreign->Write(text);
+  foreign.reset();
+  for (const char *text : {"", "left", "", "behind"}) EXPECT_THAT(accepted.receive(64), Reads(text));
+  EXPECT_THAT(accepted.receive(64), Ends(""));
 }
 
 CTS_CASE(Seqpacket, CutMessageIsReported) {

@@ -54,6 +54,11 @@ class Change:
         digest = hashlib.sha256(self.text.encode()).hexdigest()[:4]
         return f"{self.file}:{self.line}:{self.kind}:{digest}"
 
+    @property
+    def sentence(self) -> str:
+        """What it is, in words."""
+        return f"`{self.before}` is `{self.after}`"
+
 
 @dataclass(frozen=True)
 class Equivalent:
@@ -292,6 +297,11 @@ def keep(digest: str, value: Any) -> None:
     aside = path.with_name(f".{path.name}-{os.getpid()}")
     aside.write_text(json.dumps(value), encoding="utf-8")
     os.replace(aside, path)
+
+
+def source_digest(root: Path, texts: _Texts) -> str:
+    """Of all that the reference is compiled from."""
+    return digest_of([root / file for file in texts] + sorted((root / "ref").glob("*/*.h")))
 
 
 def family_digests(root: Path, texts: _Texts, more: Sequence[Path]) -> Dict[str, str]:

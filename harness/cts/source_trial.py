@@ -10,6 +10,7 @@ Everything runs in a process namespace of its own: a mutant may send any signal 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -17,7 +18,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from cts import peers, processes
 from cts.build import Artifacts
@@ -88,6 +89,23 @@ class Probe:
         return bin(self.blocks).count("1")
 
 
+@contextlib.contextmanager
+def all_cores() -> Iterator[None]:
+    """What this thread starts meanwhile may use the cores of the process, not its own alone."""
+    mine = None
+    try:
+        mine = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, os.sched_getaffinity(os.getpid()))
+    except (AttributeError, OSError):
+        pass  # it is a matter of luck alone
+    try:
+        yield
+    finally:
+        if mine is not None:
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(0, mine)
+
+
 def _output(argv: Sequence[str], text: str = "") -> str:
     try:
         done = subprocess.run(argv, input=text, capture_output=True, text=True, check=True)
@@ -142,7 +160,8 @@ class SourceTrial:
         self.compiler = compiler
         assert artifacts.abi is not None  # its caller has them built
         self.peer, self.abi = artifacts.peer, artifacts.abi
-        self._not_in_process: List[str] = []  # those of them that the unbroken library fails
+        # Those of them that the unbroken library fails, by the configuration. Modes are the peer's, so one is enough.
+        self._not_in_process: Dict[int, List[str]] = {0: [], len(CONFIGURATIONS) - 1: []}
         self.jobs = jobs
         self.progress = progress
         self._older_kernel = compiler.program(OLDER_KERNEL)
@@ -295,16 +314,21 @@ class SourceTrial:
         self.probes = [p for p in self.probes if (ids[p.configuration], p.case) not in bad]
         return failures
 
-    def _in_process(self, library: Path, wanted: str = "*") -> str:
-        """The first in-process case that fails, or how else their runner ended; empty if all pass."""
+    def _in_process(self, library: Path, number: int, wanted: str = "*", besides: Sequence[str] = ()) -> str:
+        """The first in-process case that fails in a configuration, or how their runner ended; empty if all pass."""
         directory = self.compiler.work / "in_process" / f"{library.stem}-{threading.get_ident()}"
         directory.mkdir(parents=True, exist_ok=True)
         output = directory / "output"
         output.unlink(missing_ok=True)
-        chosen = f"--gtest_filter={wanted}-{':'.join([*self._not_in_process, 'Canary*'])}"
+        configuration = CONFIGURATIONS[number]
+        chosen = f"--gtest_filter={wanted}-{':'.join([*self._not_in_process[number], *besides, 'Canary*'])}"
         argv = [str(self.abi), f"--library={library}", "--gtest_color=no", "--gtest_fail_fast", chosen]
+        if configuration.older:
+            argv = [str(self._older_kernel), *argv]
         argv = self.runner.system.runner(argv, directory, directory)
-        process = self.runner.group.start(argv, runner_environment(), directory, output)
+        environment = {**runner_environment(), **configuration.env}
+        with all_cores():  # what threads do at once shows on several alone
+            process = self.runner.group.start(argv, environment, directory, output)
         if process is None:
             raise CannotRun("interrupted")
         status = processes.wait_while_it_moves(process, lambda: output.stat().st_size, IN_PROCESS_S, self.runner.group)
@@ -316,16 +340,32 @@ class SourceTrial:
 
     def unbroken_in_process(self, library: Path) -> List[str]:
         """The in-process cases that the library of the unchanged source fails, which kill nothing."""
-        while failed := self._in_process(library):
-            if failed == "(all)":
-                raise CannotRun("the runner of the in-process cases cannot be used")
-            self._not_in_process.append(failed)
-        return self._not_in_process
+        for number, failing in self._not_in_process.items():
+            while failed := self._in_process(library, number):
+                if failed == "(all)":
+                    raise CannotRun("the runner of the in-process cases cannot be used")
+                failing.append(failed)
+        return [f"{CONFIGURATIONS[n].name} {case}" for n, cases in self._not_in_process.items() for case in cases]
 
-    def _kill_in_process(self, library: Path) -> str:
+    def _asked_in_process(self, change: Change) -> List[int]:
+        """The configurations in which in-process cases are asked: on an older kernel about what only runs there.
+
+        Where a line that no case executes belongs is not known.
+        """
+        executed = {CONFIGURATIONS[p.configuration].older for p in self.near(change)}
+        return [n for n in self._not_in_process if not executed or CONFIGURATIONS[n].older == (False not in executed)]
+
+    def _kill_in_process(self, library: Path, change: Change) -> str:
         """The in-process case that fails, twice; empty if there is none."""
-        first = self._in_process(library)
-        return first if first and self._in_process(library, first if first != "(all)" else "*") else ""
+        for number in self._asked_in_process(change):
+            passed: List[str] = []  # when they were repeated
+            while first := self._in_process(library, number, besides=passed):
+                if self._in_process(library, number, first if first != "(all)" else "*"):
+                    return first
+                if first == "(all)":
+                    break
+                passed.append(first)
+        return ""
 
     def _check_canaries(self, records: List[Record]) -> None:
         for record in records:
@@ -375,7 +415,7 @@ class SourceTrial:
         library = self.compiler.work / "libraries" / f"{changed.parent.name}.so"
         self.compiler.library(change, changed, library)
         near = self.near(change)
-        told = f"`{change.before}` is `{change.after}`"
+        told = change.sentence
         try:
             at = 0
             killer: Optional[Record] = None
@@ -383,7 +423,7 @@ class SourceTrial:
                 if killer is None and at < len(near):
                     killer = self._kill(library, near[at : at + size])
                     at += size
-            in_process = "" if proof or killer is not None else self._kill_in_process(library)
+            in_process = "" if proof or killer is not None else self._kill_in_process(library, change)
             if killer is None and not in_process and not proof and at < len(near):
                 killer = self._kill(library, near[at:])
         finally:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Dict, List
 
-from cts import source_command as command
 from cts import source_mutants as source
+from cts import source_record
 from cts.common import CannotRun
 from cts.mutants import Mutant, Verdict
-from cts.source_trial import FAR, IN_PROCESS, NEAR, Probe, SourceTrial
+from cts.source_trial import CONFIGURATIONS, FAR, IN_PROCESS, NEAR, Probe, SourceTrial
 
 
 def change(file: str, line: int, kind: str, text: str) -> source.Change:
@@ -130,19 +129,75 @@ class Near(unittest.TestCase):
         self.assertEqual(sorted(found), list(range(1000)))
 
 
+class InProcess(unittest.TestCase):
+    def test_what_only_an_older_kernel_executes_is_asked_there(self) -> None:
+        trial = SourceTrial.__new__(SourceTrial)
+        older = len(CONFIGURATIONS) - 1
+        trial._not_in_process = {0: [], older: []}
+        trial.lines = {("a.c", 1): 0b001, ("a.c", 2): 0b010, ("a.c", 3): 0b100}
+        trial.probes = [Probe(0, "Now", 0b001), Probe(older, "Then", 0b011)]
+        found = [trial._asked_in_process(change("a.c", line, "deletion", ";")) for line in (1, 2, 3)]
+        self.assertEqual(found, [[0], [older], [0, older]])
+
+    def test_case_that_passes_when_repeated_is_passed_over(self) -> None:
+        trial = SourceTrial.__new__(SourceTrial)
+        trial._not_in_process = {0: []}
+        trial.lines, trial.probes = {}, []
+        for answers, killer in ((["A", "", ""], ""), (["A", "", "B", "B"], "B"), (["(all)", ""], ""), ([""], "")):
+            left = list(answers)
+            trial._in_process = lambda *_, left=left, **__: left.pop(0)  # type: ignore[method-assign,misc]
+            self.assertEqual(trial._kill_in_process(Path("x.so"), change("a.c", 1, "deletion", ";")), killer)
+            self.assertEqual(left, [])
+
+
+def verdict(name: str, word: str, mode: str = "") -> Verdict:
+    return Verdict(Mutant(name, "", "Alpha.One" if word == "killed" else "", "", mode), word)
+
+
 class Sums(unittest.TestCase):
     def test_rate_leaves_equivalent_ones_out(self) -> None:
-        def verdict(name: str, word: str, mode: str = "") -> Verdict:
-            return Verdict(Mutant(f"a.c:1:{name}:0", "", "Alpha.One" if word == "killed" else "", "", mode), word)
-
-        verdicts = [verdict("x", "killed"), verdict("x", "killed", IN_PROCESS), verdict("y", "equivalent")]
-        verdicts += [verdict("y", "survived"), verdict("y", "survived")]
-        self.assertEqual(command.rate(verdicts), 0.5)
-        self.assertEqual(command.rate(verdicts, in_process=False), 0.25)
-        text = command.document(verdicts, argparse.Namespace(sample=5, seed=1))
+        verdicts = [verdict("a.c:1:x:0", "killed"), verdict("a.c:1:x:0", "killed", IN_PROCESS)]
+        verdicts += [verdict("a.c:1:y:0", word) for word in ("equivalent", "survived", "survived")]
+        self.assertEqual(source_record.rate(verdicts), 0.5)
+        self.assertEqual(source_record.rate(verdicts, in_process=False), 0.25)
+        text = source_record.document(verdicts, 5, 1, 5)
         self.assertIn("| a.c | 5 | 1 | 1 | 1 | 2 |", text)
         self.assertIn("| y | 3 | 0 | 0 | 1 | 2 |", text)
         self.assertIn("25.0 %, with the in-process cases 50.0 %", text)
+        self.assertNotIn("The last run", text)
+        self.assertIn("The last run asked about 2 of them", source_record.document(verdicts, 5, 1, 2))
+
+
+class Recorded(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        (self.root / source_record.VERDICTS).parent.mkdir(parents=True)
+        self.sample = [change("a.c", line, "deletion", ";") for line in (1, 2, 3)]
+
+    def test_verdicts_of_another_run_are_kept(self) -> None:
+        self.assertFalse(source_record.load(self.root).is_of(3, 1, "d"))
+        one, two, three = (c.name for c in self.sample)
+        kept = source_record.Kept(3, 1, "d", {one: verdict(one, "killed", IN_PROCESS), two: verdict(two, "survived")})
+        source_record.write(self.root, kept, self.sample, 2)
+        again = source_record.load(self.root)
+        self.assertTrue(again.is_of(3, 1, "d"))
+        for other in ((4, 1, "d"), (3, 2, "d"), (3, 1, "e")):
+            self.assertFalse(again.is_of(*other))
+        self.assertEqual([again.killed(name) for name in (one, two, three)], [True, False, False])
+        self.assertEqual([v.mutant.mode for v in again.of(self.sample)], [IN_PROCESS, "", ""])
+
+    def test_what_nobody_was_asked_about_has_survived(self) -> None:
+        source_record.write(self.root, source_record.Kept(3, 1, "d"), self.sample, 0)
+        self.assertEqual({v.verdict for v in source_record.load(self.root).of(self.sample)}, {"survived"})
+        self.assertEqual((self.root / source_record.TEXT).read_text().count(source_record.NOT_ASKED), 3)
+
+    def test_file_that_cannot_be_read_is_told(self) -> None:
+        for text in ("{", "[]", '{"sample": 1, "seed": 1, "source": "d", "mutants": [{}]}'):
+            (self.root / source_record.VERDICTS).write_text(text)
+            with self.assertRaises(CannotRun):
+                source_record.load(self.root)
 
 
 if __name__ == "__main__":
