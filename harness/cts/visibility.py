@@ -25,7 +25,7 @@ SHARE_MIN = 0.9  # of the mutants that have traces
 KINDS = ("status", "byte", "value", "order", "missing", "extra")
 CUT, OUTCOME = "cut", "outcome"  # what a failed case alone accounts for
 _BYTES = ("length", "crc32", "data", "chunks")
-_STATUS = re.compile(r"status=\S+|")
+_STATUS = re.compile(r" status=\S+|")
 _UNDER_WAY = re.compile(r" ->( left=true)?$")
 
 
@@ -69,12 +69,12 @@ def kind_of(difference: Difference) -> str:
     """Which of KINDS it is when two operations differ: their status, their bytes, or what else is asked or said."""
     if difference.kind != "answer":
         return difference.kind
-    (asked, _, one), (asked_b, _, two) = (text.partition(" -> ") for text in (difference.a, difference.b))
+    (asked, _, one), (asked_b, _, two) = (text.partition(" ->") for text in (difference.a, difference.b))
     if asked != asked_b:
         return "value"
     if _STATUS.match(one).group() != _STATUS.match(two).group():
         return "status"
-    return "byte" if without(" " + one, _BYTES) == without(" " + two, _BYTES) else "value"
+    return "byte" if without(one, _BYTES) == without(two, _BYTES) else "value"
 
 
 def key_of(test: str) -> Key:
@@ -89,7 +89,7 @@ def _number(difference: Difference) -> int:
 def _left_out(found: List[Difference], length: int, outcome: str) -> List[Difference]:
     """Of a lane's differences, those that the outcome accounts for; `length` of the whole lane.
 
-    What a failed case left under way says nothing, but of one that *hung* it is what never came.
+    What a failed case left under way says nothing; where it hung, or a process ended, it is an answer that never came.
     """
     if outcome not in FAILING:
         return []
@@ -98,7 +98,9 @@ def _left_out(found: List[Difference], length: int, outcome: str) -> List[Differ
     while length in missing:
         left.append(missing[length])
         length -= 1
-    return left + [d for d in found if outcome != "hung" and d.kind == "answer" and _UNDER_WAY.search(d.b)]
+    return left + [
+        d for d in found if outcome not in ("hung", "crashed") and d.kind == "answer" and _UNDER_WAY.search(d.b)
+    ]
 
 
 def kinds_of(found: List[Difference], a: Optional[Variant], b: Optional[Variant]) -> Tuple[List[str], List[Difference]]:
