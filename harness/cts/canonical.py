@@ -28,7 +28,9 @@ _HANDLE_KEYS = ("on", "as", "read_as", "write_as")
 _PID_KEYS = ("pid", "group")
 _USER_KEYS = ("uid", "gid")
 LINE = "line"  # stands for the operation of an answer to which there is no request
-LOOKS = "system/looks"  # where what the case saw of the system itself stands; an operation each, `look.` and at what
+# What the case saw of the system itself is operations of a lane of their own.
+SYSTEM = "system/looks"
+LOOKS = tuple(f"look.{at}" for at in ("type", "mode", "contents", "close_on_exec", "description", "descriptors"))
 EARLY = 0.8  # of its timeout: an operation that timed out before that was `early`
 OS_HANDLE = "os-handle"  # label of a handle of the system; `handle` is one of the protocol
 _PIDS = range(2, 1 << 22 | 1)  # what a system may give; other numbers are a case's own choice
@@ -269,7 +271,7 @@ class _Pairing:
         arguments = {k: v for k, v in told.items() if k not in ("at", "saw")}
         answer = {"saw" if op != "look.description" else "description": look.get("saw")}
         operation = {"op": op, "arguments": arguments, "answer": answer, "process": process}
-        self.lanes.setdefault(LOOKS, []).append(operation)
+        self.lanes.setdefault(SYSTEM, []).append(operation)
 
     def _line(self, event: Event) -> Operation:
         """What the answer belongs to that no request asked for: a line that was none."""
@@ -287,7 +289,7 @@ class _Pairing:
 
 def _early(operation: Operation, end: Event) -> Event:
     """`early` of what timed out before its time. That something is late says nothing: the machine may be busy."""
-    timeout_ms, began_us, ended_us = operation["arguments"].get("timeout_ms"), operation["t_us"], end.get("t_us")
+    timeout_ms, began_us, ended_us = operation["arguments"].get("timeout_ms"), operation.get("t_us"), end.get("t_us")
     if operation["answer"].get("status") != "timed_out" or not all(
         isinstance(number, int) for number in (timeout_ms, began_us, ended_us)
     ):

@@ -389,7 +389,7 @@ def mutants_and_families(project: Project) -> Count:
 
 
 def mutants_compared(project: Project) -> Count:
-    """`cts mutants --compare`: enough of the broken implementations are visible in their traces, the unbroken is not."""
+    """`cts mutants --compare`: enough of the broken implementations are visible in traces, and the unbroken is not."""
     label = host_system()
     if not compare_command.recorded_directory(project.root, label).is_dir():
         return Count(skipped=f"no trace of {label} is recorded")

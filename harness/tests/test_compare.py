@@ -323,7 +323,7 @@ class Raw(unittest.TestCase):
 
         right = told(76, 7, at="close_on_exec", saw=True)
         self.assertEqual(
-            right[canonical.LOOKS],
+            right[canonical.SYSTEM],
             [
                 {
                     "op": "look.close_on_exec",
