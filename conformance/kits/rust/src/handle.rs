@@ -1,29 +1,10 @@
 //! Handles, and the end of the kit's own waiting on them.
 
 use crate::status::Failure;
-use std::cell::RefCell;
-use std::future::{poll_fn, Future};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::task::{Poll, Waker};
-
-thread_local! {
-    /// Of the handle that this lane's operation waits on.
-    static CURRENT: RefCell<Arc<Cancel>> = RefCell::default();
-}
-
-/// Ends when the handle that the calling lane's operation waits on is closed, or a reset comes. To be awaited in the lane's
-/// own thread (`block_on`), in [`crate::Mode::Async`].
-pub fn cancelled() -> impl Future<Output = ()> {
-    let cancel = CURRENT.with(|current| Arc::clone(&current.borrow()));
-    poll_fn(move |context| {
-        // Looked at after the waker is noted: a cancel before that woke nobody.
-        cancel.note(context.waker());
-        if cancel.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
-    })
-}
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 
 /// A listener or stream of the library under a name of the requester.
 pub struct Handle<T> {
@@ -33,7 +14,7 @@ pub struct Handle<T> {
     pub value: RwLock<Option<T>>,
     /// `set_nonblocking` asked for single attempts.
     pub single_attempts: AtomicBool,
-    pub cancel: Arc<Cancel>,
+    pub cancel: Cancel,
 }
 
 impl<T> Handle<T> {
@@ -43,7 +24,7 @@ impl<T> Handle<T> {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             value: RwLock::new(Some(value)),
             single_attempts: AtomicBool::new(false),
-            cancel: Arc::default(),
+            cancel: Cancel::default(),
         }
     }
 
@@ -53,42 +34,23 @@ impl<T> Handle<T> {
     }
 }
 
-/// Ends waits that the kit itself does (`poll`) or the peer does beside a future, never one inside the library.
+/// Ends waits that the kit itself does (`poll`), never one inside the library.
 #[derive(Default)]
 pub struct Cancel {
     cancelled: AtomicBool,
     /// Made by the first wait: its reading end becomes readable with the cancel.
     pipe: OnceLock<(OwnedFd, OwnedFd)>,
     making: Mutex<()>,
-    /// Of the futures that wait for it.
-    wakers: Mutex<Vec<Waker>>,
 }
 
 impl Cancel {
     /// From now on every wait ends at once.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::SeqCst);
-        self.wakers().drain(..).for_each(Waker::wake);
         if let Some((_, writer)) = self.pipe.get() {
             // SAFETY: one byte from a static array. One byte always fits into the empty pipe.
             unsafe { libc::write(writer.as_raw_fd(), [0u8].as_ptr().cast(), 1) };
         }
-    }
-
-    fn wakers(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
-        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, waker: &Waker) {
-        let mut wakers = self.wakers();
-        if !wakers.iter().any(|known| known.will_wake(waker)) {
-            wakers.push(waker.clone());
-        }
-    }
-
-    /// What [`cancelled`] waits for in this thread from now on.
-    pub fn wait_for_here(self: &Arc<Self>) {
-        CURRENT.with(|current| *current.borrow_mut() = Arc::clone(self));
     }
 
     /// True once `cancel` was called.

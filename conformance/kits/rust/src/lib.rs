@@ -24,8 +24,7 @@
 //! `examples/std_unix.rs` is a whole peer, for the standard library's `UnixStream`.
 //!
 //! In blocking mode the kit never wakes an operation that the library leaves waiting: a `reset` then answers `busy`,
-//! and a close from another lane too. In nonblocking mode the kit waits with `poll` and ends its own waiting. In async
-//! mode the peer waits for a future of the library and for [`cancelled`], whichever comes first.
+//! and a close from another lane too. In nonblocking mode the kit waits with `poll` and ends its own waiting.
 
 mod arguments;
 mod bytes;
@@ -43,7 +42,6 @@ mod tests;
 
 pub use arguments::Arguments;
 pub use bytes::{to_json, Data};
-pub use handle::cancelled;
 pub use json::Json;
 pub use library::{Credentials, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, StreamOptions};
 pub use operations::{consumed, raw_results, Results};

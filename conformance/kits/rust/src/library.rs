@@ -11,9 +11,6 @@ pub enum Mode {
     Blocking,
     /// Calls that answer `would_block`; the kit waits for readiness.
     Nonblocking,
-    /// Futures of the library, each of which the peer awaits beside [`crate::cancelled`]: dropping one is how a program
-    /// of such a library ends it.
-    Async,
 }
 
 impl Mode {
@@ -22,7 +19,6 @@ impl Mode {
         match self {
             Mode::Blocking => "blocking",
             Mode::Nonblocking => "nonblocking",
-            Mode::Async => "async",
         }
     }
 }

@@ -332,9 +332,7 @@ impl Waiting {
         let switched = handle.single_attempts.load(std::sync::atomic::Ordering::SeqCst);
         let single = switched || call.arguments.bool("wait") == Some(false);
         let fd = poll_fd.filter(|_| call.nonblocking());
-        if call.mode == Mode::Async {
-            handle.cancel.wait_for_here();
-        } else if !single && fd.is_none() {
+        if !single && fd.is_none() {
             call.may_wait_in_library();
             // A close that came before the note waits for this operation; one that comes after it is refused.
             if handle.cancel.is_cancelled() {
