@@ -1,6 +1,7 @@
 // Abstract names of Linux: spec/abstract.md.
 #include "conformance/cases/sockets.h"
 #include "conformance/support/host.h"
+#include "conformance/support/look.h"
 
 namespace cts {
 namespace {
@@ -107,14 +108,14 @@ CTS_CASE(Abstract, AcceptedStreamsDoNotHoldTheName) {
 CTS_CASE(Abstract, NameMakesNoFile) {
   const std::string path = fresh_path();
   Listener listener = UnixListen(server(), "stream", AbstractName(path));
-  EXPECT_EQ(host::TypeOf(path), "none");
+  EXPECT_EQ(look::TypeOf(path), "none");
   Listener slash = UnixListen(server(), "stream", AbstractName(path + "/"));
   Listener file = UnixListen(server(), "stream", LocalName{"path", path});
   connect(client(), listener);
   EXPECT_THAT(slash.call(op::listener_accept().wait(false).as("none")), StatusIs("would_block"));
   EXPECT_THAT(file.call(op::listener_accept().wait(false).as("none")), StatusIs("would_block"));
   EXPECT_THAT(listener.close(), IsOk());
-  EXPECT_EQ(host::TypeOf(path), "socket");
+  EXPECT_EQ(look::TypeOf(path), "socket");
 }
 
 CTS_CASE(Abstract, BareSystemCallsReachTheName) {

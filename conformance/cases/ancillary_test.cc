@@ -4,6 +4,7 @@
 
 #include "conformance/cases/common.h"
 #include "conformance/support/host.h"
+#include "conformance/support/look.h"
 
 namespace cts {
 namespace {
@@ -127,7 +128,7 @@ Stream Adopt(Peer &peer, uint64_t descriptor) {
 size_t NumDescriptors(const Peer &peer) { return host::DescriptorsOf(peer.offer().pid).size(); }
 /// What the descriptor of a peer is of: the same text for every copy. One that is not open ends the case.
 std::string TargetOf(const Peer &peer, uint64_t descriptor) {
-  const std::string target = host::DescriptorOf(peer.offer().pid, std::to_string(descriptor));
+  const std::string target = look::DescriptorOf(peer.offer().pid, std::to_string(descriptor));
   if (target.empty()) throw Abort{"failed", peer.role(), "descriptor " + std::to_string(descriptor) + " is not open"};
   return target;
 }
@@ -242,12 +243,12 @@ CTS_CASE(Ancillary, ArrivesClosedOnExec) {
   Pair pair = connected_pair();
   Pipe pipe = MakePipe(pair.writer().peer(), op::pipe_create().inherit_writer(true));
   const uint64_t sent = NumberOf(pipe.writer);
-  EXPECT_FALSE(host::IsCloseOnExec(pair.writer().peer().offer().pid, std::to_string(sent)));
+  EXPECT_FALSE(look::IsCloseOnExec(pair.writer().peer().offer().pid, std::to_string(sent)));
   require_ok(pair.writer().call(Passing("x", {sent, sent})));
   Reply reply = pair.reader().call(Taking(16, 2));
   ASSERT_THAT(reply, Brings(2));
   for (const uint64_t came : Came(reply)) {
-    EXPECT_TRUE(host::IsCloseOnExec(pair.reader().peer().offer().pid, std::to_string(came)));
+    EXPECT_TRUE(look::IsCloseOnExec(pair.reader().peer().offer().pid, std::to_string(came)));
   }
 }
 

@@ -1,6 +1,7 @@
 // Datagrams: spec/datagram.md.
 #include "conformance/cases/sockets.h"
 #include "conformance/support/host.h"
+#include "conformance/support/look.h"
 
 namespace cts {
 namespace {
@@ -283,7 +284,7 @@ CTS_CASE(Datagram, NameIsTakenUntilClosed) {
   EXPECT_THAT(client().call(op::socket_bind().kind(name.kind).name(name.name).as("second")), StatusIs("in_use"));
   require_ok(first.close());
   if (name.kind == "path") {
-    EXPECT_EQ(host::TypeOf(name.name), "none");
+    EXPECT_EQ(look::TypeOf(name.name), "none");
   }
   BindSocket(client(), name);
 }
@@ -292,17 +293,17 @@ CTS_CASE(Datagram, KeepNameLeavesTheFile) {
   const LocalName name = fresh_name();
   auto request = [&] { return op::socket_bind().kind(name.kind).name(name.name); };
   require_ok(BindSocket(server(), request().keep_name(true)).close());
-  EXPECT_EQ(host::TypeOf(name.name), "socket");
+  EXPECT_EQ(look::TypeOf(name.name), "socket");
   EXPECT_THAT(client().call(request().as("taken")), StatusIs("in_use"));
   require_ok(BindSocket(client(), request().reclaim(true)).close());
-  EXPECT_EQ(host::TypeOf(name.name), "none");
+  EXPECT_EQ(look::TypeOf(name.name), "none");
 }
 
 CTS_CASE(Datagram, ModeIsExact) {
   for (unsigned mode : {0600u, 0666u, 0777u}) {
     const LocalName name = fresh_name();
     Socket socket = BindSocket(peer(), op::socket_bind().kind(name.kind).name(name.name).mode(mode));
-    EXPECT_EQ(host::ModeOf(name.name), mode);
+    EXPECT_EQ(look::ModeOf(name.name), mode);
     EXPECT_THAT(socket.close(), IsOk());
   }
 }
@@ -444,7 +445,7 @@ CTS_CASE(Datagram, AdoptedSocketLeavesItsFile) {
   require_ok(released);
   require_ok(peer().call(op::socket_adopt().raw(released.raw()).as("adopted")));
   EXPECT_THAT(Socket(&peer(), "adopted").close(), IsOk());
-  EXPECT_EQ(host::TypeOf(name.name), "socket");
+  EXPECT_EQ(look::TypeOf(name.name), "socket");
 }
 
 }  // namespace cts

@@ -1,6 +1,7 @@
 // FIFO files: spec/fifo.md.
 #include "conformance/cases/common.h"
 #include "conformance/support/host.h"
+#include "conformance/support/look.h"
 
 namespace cts {
 namespace {
@@ -191,7 +192,7 @@ CTS_CASE(Fifo, LinksOnTheWayAreFollowed) {
                                 "//relative/", "/./other/../chain", "/relative/deep/.."}) {
     const std::string path = home + way + "/deep/fifo";
     EXPECT_THAT(server().call(Create(path)), IsOk()) << way;
-    EXPECT_EQ(host::TypeOf(fifo), "fifo") << way;
+    EXPECT_EQ(look::TypeOf(fifo), "fifo") << way;
     Stream reader = OpenNow(server(), Open(path, "read").wait(false));
     Stream writer = OpenNow(client(), Open(way == "/real" ? path : fifo, "write").wait(false));
     EXPECT_THAT(writer.write("met"), Accepts("met")) << way;
@@ -199,7 +200,7 @@ CTS_CASE(Fifo, LinksOnTheWayAreFollowed) {
     require_ok(reader.close());
     require_ok(writer.close());
     EXPECT_THAT(server().call(op::fifo_remove().path(path)), IsOk()) << way;
-    EXPECT_EQ(host::TypeOf(fifo), "none") << way;
+    EXPECT_EQ(look::TypeOf(fifo), "none") << way;
   }
 }
 
@@ -229,7 +230,7 @@ CTS_CASE(Fifo, LinkOfAnotherUserIsDenied) {
   host::GiveAway(link);
   EXPECT_THAT(peer().call(Open(path, "read").wait(false).as("none")), StatusIs("permission_denied"));
   EXPECT_THAT(peer().call(Open(path, "read").timeout_ms(0).as("none")), StatusIs("permission_denied"));
-  EXPECT_EQ(host::TypeOf(last ? target : target + "/fifo"), "fifo");
+  EXPECT_EQ(look::TypeOf(last ? target : target + "/fifo"), "fifo");
 }
 
 // --------------------------------------------------------------------------------------------------- the end
@@ -295,8 +296,8 @@ CTS_CASE(Fifo, ModeIsExact) {
   const std::string path = fresh_path();
   const unsigned mode = static_cast<unsigned>(std::stoul(shape("mode"), nullptr, 8));
   require_ok(peer().call(op::fifo_create().path(path).mode(mode)));
-  EXPECT_EQ(host::TypeOf(path), "fifo");
-  EXPECT_EQ(host::ModeOf(path), mode);
+  EXPECT_EQ(look::TypeOf(path), "fifo");
+  EXPECT_EQ(look::ModeOf(path), mode);
 }
 
 CTS_CASE(Fifo, CreateLeavesWhatIsThere) {
@@ -305,12 +306,12 @@ CTS_CASE(Fifo, CreateLeavesWhatIsThere) {
   if (what == "file") host::MakeFile(path, "contents");
   if (what == "link") host::MakeLink(path, target);
   EXPECT_THAT(peer().call(Create(path)), StatusIs("already_exists"));
-  EXPECT_EQ(host::TypeOf(path), what);
-  EXPECT_EQ(host::TypeOf(target), "none");
+  EXPECT_EQ(look::TypeOf(path), what);
+  EXPECT_EQ(look::TypeOf(target), "none");
   if (what == "fifo") {
-    EXPECT_EQ(host::ModeOf(path), 0640u);
+    EXPECT_EQ(look::ModeOf(path), 0640u);
   } else if (what == "file") {
-    EXPECT_EQ(host::ReadFile(path), "contents");
+    EXPECT_EQ(look::ReadFile(path), "contents");
   }
 }
 
@@ -336,9 +337,9 @@ CTS_CASE(Fifo, OpenRefusesWhatIsNoFifo) {
   const std::string path = fresh_path(), nothing = fresh_path(), &direction = shape("direction");
   host::MakeFile(path, "contents");
   EXPECT_THAT(peer().call(Open(path, direction).as("none")), StatusIs("refused"));
-  EXPECT_EQ(host::ReadFile(path), "contents");
+  EXPECT_EQ(look::ReadFile(path), "contents");
   EXPECT_THAT(peer().call(Open(nothing, direction).as("none")), StatusIs("not_found"));
-  EXPECT_EQ(host::TypeOf(nothing), "none");
+  EXPECT_EQ(look::TypeOf(nothing), "none");
 }
 
 CTS_CASE(Fifo, RemoveTakesTheFile) {
@@ -346,7 +347,7 @@ CTS_CASE(Fifo, RemoveTakesTheFile) {
   for (int round = 0; round < 2; round++) {
     require_ok(peer().call(Create(path)));
     EXPECT_THAT(peer().call(op::fifo_remove().path(path)), IsOk());
-    EXPECT_EQ(host::TypeOf(path), "none");
+    EXPECT_EQ(look::TypeOf(path), "none");
     EXPECT_THAT(peer().call(op::fifo_remove().path(path)), StatusIs("not_found"));
   }
 }
@@ -355,7 +356,7 @@ CTS_CASE(Fifo, RemoveLeavesWhatIsNoFifo) {
   const std::string path = fresh_path();
   host::MakeFile(path, "contents");
   EXPECT_THAT(peer().call(op::fifo_remove().path(path)), StatusIs("refused"));
-  EXPECT_EQ(host::ReadFile(path), "contents");
+  EXPECT_EQ(look::ReadFile(path), "contents");
 }
 
 CTS_CASE(Fifo, RemoveLeavesADirectory) {
@@ -363,7 +364,7 @@ CTS_CASE(Fifo, RemoveLeavesADirectory) {
   host::MakeDirectory(directory);
   for (const std::string path : {directory, directory + "/", directory + "//", directory + "/."}) {
     EXPECT_THAT(peer().call(op::fifo_remove().path(path)), StatusIs("refused")) << path;
-    EXPECT_EQ(host::TypeOf(directory), "other") << path;
+    EXPECT_EQ(look::TypeOf(directory), "other") << path;
   }
 }
 
@@ -372,8 +373,8 @@ CTS_CASE(Fifo, RemoveDoesNotFollowALink) {
   require_ok(peer().call(Create(target)));
   host::MakeLink(link, target);
   EXPECT_THAT(peer().call(op::fifo_remove().path(link)), StatusIs("refused"));
-  EXPECT_EQ(host::TypeOf(link), "link");
-  EXPECT_EQ(host::TypeOf(target), "fifo");
+  EXPECT_EQ(look::TypeOf(link), "link");
+  EXPECT_EQ(look::TypeOf(target), "fifo");
 }
 
 CTS_CASE(Fifo, OpenEndsOutliveTheFile) {
@@ -381,7 +382,7 @@ CTS_CASE(Fifo, OpenEndsOutliveTheFile) {
   require_ok(server().call(Create(path)));
   BothEnds ends = OpenBoth(WRITING, READING, path);
   require_ok(server().call(op::fifo_remove().path(path)));
-  EXPECT_EQ(host::TypeOf(path), "none");
+  EXPECT_EQ(look::TypeOf(path), "none");
   require_ok(ends.writer.write("goes on"));
   EXPECT_THAT(ends.reader.read_exact(7), Reads("goes on"));
 }
@@ -393,7 +394,7 @@ CTS_CASE(Fifo, StreamIsNotInherited) {
   Reply reply = reader.call(op::stream_raw());
   require_ok(reply);
   EXPECT_EQ(reply.raw().kind, "fd");
-  EXPECT_TRUE(host::IsCloseOnExec(peer().offer().pid, reply.raw().value));
+  EXPECT_TRUE(look::IsCloseOnExec(peer().offer().pid, reply.raw().value));
 }
 
 CTS_CASE(Fifo, ChildHoldsNoEnd) {

@@ -1,6 +1,6 @@
 // Streams of frames: spec/framed_stream.md.
 #include "conformance/cases/common.h"
-#include "conformance/support/host.h"
+#include "conformance/support/look.h"
 
 namespace cts {
 namespace {
@@ -508,7 +508,7 @@ CTS_CASE(FramedStream, DescriptorIsNotInherited) {
   Pair pair = connected_pair();
   const Reply raw = Open(pair.writer()).call(op::framed_raw());
   require_ok(raw);
-  EXPECT_TRUE(host::IsCloseOnExec(pair.writer().peer().offer().pid, raw.raw().value));
+  EXPECT_TRUE(look::IsCloseOnExec(pair.writer().peer().offer().pid, raw.raw().value));
 }
 
 CTS_CASE(FramedStream, EndsOfAPipe) {

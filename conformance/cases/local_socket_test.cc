@@ -3,6 +3,7 @@
 
 #include "conformance/cases/common.h"
 #include "conformance/support/host.h"
+#include "conformance/support/look.h"
 
 namespace cts {
 namespace {
@@ -352,7 +353,7 @@ CTS_CASE(LocalSocket, ConnectToRegularFileFails) {
   LocalName name = fresh_name("path");
   host::MakeFile(name.name, "contents");
   EXPECT_THAT(client().call(connect_request(name).as("s1")), Allowed("regular file"));
-  EXPECT_EQ(host::ReadFile(name.name), "contents");
+  EXPECT_EQ(look::ReadFile(name.name), "contents");
 }
 
 CTS_CASE(LocalSocket, SecondListenIsInUse) {
@@ -368,7 +369,7 @@ CTS_CASE(LocalSocket, ListenOnRegularFileFails) {
   LocalName name = fresh_name("path");
   host::MakeFile(name.name, "contents");
   EXPECT_THAT(server().call(listen_request(name).as("l1")), Fails());
-  EXPECT_EQ(host::ReadFile(name.name), "contents");
+  EXPECT_EQ(look::ReadFile(name.name), "contents");
 }
 
 CTS_CASE(LocalSocket, ListenOnRegularFileIsAlreadyExists) {
@@ -382,14 +383,14 @@ CTS_CASE(LocalSocket, ListenDoesNotFollowALink) {
   const std::string target = fresh_path();
   host::MakeLink(name.name, target);
   EXPECT_THAT(server().call(listen_request(name).as("l1")), Fails());
-  EXPECT_EQ(host::TypeOf(target), "none");
-  EXPECT_EQ(host::TypeOf(name.name), "link");
+  EXPECT_EQ(look::TypeOf(target), "none");
+  EXPECT_EQ(look::TypeOf(name.name), "link");
 }
 
 CTS_CASE(LocalSocket, ListenInMissingDirectoryFails) {
   const std::string missing = fresh_path();
   EXPECT_THAT(server().call(op::local_listen().kind("path").name(missing + "/name").as("l1")), Fails());
-  EXPECT_EQ(host::TypeOf(missing), "none");
+  EXPECT_EQ(look::TypeOf(missing), "none");
 }
 
 CTS_CASE(LocalSocket, MissingDirectoryIsNotFound) {
@@ -400,7 +401,7 @@ CTS_CASE(LocalSocket, MissingDirectoryIsNotFound) {
 CTS_CASE(LocalSocket, CloseFreesThePath) {
   LocalName name = fresh_name("path");
   require_ok(listen(server(), name).close());
-  EXPECT_EQ(host::TypeOf(name.name), "none");
+  EXPECT_EQ(look::TypeOf(name.name), "none");
   EXPECT_THAT(client().call(connect_request(name).as("s1")), StatusIs("not_found"));
   Listener again = listen(server(), name);
   connect(client(), connect_request(name));
@@ -420,7 +421,7 @@ CTS_CASE(LocalSocket, CloseLeavesAnothersFile) {
   host::Rename(name.name, fresh_path());
   host::MakeFile(name.name, "another's");
   EXPECT_THAT(old.close(), IsOk());
-  EXPECT_EQ(host::ReadFile(name.name), "another's");
+  EXPECT_EQ(look::ReadFile(name.name), "another's");
 }
 
 CTS_CASE(LocalSocket, ListenerReportsItsNativeName) {
@@ -432,7 +433,7 @@ CTS_CASE(LocalSocket, ListenerReportsItsNativeName) {
 
 CTS_CASE(LocalSocket, BareSystemCallsReachTheListener) {
   Listener listener = listen(server(), fresh_name("path"));
-  EXPECT_EQ(host::TypeOf(listener.native()), "socket");
+  EXPECT_EQ(look::TypeOf(listener.native()), "socket");
   host::BareClient bare(listener.native());
   bare.Write("ping");
   Stream stream = listener.accept();
@@ -445,7 +446,7 @@ CTS_CASE(LocalSocket, ModeIsExact) {
   LocalName name = fresh_name("path");
   const unsigned mode = static_cast<unsigned>(std::stoul(shape("mode"), nullptr, 8));
   listen(server(), listen_request(name).mode(mode));
-  EXPECT_EQ(host::ModeOf(name.name), mode);
+  EXPECT_EQ(look::ModeOf(name.name), mode);
 }
 
 // ---------------------------------------------------------------------------------------- taking over a stale name
@@ -454,7 +455,7 @@ CTS_CASE(LocalSocket, StaleNameIsInUseWithoutReclaim) {
   LocalName name = fresh_name("path");
   host::MakeStaleSocket(name.name);
   EXPECT_THAT(server().call(listen_request(name).as("l1")), Fails());
-  EXPECT_EQ(host::TypeOf(name.name), "socket");
+  EXPECT_EQ(look::TypeOf(name.name), "socket");
 }
 
 CTS_CASE(LocalSocket, ReclaimTakesAStaleName) {
@@ -478,7 +479,7 @@ CTS_CASE(LocalSocket, ReclaimLeavesARegularFile) {
   LocalName name = fresh_name("path");
   host::MakeFile(name.name, "contents");
   EXPECT_THAT(server().call(listen_request(name).reclaim(true).as("l1")), Fails());
-  EXPECT_EQ(host::ReadFile(name.name), "contents");
+  EXPECT_EQ(look::ReadFile(name.name), "contents");
 }
 
 CTS_CASE(LocalSocket, ReclaimDoesNotFollowALink) {
@@ -487,8 +488,8 @@ CTS_CASE(LocalSocket, ReclaimDoesNotFollowALink) {
   host::MakeStaleSocket(target);
   host::MakeLink(name.name, target);
   EXPECT_THAT(server().call(listen_request(name).reclaim(true).as("l1")), Fails());
-  EXPECT_EQ(host::TypeOf(name.name), "link");
-  EXPECT_EQ(host::TypeOf(target), "socket");
+  EXPECT_EQ(look::TypeOf(name.name), "link");
+  EXPECT_EQ(look::TypeOf(target), "socket");
 }
 
 CTS_CASE(LocalSocket, ConcurrentReclaimLeavesOneListener) {
@@ -726,7 +727,7 @@ CTS_CASE(LocalSocket, AdoptedListenerLeavesItsFile) {
   require_ok(connect(client(), adopted).write("hello"));
   EXPECT_THAT(adopted.accept().read_exact(5), Reads("hello"));
   EXPECT_THAT(adopted.close(), IsOk());
-  EXPECT_EQ(host::TypeOf(name.name), "socket");
+  EXPECT_EQ(look::TypeOf(name.name), "socket");
 }
 
 CTS_CASE(LocalSocket, AdoptedListenerKnowsItsName) {
@@ -743,7 +744,7 @@ CTS_CASE(LocalSocket, ListenerIsNotInherited) {
   Reply reply = listen(server(), fresh_name("path")).call(op::listener_raw());
   require_ok(reply);
   EXPECT_EQ(reply.raw().kind, "fd");
-  EXPECT_TRUE(host::IsCloseOnExec(server().offer().pid, reply.raw().value));
+  EXPECT_TRUE(look::IsCloseOnExec(server().offer().pid, reply.raw().value));
 }
 
 CTS_CASE(LocalSocket, StreamIsNotInherited) {
@@ -751,15 +752,15 @@ CTS_CASE(LocalSocket, StreamIsNotInherited) {
   Reply reply = pair.writer().call(op::stream_raw());
   require_ok(reply);
   EXPECT_EQ(reply.raw().kind, "fd");
-  EXPECT_TRUE(host::IsCloseOnExec(pair.writer().peer().offer().pid, reply.raw().value));
+  EXPECT_TRUE(look::IsCloseOnExec(pair.writer().peer().offer().pid, reply.raw().value));
 }
 
 CTS_CASE(LocalSocket, ChildHasNoListener) {
   Reply reply = listen(server(), fresh_name("path")).call(op::listener_raw());
   require_ok(reply);
-  const std::string socket = host::DescriptorOf(server().offer().pid, reply.raw().value);
+  const std::string socket = look::DescriptorOf(server().offer().pid, reply.raw().value);
   ASSERT_NE(socket, "") << "the server's own descriptor cannot be seen";
-  EXPECT_EQ(host::DescriptorsOf(spawn(server()).offer().pid, socket), std::vector<std::string>());
+  EXPECT_EQ(look::DescriptorsOf(spawn(server()).offer().pid, socket), std::vector<std::string>());
 }
 
 CTS_CASE(LocalSocket, ChildHoldsNoStreamOpen) {

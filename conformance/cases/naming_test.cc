@@ -5,6 +5,7 @@
 
 #include "conformance/support/case.h"
 #include "conformance/support/host.h"
+#include "conformance/support/look.h"
 
 namespace cts {
 namespace {
@@ -356,7 +357,7 @@ std::string Padded(const std::string &path, size_t length) { return path + std::
 CTS_CASE(Naming, PortablePathLengthIsUsable) {
   const std::string path = Padded(fresh_path(), 103);
   Listener listener = listen(server(), op::local_listen().kind("path").name(path));
-  EXPECT_EQ(host::TypeOf(path), "socket");
+  EXPECT_EQ(look::TypeOf(path), "socket");
   Stream client_end = connect(client(), op::local_connect().kind("path").name(path));
   require_ok(client_end.write("long"));
   EXPECT_THAT(listener.accept().read_exact(4), Reads("long"));
@@ -422,7 +423,7 @@ CTS_CASE(Naming, PrefixIsAnotherName) {
 CTS_CASE(Naming, PathNamesAreBytes) {
   const std::string path = fresh_path("-\xff\xfe\x80");
   Listener listener = listen(server(), op::local_listen().kind("path").name(path));
-  EXPECT_EQ(host::TypeOf(path), "socket");
+  EXPECT_EQ(look::TypeOf(path), "socket");
   Stream client_end = connect(client(), op::local_connect().kind("path").name(path));
   require_ok(client_end.write("bytes"));
   EXPECT_THAT(listener.accept().read_exact(5), Reads("bytes"));
@@ -478,7 +479,7 @@ CTS_CASE(Naming, RelativePathIsOfTheWorkingDirectory) {
   const std::string name = fresh_name("namespaced").name;
   Listener listener = listen(server(), ListenAt(name));
   const std::string whole = host::WorkingDirectory(server().offer().pid) + "/" + name;
-  EXPECT_EQ(host::TypeOf(whole), "socket");
+  EXPECT_EQ(look::TypeOf(whole), "socket");
   ASSERT_NE(host::WorkingDirectory(client().offer().pid), host::WorkingDirectory(server().offer().pid));
   EXPECT_THAT(client().call(ConnectTo(name).as("elsewhere")), Fails());
   ExpectReaches(connect(client(), ConnectTo(whole)), listener, "relative");
@@ -517,7 +518,7 @@ CTS_CASE(Naming, PathWithANulIsRefused) {
   for (const std::string &end : {std::string("\0", 1), std::string("\0x", 2), std::string("\0\0", 2)}) {
     const std::string path = fresh_path();
     EXPECT_THAT(server().call(ListenAt(path + end).as(server().fresh_handle("l"))), Fails()) << Printable(end);
-    EXPECT_EQ(host::TypeOf(path), "none");
+    EXPECT_EQ(look::TypeOf(path), "none");
     const std::unique_ptr<host::BareListener> front = host::BareListener::TryMake(path);
     ASSERT_NE(front, nullptr);
     EXPECT_THAT(client().call(ConnectTo(path + end).as(client().fresh_handle("s"))), Fails()) << Printable(end);

@@ -4,6 +4,7 @@
 #include "conformance/cases/common.h"
 #include "conformance/cases/ending.h"
 #include "conformance/support/host.h"
+#include "conformance/support/look.h"
 
 namespace cts {
 namespace {
@@ -861,7 +862,7 @@ CTS_CASE(Signal, WatcherIsNotInherited) {
   WATCH(watcher, peer(), Watch({"TERM"}));
   const Raw raw = require_ok(watcher.call(op::watcher_raw())).raw();
   EXPECT_EQ(raw.kind, "fd");
-  EXPECT_TRUE(host::IsCloseOnExec(peer().offer().pid, raw.value));
+  EXPECT_TRUE(look::IsCloseOnExec(peer().offer().pid, raw.value));
 }
 
 // ---------------------------------------------------------------------------------------------------- raising

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "conformance/cases/common.h"
-#include "conformance/support/host.h"
+#include "conformance/support/look.h"
 
 namespace cts {
 
@@ -87,7 +87,7 @@ struct Passed {
 inline Passed Passing(const Stream &stream) {
   const Reply reply = stream.call(op::stream_raw());
   const std::string number = Required(reply).raw().value;
-  return Passed{std::stoull(number), host::DescriptorOf(stream.peer().offer().pid, number)};
+  return Passed{std::stoull(number), look::DescriptorOf(stream.peer().offer().pid, number)};
 }
 
 /// What the descriptors that came to a peer are of.
@@ -95,7 +95,7 @@ inline std::vector<std::string> Came(const Peer &peer, const Reply &reply) {
   std::vector<std::string> came;
   if (!reply.has("descriptors")) return came;
   for (uint64_t number : reply.numbers("descriptors")) {
-    came.push_back(host::DescriptorOf(peer.offer().pid, std::to_string(number)));
+    came.push_back(look::DescriptorOf(peer.offer().pid, std::to_string(number)));
   }
   return came;
 }
@@ -103,7 +103,7 @@ inline std::vector<std::string> Came(const Peer &peer, const Reply &reply) {
 /// Whether the descriptor behind a socket of `peer` is closed on exec.
 inline bool IsCloseOnExec(const Peer &peer, const Socket &socket) {
   const Reply reply = socket.call(op::socket_raw());
-  return host::IsCloseOnExec(peer.offer().pid, Required(reply).raw().value);
+  return look::IsCloseOnExec(peer.offer().pid, Required(reply).raw().value);
 }
 
 /// An abstract name as the system knows it.

@@ -1,6 +1,7 @@
 // Unix domain streams: spec/unix_stream.md.
 #include "conformance/cases/sockets.h"
 #include "conformance/support/host.h"
+#include "conformance/support/look.h"
 
 namespace cts {
 namespace {
@@ -251,16 +252,16 @@ CTS_CASE(UnixStream, ShutdownOfAPipeIsUnsupported) {
 CTS_CASE(UnixStream, KeepNameLeavesTheFile) {
   const LocalName name = fresh_name();
   require_ok(UnixListen(server(), ListenRequest("stream", name).keep_name(true)).close());
-  EXPECT_EQ(host::TypeOf(name.name), "socket");
+  EXPECT_EQ(look::TypeOf(name.name), "socket");
   EXPECT_THAT(client().call(connect_request(name).as("nobody")), StatusIs("refused"));
   require_ok(UnixListen(server(), ListenRequest("stream", name).reclaim(true)).close());
-  EXPECT_EQ(host::TypeOf(name.name), "none");
+  EXPECT_EQ(look::TypeOf(name.name), "none");
 }
 
 CTS_CASE(UnixStream, LocalListenKeepsTheName) {
   const LocalName name = fresh_name();
   require_ok(listen(server(), listen_request(name).keep_name(true)).close());
-  EXPECT_EQ(host::TypeOf(name.name), "socket");
+  EXPECT_EQ(look::TypeOf(name.name), "socket");
 }
 
 CTS_CASE(UnixStream, UnlinkedListenerServesItsConnections) {
@@ -296,7 +297,7 @@ CTS_CASE(UnixStream, ModeIsExact) {
   const LocalName name = fresh_name("path");
   const unsigned mode = static_cast<unsigned>(std::stoul(shape("mode"), nullptr, 8));
   UnixListen(server(), ListenRequest("stream", name).mode(mode));
-  EXPECT_EQ(host::ModeOf(name.name), mode);
+  EXPECT_EQ(look::ModeOf(name.name), mode);
 }
 
 CTS_CASE(UnixStream, ReclaimTakesAStaleName) {
@@ -304,7 +305,7 @@ CTS_CASE(UnixStream, ReclaimTakesAStaleName) {
   host::MakeStaleSocket(name.name);
   host::MakeFile(file.name, "contents");
   EXPECT_THAT(server().call(ListenRequest("stream", file).reclaim(true).as("none")), Fails());
-  EXPECT_EQ(host::ReadFile(file.name), "contents");
+  EXPECT_EQ(look::ReadFile(file.name), "contents");
   Listener listener = UnixListen(server(), ListenRequest("stream", name).reclaim(true));
   require_ok(connect(client(), listener).write("reclaimed"));
   EXPECT_THAT(listener.accept().read_exact(9), Reads("reclaimed"));
@@ -331,7 +332,7 @@ CTS_CASE(UnixStream, CloseEndsAWaitingAccept) {
 CTS_CASE(UnixStream, ListenerIsNotInherited) {
   const Reply raw = UnixListen(server(), "stream", fresh_name("path")).call(op::listener_raw());
   require_ok(raw);
-  EXPECT_TRUE(host::IsCloseOnExec(server().offer().pid, raw.raw().value));
+  EXPECT_TRUE(look::IsCloseOnExec(server().offer().pid, raw.raw().value));
 }
 
 namespace {
@@ -391,9 +392,9 @@ CTS_CASE(UnixStream, SameUserIsWelcome) {
 CTS_CASE(UnixStream, SameUserKeepsTheFilePrivate) {
   const LocalName name = fresh_name(), open = fresh_name();
   UnixListen(peer(), ListenRequest("stream", name).same_user(true));
-  EXPECT_EQ(host::ModeOf(name.name) & 077, 0u);
+  EXPECT_EQ(look::ModeOf(name.name) & 077, 0u);
   UnixListen(peer(), ListenRequest("stream", open).same_user(true).mode(0666));
-  EXPECT_EQ(host::ModeOf(open.name), 0600u);
+  EXPECT_EQ(look::ModeOf(open.name), 0600u);
 }
 
 CTS_CASE(UnixStream, ForeignUserIsNeverAccepted) {
@@ -445,7 +446,7 @@ CTS_CASE(UnixStream, LinkOfAnotherUserIsDenied) {
   host::MakeLink(link, target);
   const LocalName through{"path", link + "/s"};
   Listener before = UnixListen(peer(), "stream", through);
-  EXPECT_EQ(host::TypeOf(target + "/s"), "socket");
+  EXPECT_EQ(look::TypeOf(target + "/s"), "socket");
   EXPECT_THAT(before.close(), IsOk());
   host::GiveAway(link);
   EXPECT_THAT(peer().call(ListenRequest("stream", through).as("none")), StatusIs("permission_denied"));

@@ -3,6 +3,7 @@
 
 #include "conformance/cases/common.h"
 #include "conformance/support/host.h"
+#include "conformance/support/look.h"
 
 namespace cts {
 namespace {
@@ -31,7 +32,7 @@ bool IsCloseOnExec(const Stream &end) {
   const Reply reply = end.call(op::stream_raw());
   EXPECT_THAT(reply, IsOk());
   EXPECT_EQ(reply.raw().kind, "fd");
-  return host::IsCloseOnExec(end.peer().offer().pid, reply.raw().value);
+  return look::IsCloseOnExec(end.peer().offer().pid, reply.raw().value);
 }
 
 /// The end that `child` inherited from its parent: on Unix it has the same number.
@@ -410,10 +411,10 @@ CTS_CASE(UnnamedPipe, EndsThatWereNotAskedForStayBehind) {
   auto check = [&](const Stream &end, bool asked_for) {
     const Reply reply = end.call(op::stream_raw());
     require_ok(reply);
-    const std::string what = host::DescriptorOf(parent_pid, reply.raw().value);
+    const std::string what = look::DescriptorOf(parent_pid, reply.raw().value);
     ASSERT_NE(what, "") << "the parent's own descriptor cannot be seen";
     const std::vector<std::string> once = {reply.raw().value}, never;
-    EXPECT_EQ(host::DescriptorsOf(child_pid, what), asked_for ? once : never) << what;
+    EXPECT_EQ(look::DescriptorsOf(child_pid, what), asked_for ? once : never) << what;
   };
   check(pipe.reader, reader);
   check(pipe.writer, writer);
@@ -569,9 +570,9 @@ CTS_CASE(UnnamedPipe, NonblockingStaysWithTheProcess) {
   Pending reading = theirs.start(ReadSome(16).watch());
   reading.expect_blocked();
   const std::string descriptor = pipe.reader.call(op::stream_raw()).raw().value;
-  const std::string before = host::DescriptorOf(theirs.peer().offer().pid, descriptor);
+  const std::string before = look::DescriptorOf(theirs.peer().offer().pid, descriptor);
   require_ok(pipe.reader.call(op::stream_set_nonblocking().nonblocking(true)));
-  EXPECT_EQ(host::DescriptorOf(theirs.peer().offer().pid, descriptor), before) << "the child's descriptor was changed";
+  EXPECT_EQ(look::DescriptorOf(theirs.peer().offer().pid, descriptor), before) << "the child's descriptor was changed";
   EXPECT_THAT(pipe.reader.read(16), Reads("", "would_block"));
   for (const char *text : {"first", "second"}) {
     reading.expect_blocked();

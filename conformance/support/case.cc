@@ -309,18 +309,23 @@ void Case::CheckTarget(const Peer &peer, const Request &request) const {
 }
 
 void Case::OnTrace(const Peer &peer, const char *kind, const Json &detail) {
+  Json line = {{"role", requirement_->alone() ? "peer" + peer.role().substr(6) : peer.role()}, {"pid", peer.pid()}};
+  line.update(detail);
+  Trace(kind, std::move(line));
+}
+
+void Case::OnLook(const Json &look) { Trace("look", {{"role", "system"}, {"look", look}}); }
+
+void Case::Trace(const char *kind, Json line) {
   Session &session = TheSession();
   if (!session.trace.is_open() || repetition_ > 0) return;
   auto label = [](const Implementation &i) { return i.mode.empty() ? i.name : i.name + ":" + i.mode; };
-  Json line = {{"seq", ++session.sequence},
+  line.update({{"seq", ++session.sequence},
                {"t_us", NowUs() - session.begun_us},
                {"pairing", label(session.plan.server) + ">" + label(session.plan.client)},
                {"case", requirement_->id},
                {"shape", ShapeName(*requirement_, shape_)},
-               {"role", requirement_->alone() ? "peer" + peer.role().substr(6) : peer.role()},
-               {"pid", peer.pid()},
-               {"kind", kind}};
-  line.update(detail);
+               {"kind", kind}});
   session.trace << Dump(line) << "\n";
 }
 

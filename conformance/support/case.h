@@ -175,6 +175,7 @@ class Case : public testing::Test, public PeerObserver {
   // ---- PeerObserver
   void OnRequest(const Peer &peer, const Request &request) override;
   void OnTrace(const Peer &peer, const char *kind, const Json &detail) override;
+  void OnLook(const Json &look) override;
   void OnProof(const char *proof) override;
 
  private:
@@ -191,6 +192,8 @@ class Case : public testing::Test, public PeerObserver {
   using Growth = std::map<std::pair<std::string, std::string>, std::string>;
 
   void TestBody() final;
+  /// Writes a line of the raw trace.
+  void Trace(const char *kind, Json line);
   void Perform();
   void OpenAccount(Peer &peer);
   void CloseAccounts();

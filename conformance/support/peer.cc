@@ -158,6 +158,8 @@ bool Holdings::MoreThan(const Holdings &before) const {
 
 void Peer::SetObserver(PeerObserver *observer) { g_observer = observer; }
 
+PeerObserver *Peer::observer() { return g_observer; }
+
 bool Peer::AtRest() const {
   const ThreadState first = InspectProcess(inspected_pid_);
   if (!first.known || !first.sleeping) return !first.known;

@@ -99,6 +99,8 @@ class PeerObserver {
   virtual void OnRequest(const Peer &peer, const Request &request) = 0;
   /// A line for the raw trace.
   virtual void OnTrace(const Peer &peer, const char *kind, const Json &detail) = 0;
+  /// What the case saw of the system itself, for the raw trace.
+  virtual void OnLook(const Json &look) = 0;
   /// A proof of blocking was used.
   virtual void OnProof(const char *proof) = 0;
 };
@@ -162,6 +164,7 @@ class Peer {
   void BeginCase();
 
   static void SetObserver(PeerObserver *observer);
+  static PeerObserver *observer();
   /// Draws the order of requests in different lanes from `seed` from now on (Plan::shuffle).
   static void Shuffle(uint64_t seed);
   /// Writes the requests that wait to be written in the order drawn. Whoever waits for what a peer does calls it first;

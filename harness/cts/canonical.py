@@ -13,7 +13,7 @@ import json
 import re
 import zlib
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 Event = Dict[str, Any]
 Operation = Dict[str, Any]  # {"op", "arguments", "answer"}
@@ -28,6 +28,10 @@ _HANDLE_KEYS = ("on", "as", "read_as", "write_as")
 _PID_KEYS = ("pid", "group")
 _USER_KEYS = ("uid", "gid")
 LINE = "line"  # stands for the operation of an answer to which there is no request
+# What the case saw of the system itself is operations of a lane of their own.
+SYSTEM = "system/looks"
+LOOKS = tuple(f"look.{at}" for at in ("type", "mode", "contents", "close_on_exec", "description", "descriptors"))
+EARLY = 0.8  # of its timeout: an operation that timed out before that was `early`
 OS_HANDLE = "os-handle"  # label of a handle of the system; `handle` is one of the protocol
 _PIDS = range(2, 1 << 22 | 1)  # what a system may give; other numbers are a case's own choice
 # A name of the run: what begins with `cts-` and digits of the run id, and the directories before it, which in an
@@ -186,6 +190,7 @@ class _Processes:
 
     def __init__(self) -> None:
         self.ids: List[Any] = []
+        self.names: Dict[Any, str] = {}  # by process id, of those that were asked something
         self._asked: Dict[str, List[Any]] = {}
 
     def name(self, event: Event) -> str:
@@ -194,7 +199,9 @@ class _Processes:
         if event.get("pid") not in asked:
             asked.append(event.get("pid"))
         number = asked.index(event.get("pid")) + 1
-        return f"{event.get('role', '')}:{number}" if number > 1 else str(event.get("role", ""))
+        name = f"{event.get('role', '')}:{number}" if number > 1 else str(event.get("role", ""))
+        self.names[event.get("pid")] = name
+        return name
 
 
 class _Pairing:
@@ -212,6 +219,9 @@ class _Pairing:
     def take(self, event: Event) -> None:
         """The next event."""
         who = (event.get("role"), event.get("pid"))
+        if event.get("kind") == "look" and isinstance(event.get("look"), dict):
+            self._look(event["look"])
+            return
         if event.get("pid") not in self.processes.ids:
             self.processes.ids.append(event.get("pid"))
         if event.get("kind") == "begin" and isinstance(event.get("request"), dict):
@@ -226,6 +236,7 @@ class _Pairing:
                     found["op"], event["reply"], lambda kind, n: self._numbers.given(found["process"], kind, n)
                 )
                 found["answer"] = {k: v for k, v in reply.items() if k not in _REPLY_DROPPED}
+                found["answer"].update(_early(found, event))
         elif event.get("kind") == "exit":
             for key in [k for k in self._open if k[0] == who]:
                 self._open.pop(key)["answer"] = {"exit": event.get("status", "")}
@@ -247,9 +258,20 @@ class _Pairing:
             arguments["target"] = _Target(self._serials.get(arguments["target"], 0))
         serial = len(self._serials) + 1
         operation = {"op": op, "arguments": arguments, "answer": {}, "process": process, "serial": serial}
+        operation["t_us"] = event.get("t_us")
         self._open[who, request.get("id")] = operation
         lane.append(operation)
         self._serials[request.get("id")] = serial
+
+    def _look(self, look: Event) -> None:
+        """What the case saw of the system; the processes that it looks into call their descriptors by numbers."""
+        process = self.processes.names.get(look.get("pid"), "")
+        op = f"look.{look.get('at', '')}"
+        told = _walk_numbers(op, look, lambda kind, n: self._numbers.used(process, kind, n))
+        arguments = {k: v for k, v in told.items() if k not in ("at", "saw")}
+        answer = {"saw" if op != "look.description" else "description": look.get("saw")}
+        operation = {"op": op, "arguments": arguments, "answer": answer, "process": process}
+        self.lanes.setdefault(SYSTEM, []).append(operation)
 
     def _line(self, event: Event) -> Operation:
         """What the answer belongs to that no request asked for: a line that was none."""
@@ -265,13 +287,23 @@ class _Pairing:
                 operation["answer"] = {"left": True}
 
 
-def _ordered(events: Iterable[Event]) -> Tuple[Lanes, List[Any]]:
-    """The operations by process and lane with their answers, and the process ids seen."""
+def _early(operation: Operation, end: Event) -> Event:
+    """`early` of what timed out before its time. That something is late says nothing: the machine may be busy."""
+    timeout_ms, began_us, ended_us = operation["arguments"].get("timeout_ms"), operation.get("t_us"), end.get("t_us")
+    if operation["answer"].get("status") != "timed_out" or not all(
+        isinstance(number, int) for number in (timeout_ms, began_us, ended_us)
+    ):
+        return {}
+    return {"early": True} if ended_us - began_us < EARLY * 1000 * timeout_ms else {}
+
+
+def _ordered(events: Iterable[Event]) -> Tuple[Lanes, Dict[Any, str]]:
+    """The operations by process and lane with their answers, and the processes: name by id, empty if it has none."""
     pairing = _Pairing()
     for event in sorted(events, key=lambda e: e.get("seq", 0)):
         pairing.take(event)
     pairing.forget_what_was_left()
-    return dict(sorted(pairing.lanes.items())), pairing.processes.ids
+    return dict(sorted(pairing.lanes.items())), {n: pairing.processes.names.get(n, "") for n in pairing.processes.ids}
 
 
 # --------------------------------------------------------------------------------------------------------------- folds
@@ -574,14 +606,14 @@ def races(lanes: Lanes, rules: Rules) -> Lanes:
 class Labels:
     """Gives what no two runs share a label, in order of appearance.
 
-    `pids` are the processes of the case; `names` are names that the system chose.
+    `pids` are the processes of the case, with the names that they have; `names` are names that the system chose.
     """
 
-    def __init__(self, pids: Iterable[Any] = (), names: Iterable[bytes] = ()) -> None:
+    def __init__(self, pids: Mapping[Any, str], names: Iterable[bytes] = ()) -> None:
         self._labels: Dict[Tuple[str, Any], str] = {}
         self._counts: Dict[str, int] = {}
         self.places: Dict[int, str] = {}  # serial number of an operation -> where it stands
-        self._pids = set(pids)
+        self._pids = dict(pids)
         self._names = set(names)
 
     def label(self, kind: str, value: Any) -> str:
@@ -620,13 +652,18 @@ class Labels:
         if not isinstance(number, int):
             return number
         if number in self._pids or number in _PIDS:
-            return self.label("pid", number)
+            return self._process(number)
         high, low = number >> 32, number & 0xFFFFFFFF
         if high and low in self._pids:
-            return f"{self.label('pid', low)}+{high}*2^32"
+            return f"{self._process(low)}+{high}*2^32"
         if (1 << 32) - low in self._pids:
-            return f"{high + 1}*2^32-{self.label('pid', (1 << 32) - low)}"
+            return f"{high + 1}*2^32-{self._process((1 << 32) - low)}"
         return number
+
+    def _process(self, number: int) -> str:
+        """Which process of the case it is; of others, which came first."""
+        name = self._pids.get(number)
+        return f"<pid-of-{name}>" if name else self.label("pid", number)
 
     def message(self, operation: Operation, message: Event) -> Event:
         """Arguments or answer of an operation as every run has them."""
@@ -636,6 +673,8 @@ class Labels:
                 told[key] = self.label("handle", (operation["process"], value))
             elif key in _PID_KEYS:
                 told[key] = self.pid(value)
+            elif key == "description" and value:  # of an open file, as the system tells it
+                told[key] = self.label("description", decoded(value))
             elif key in _USER_KEYS and isinstance(value, int):
                 told[key] = self.label(key, value)
             elif key == "control" and operation["op"].startswith("ancillary."):

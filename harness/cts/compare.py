@@ -163,7 +163,7 @@ class Comparer:
         """The operation without what the requirement says is each system's own; the same one on one system."""
         requirement = self.requirements.get(key[0])
         keys = requirement.own.get(operation.partition(" ")[0], ()) if requirement else ()
-        return operation if self.a.system == self.b.system else _without(operation, keys)
+        return operation if self.a.system == self.b.system else without(operation, keys)
 
     def _request(self, key: Key, operation: str) -> str:
         return self._own(key, operation).partition(" -> ")[0]
@@ -178,7 +178,7 @@ class Comparer:
         """The reason of the record that foresees two answers which differ in some keys alone."""
         for number, known in enumerate(self.known):
             told = [text.partition(" -> ") for text in (a, b)]
-            same = told[0][0] == told[1][0] and len({_without(" " + t[2], known["keys"]) for t in told}) == 1
+            same = told[0][0] == told[1][0] and len({without(" " + t[2], known["keys"]) for t in told}) == 1
             if same and fnmatch.fnmatchcase(key[0], known["case"]):
                 self.matched.add(number)
                 return f"expected: {known['reason']}"
@@ -197,7 +197,7 @@ class Comparer:
         return ""
 
 
-def _without(operation: str, keys: Collection[str]) -> str:
+def without(operation: str, keys: Collection[str]) -> str:
     """The operation without these keys of its arguments and its answer."""
     return _KEY_AND_VALUE.sub(lambda m: "" if m.group(1) in keys else m.group(), operation) if keys else operation
 

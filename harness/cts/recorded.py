@@ -10,9 +10,9 @@ import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Collection, Dict, Iterator, List, Optional, Tuple
 
 from cts import canonical, jsonl, report, trace
 from cts.common import IN_PROCESS, CannotRun, printable
@@ -118,6 +118,14 @@ class Side:
         """How the case went in that mode; None if it did not run."""
         return next((v for v in self.cases.get(key, []) if mode in v.modes), None)
 
+    def only(self, keys: Collection[Key], mode: str) -> Side:
+        """The part of it that is about these cases in one mode."""
+        cases = {
+            k: [replace(v, modes=[mode]) for v in vs if mode in v.modes] for k, vs in self.cases.items() if k in keys
+        }
+        absent = {k: {mode: why[mode]} for k, why in self.absent.items() if k in keys and mode in why}
+        return replace(self, cases={k: vs for k, vs in cases.items() if vs}, absent=absent)
+
     def add(self, key: Key, mode: str, outcome: str, why: str, lanes: Lanes) -> None:
         """Note one run of a case; modes that went the same way are one variant."""
         for variant in self.cases.setdefault(key, []):
@@ -187,10 +195,16 @@ def of_report(directory: Path, requirements: Dict[str, Requirement], peer: str =
         name=name,
         kernel=str(run["host"].get("kernel", "")),
     )
-    raw = _raw(directory / "trace.jsonl", name)
-    for record in document["results"]:
+    fill(side, document["results"], directory / "trace.jsonl", requirements)
+    return side
+
+
+def fill(side: Side, records: List[Dict[str, Any]], file: Path, requirements: Dict[str, Requirement]) -> None:
+    """Add what records of the side's implementation alone, and the raw trace in `file`, tell of it."""
+    raw = _raw(file, side.name)
+    for record in records:
         mode = _mode_alone(record.get("pairing", ""))
-        if not mode or mode == IN_PROCESS or not record["pairing"].startswith(f"{name}:"):
+        if not mode or mode == IN_PROCESS or not record["pairing"].startswith(f"{side.name}:"):
             continue
         key = (record["case"], record["shape"])
         if record["outcome"] in _NOT_RUN:
@@ -200,7 +214,6 @@ def of_report(directory: Path, requirements: Dict[str, Requirement], peer: str =
         lanes = canonical.canonical(raw.get((mode, *key), []), requirement.rules if requirement else canonical.NO_RULES)
         why = "" if record["outcome"] == "passed" else printable(record.get("expected") or record["message"])
         side.add(key, mode, record["outcome"], why, {p: [line(o) for o in ops] for p, ops in lanes.items()})
-    return side
 
 
 # -------------------------------------------------------------------------------------------------------- of recordings

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 from cts import definition as definitions
-from cts.canonical import LINE, NO_RULES, Rules
+from cts.canonical import LINE, LOOKS, NO_RULES, Rules
 from cts.common import system_of
 from cts.definition import Definition
 
@@ -132,7 +132,7 @@ def _rules(line: str, rules: Rules, where: str, known: Dict[str, str], statuses:
         ops = tuple(rest.split())
         races.update({op: () for op in ops})
     for op in ops:
-        if known.get(op) != "operation" and op not in ("cancel", LINE):
+        if known.get(op) != "operation" and op not in ("cancel", LINE, *LOOKS):
             raise SpecError(f"{where}: {op!r} is no operation of operations.toml")
     for status in (s for told in races.values() for s in told):
         if status not in statuses:

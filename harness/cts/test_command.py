@@ -388,6 +388,21 @@ def mutants_and_families(project: Project) -> Count:
     return _mutants(project)
 
 
+def mutants_compared(project: Project) -> Count:
+    """`cts mutants --compare`: enough of the broken implementations are visible in traces, and the unbroken is not."""
+    label = host_system()
+    if not compare_command.recorded_directory(project.root, label).is_dir():
+        return Count(skipped=f"no trace of {label} is recorded")
+    argv = [sys.executable, "-m", "cts", "mutants", "--compare"]
+    status, output = _call(argv, project.root, {"PYTHONPATH": str(project.root / "harness")})
+    visible = len(re.findall("^visible ", output, re.MULTILINE))
+    told = [line for line in output.splitlines() if not line.startswith(("visible", "not_compared"))]
+    # One that is invisible is no failure of its own: the share of them is what is judged.
+    note = next((line for line in reversed(told) if " visible (" in line), "")
+    failed = int(status != 0 or not visible)
+    return Count(visible, failed, "\n".join(told) if failed else "", could_not_run=status == 2, note=note)
+
+
 def source_mutants(project: Project) -> Count:
     """`cts mutants --source`, a small sample: enough of what is changed in the reference's source is noticed."""
     if host_system() != "linux":
@@ -535,6 +550,7 @@ STEPS: List[Step] = [
     Step("cts run, poll(2)", poll_loop),
     Step("cts mutants", mutants),
     Step("cts mutants, all", mutants_and_families, thorough=True),
+    Step("cts mutants, traces", mutants_compared, thorough=True),
     Step("cts fuzz planted", planted_bugs, thorough=True),
     Step("cts fuzz coverage", fuzz_coverage, thorough=True),
     Step("cts mutants, source", source_mutants, thorough=True),

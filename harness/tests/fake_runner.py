@@ -5,7 +5,8 @@ FAKE_BEHAVIOUR names a JSON file: {"cases": [ids], "state": directory, "ID": {..
 `only` (pairing in which this holds), `otherwise` (the outcome elsewhere); `passes_at` (run number from which it
 passes); `crash` (signal, in the first `crash_times` runs); `silent` (no record); `torn` (text that it writes to its
 records and trace before); `wait_for` (file whose appearance it waits for, having made `started`); `hello` (its trace
-shows that the server answered hello); `child` (leaves a process behind, whose pid it writes there).
+shows that the server answered hello); `answer` (keys of the reply in its trace; null: there is none), in the first
+`answers_times` runs alone; `child` (leaves a process behind, whose pid it writes there).
 """
 
 import fnmatch
@@ -34,7 +35,7 @@ def write(path, value):
         file.write(json.dumps(value) + "\n")
 
 
-def trace(plan, pairing, case, shape, seq, hello):
+def trace(plan, pairing, case, shape, seq, hello, answer):
     request = {
         "id": seq,
         "op": "local.listen",
@@ -46,10 +47,9 @@ def trace(plan, pairing, case, shape, seq, hello):
     if hello:
         write(plan["trace"], {"seq": seq, **common, "kind": "end", "reply": {"id": 0, "implementation": "fake"}})
     write(plan["trace"], {"seq": seq, **common, "kind": "begin", "request": request})
-    write(
-        plan["trace"],
-        {"seq": seq + 1, **common, "kind": "end", "reply": {"id": seq, "status": "ok", "native": request["name"]}},
-    )
+    if answer is not None:
+        reply = {"id": seq, "status": "ok", "native": request["name"], **answer}
+        write(plan["trace"], {"seq": seq + 1, **common, "kind": "end", "reply": reply})
 
 
 def run_case(plan, test, does, state, seq):
@@ -76,7 +76,8 @@ def run_case(plan, test, does, state, seq):
     if number >= does.get("passes_at", 1 << 30):
         outcome = "passed"
     shape = does.get("claims", shape)
-    trace(plan, pairing, case, shape, seq, does.get("hello", False))
+    answer = does.get("answer", {}) if applies and number <= does.get("answers_times", 1000) else {}
+    trace(plan, pairing, case, shape, seq, does.get("hello", False), answer)
     record = {
         "case": case,
         "requirement": does.get("requirement", "MUST"),

@@ -293,6 +293,52 @@ class Raw(unittest.TestCase):
 
         self.assertNotEqual(told("x"), told("y"))
 
+    def test_processes_are_told_apart_by_their_roles(self) -> None:
+        def told(pid: int) -> Any:
+            client = ("client", {"op": "stream.flush", "on": "s"}, {"status": "ok"})
+            asking = ("peer", {"op": "stream.peer_credentials", "on": "s"}, {"status": "ok", "pid": pid})
+            return canonical.canonical(self.events(client, asking))
+
+        self.assertNotEqual(told(70 + len("client")), told(70 + len("peer")))
+        self.assertNotEqual(told(70 + len("client")), told(999))
+        self.assertEqual(told(999), told(998))
+
+    def test_a_timeout_before_its_time_is_told(self) -> None:
+        def told(took_ms: float, status: str = "timed_out") -> Any:
+            read = ("client", {"op": "stream.read", "on": "s", "timeout_ms": 100}, {"status": status})
+            begin, end = self.events(read)
+            begin["t_us"], end["t_us"] = 5000, 5000 + int(1000 * took_ms)
+            return canonical.canonical([begin, end])
+
+        self.assertEqual(told(100), told(9000))
+        self.assertNotEqual(told(100), told(50))
+        self.assertEqual(told(100, "ok"), told(50, "ok"))
+
+    def test_what_a_case_saw_of_the_system(self) -> None:
+        def told(pid: int, fd: int, **look: Any) -> Any:
+            raw = {"kind": "fd", "value": "7"}
+            events = self.events(("client", {"op": "stream.raw", "on": "s"}, {"status": "ok", "raw": raw}))
+            of = {"pid": pid, "raw": {"kind": "fd", "value": str(fd)}, **look}
+            return canonical.canonical([*events, {"seq": 9, "kind": "look", "role": "system", "look": of}])
+
+        right = told(76, 7, at="close_on_exec", saw=True)
+        self.assertEqual(
+            right[canonical.SYSTEM],
+            [
+                {
+                    "op": "look.close_on_exec",
+                    "arguments": {"pid": "<pid-of-client>", "raw": "<fd-1>"},
+                    "answer": {"saw": True},
+                }
+            ],
+        )
+        self.assertNotEqual(right, told(76, 7, at="close_on_exec", saw=False))
+        self.assertNotEqual(right, told(76, 8, at="close_on_exec", saw=True))
+        self.assertEqual(
+            told(76, 7, at="description", saw="socket:[4711]"), told(76, 7, at="description", saw="socket:[12]")
+        )
+        self.assertNotEqual(told(76, 7, at="description", saw="socket:[4711]"), told(76, 7, at="description", saw=""))
+
     def test_numbers_are_told_by_who_gave_them(self) -> None:
         def told(first: int, second: int, passed: int) -> Any:
             raw = [
