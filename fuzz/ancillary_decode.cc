@@ -1,4 +1,4 @@
-/* ancillary_decode - any bytes as a control buffer, at any alignment.
+/* ancillary_decode - any bytes as a control buffer of Linux, at any alignment.
  *
  * What holds for every input: the decoder says what a walk with the system's own macros over an aligned copy says; it
  * stays within the bytes and within the room it is given; what is encoded decodes to what was given, in exactly the
