@@ -26,6 +26,7 @@ KINDS = ("status", "byte", "value", "order", "missing", "extra")
 CUT, OUTCOME = "cut", "outcome"  # what a failed case alone accounts for
 _BYTES = ("length", "crc32", "data", "chunks")
 _STATUS = re.compile(r" status=\S+|")
+_LABEL = re.compile(r"<([a-z-]+)-\d+>")
 _UNDER_WAY = re.compile(r" ->( left=true)?$")
 
 
@@ -113,8 +114,10 @@ def kinds_of(found: List[Difference], a: Optional[Variant], b: Optional[Variant]
             lanes.setdefault(d.place.partition(",")[0], []).append(d)
     kinds: Set[str] = set()
     counting: List[Difference] = []
-    for place, here in lanes.items():
-        left = _left_out(here, len(a.lanes.get(place, [])), b.outcome)
+    left = [d for place, here in lanes.items() for d in _left_out(here, len(a.lanes.get(place, [])), b.outcome)]
+    if left:  # labels are numbered by order of appearance: what is left out makes others of those behind it
+        left += [d for d in found if d.kind == "answer" and _LABEL.sub(r"<\1>", d.a) == _LABEL.sub(r"<\1>", d.b)]
+    for here in lanes.values():
         rest = [d for d in here if d not in left]
         counting += rest
         if rest and Counter(d.a for d in here if d.a) == Counter(d.b for d in here if d.b):

@@ -250,3 +250,6 @@ class Kinds(unittest.TestCase):
         self.assertEqual(self.kinds(self.lane, [a, b, d], "failed"), (["missing"], 1))
         self.assertEqual(self.kinds(self.lane, [a, b], "passed"), (["missing"], 2))
         self.assertEqual(self.kinds(self.lane, self.lane, "failed"), (["outcome"], 0))
+        renumbered = "b -> status=ok pid=<pid-2>"
+        self.assertEqual(self.kinds(self.lane, [a, renumbered], "failed"), (["cut"], 0))
+        self.assertEqual(self.kinds(self.lane, [a, renumbered, *self.lane[2:]], "failed"), (["value"], 1))
