@@ -278,8 +278,8 @@ ThreadState InspectThread(int64_t pid, int64_t tid) {
 
 // Handles have no names that another process could ask for, so nothing is described. Wine 8.0 does not count them: what
 // it answers here is the room in the process's table (32, 64, ...), GetProcessHandleCount is always 0, and the list of
-// all handles (SystemExtendedHandleInformation) ends the wineserver with a segmentation fault when it is asked for while
-// processes come and go. So there only threads and children are told.
+// all handles (SystemExtendedHandleInformation) ends the wineserver with a segmentation fault when it is asked for
+// while processes come and go. So there only threads and children are told.
 Holdings HoldingsOf(int64_t pid, bool) {
   const std::vector<char> answer = QueryProcesses();
   Holdings holdings;
