@@ -671,6 +671,8 @@ class Labels:
         for key, value in message.items():
             if key in _HANDLE_KEYS and isinstance(value, str):
                 told[key] = self.label("handle", (operation["process"], value))
+            elif key == "pid" and "signal" in message and message is operation["answer"]:
+                told[key] = self.label("pid", value)  # of a sender: on gVisor its thread's
             elif key in _PID_KEYS:
                 told[key] = self.pid(value)
             elif key == "description" and value:  # of an open file, as the system tells it

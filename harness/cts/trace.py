@@ -38,6 +38,9 @@ def wrong(event: Event) -> str:
         return f"no event: `{said}` is no object"
     if said and not isinstance(event[said].get("id"), (int, float, str, type(None))):
         return f"no event: the `id` of its {said} is neither number nor text"
+    look = event.get("look", {}) if event.get("kind") == "look" else {}
+    if not isinstance(look, dict) or not isinstance(look.get("pid", 0), int):
+        return "no event: `look` is no object, or its `pid` no number"
     return ""
 
 
