@@ -300,8 +300,8 @@ def keep(digest: str, value: Any) -> None:
 
 
 def source_digest(root: Path, texts: _Texts) -> str:
-    """Of all that the reference is compiled from."""
-    return digest_of([root / file for file in texts] + sorted((root / "ref").glob("*/*.h")))
+    """Of all in the folders of the mutants that the reference is compiled from: other systems' files change nothing."""
+    return digest_of([root / file for file in texts] + [p for f in FOLDERS for p in sorted((root / f).glob("*.h"))])
 
 
 def family_digests(root: Path, texts: _Texts, more: Sequence[Path]) -> Dict[str, str]:

@@ -176,6 +176,22 @@ class Recorded(unittest.TestCase):
         (self.root / source_record.VERDICTS).parent.mkdir(parents=True)
         self.sample = [change("a.c", line, "deletion", ";") for line in (1, 2, 3)]
 
+    def test_source_is_what_the_mutants_are_compiled_from(self) -> None:
+        for file in ("ref/common/a.c", "ref/linux/a.h", "ref/windows/a.h"):
+            (self.root / file).parent.mkdir(parents=True)
+            (self.root / file).write_text("x;\n")
+
+        def digest() -> str:
+            return source.source_digest(self.root, source.sources(self.root))
+
+        before = digest()
+        (self.root / "ref/windows/a.h").write_text("y;\n")
+        self.assertEqual(digest(), before)
+        for file in ("ref/common/a.c", "ref/linux/a.h"):
+            before = digest()
+            (self.root / file).write_text("y;\n")
+            self.assertNotEqual(digest(), before)
+
     def test_verdicts_of_another_run_are_kept(self) -> None:
         self.assertFalse(source_record.load(self.root).is_of(3, 1, "d"))
         one, two, three = (c.name for c in self.sample)
