@@ -181,10 +181,14 @@ Name Case::fresh_name() {
 
 Owned<ipc_listener> Case::listen() { return listen(fresh_name()); }
 
-Owned<ipc_listener> Case::listen(const Name &name) {
+Owned<ipc_listener> Case::listen(const Name &name, uint32_t backlog) {
   ipc_listener *listener = nullptr;
   const ipc_name bytes = name.get();
-  require_ok(at(&ipc_table::local_listen, "local.listen")(&bytes, nullptr, &listener), "local_listen");
+  ipc_local_listen_options options = {};
+  options.size = sizeof options;
+  options.backlog = backlog;
+  const ipc_local_listen_options *asked = backlog == 0 ? nullptr : &options;
+  require_ok(at(&ipc_table::local_listen, "local.listen")(&bytes, asked, &listener), "local_listen");
   require(listener != nullptr, "local_listen: ok, and made no handle");
   return Owned<ipc_listener>(listener);
 }
@@ -210,6 +214,27 @@ Owned<ipc_stream> Case::accept(ipc_listener *listener) {
   require_ok(at(&ipc_table::listener_accept, "listener.accept")(listener, IPC_NO_TIMEOUT, &stream), "listener_accept");
   require(stream != nullptr, "listener_accept: ok, and made no handle");
   return Owned<ipc_stream>(stream);
+}
+
+Case::FullBacklog Case::full_backlog() {
+  FullBacklog full;
+  full.name = fresh_name();
+  const ipc_name bytes = full.name.get();
+  ipc_local_listen_options options = {};
+  options.size = sizeof options;
+  options.backlog = 1;
+  ipc_listener *listener = nullptr;
+  require_ok(use(&ipc_table::unix_listen)(&bytes, IPC_UNIX_SEQPACKET, &options, &listener), "unix_listen");
+  full.listener.reset(listener);
+  for (ipc_status status = {}; status.code == IPC_OK;) {
+    ipc_socket *socket = nullptr;
+    require_ok(use(&ipc_table::socket_open)(IPC_UNIX_SEQPACKET, &socket), "socket_open");
+    full.sockets.emplace_back(socket);
+    status = use(&ipc_table::socket_connect)(socket, &bytes, 0);
+    require(status.code == IPC_OK || status.code == IPC_TIMED_OUT,
+            "socket_connect: " + StatusText(status) + "; expected ok, or timed_out once the backlog is full");
+  }
+  return full;
 }
 
 Pair Case::stream_pair() {

@@ -157,7 +157,7 @@ class Case : public testing::Test {
 
   /// A listener at a fresh name.
   Owned<ipc_listener> listen();
-  Owned<ipc_listener> listen(const Name &name);
+  Owned<ipc_listener> listen(const Name &name, uint32_t backlog = 0);
   /// Its address, as a name that connects to it.
   static Name address_of(ipc_listener *listener);
   static Owned<ipc_stream> connect(const Name &name);
@@ -169,6 +169,14 @@ class Case : public testing::Test {
     Owned<ipc_socket> sender, receiver;
   };
   Sockets socket_pair();
+  /// A listener of sequenced packets without room in its backlog, and the sockets that filled it: to connect the last
+  /// one, which has all that it needs but room, timed out.
+  struct FullBacklog {
+    Name name;
+    Owned<ipc_listener> listener;
+    std::vector<Owned<ipc_socket>> sockets;
+  };
+  FullBacklog full_backlog();
   /// A handle of a kind (the axis `handle`), open.
   Open open_handle(const std::string &kind);
 

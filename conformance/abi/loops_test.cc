@@ -354,22 +354,8 @@ CTS_CASE(AbiLoops, ConnectHasTheSubmissionsTimeout) {
   auto submit = LIB(loop_submit);
   auto wait = LIB(loop_wait);
   auto accept_socket = LIB(listener_accept_socket);
-  const cts::abi::Name name = fresh_name();
+  const auto [name, listener, clients] = full_backlog();
   const ipc_name bytes = name.get();
-  ipc_local_listen_options options = {};
-  options.size = sizeof options;
-  options.backlog = 1;
-  ipc_listener *made = nullptr;
-  ASSERT_STATUS(IPC_OK, LIB(unix_listen)(&bytes, IPC_UNIX_SEQPACKET, &options, &made));
-  Owned<ipc_listener> listener(made);
-  std::vector<Owned<ipc_socket>> clients;
-  for (ipc_status status = {}; status.code == IPC_OK;) {
-    ipc_socket *client = nullptr;
-    ASSERT_STATUS(IPC_OK, LIB(socket_open)(IPC_UNIX_SEQPACKET, &client));
-    clients.emplace_back(client);
-    status = LIB(socket_connect)(client, &bytes, 0);
-    EXPECT_STATUS_IN((IPC_OK, IPC_TIMED_OUT), status);
-  }
   ipc_raw raw = {};
   ASSERT_STATUS(IPC_OK, LIB(socket_raw)(clients.back().get(), &raw));
   const timeval short_time = {0, 1000};
@@ -405,12 +391,7 @@ CTS_CASE(AbiLoops, ConnectsWaitForTheBacklog) {
   auto accept_stream = LIB(listener_accept);
   const cts::abi::Name name = fresh_name();
   const ipc_name bytes = name.get();
-  ipc_local_listen_options options = {};
-  options.size = sizeof options;
-  options.backlog = 1;
-  ipc_listener *made = nullptr;
-  ASSERT_STATUS(IPC_OK, LIB(local_listen)(&bytes, &options, &made));
-  Owned<ipc_listener> listener(made);
+  const Owned<ipc_listener> listener = listen(name, 1);
   std::vector<Owned<ipc_stream>> clients;
   for (ipc_status status = {}; status.code == IPC_OK;) {
     ipc_stream *client = nullptr;

@@ -372,22 +372,8 @@ CTS_CASE(AbiThreads, ReadersOfFramesTakeTurns) {
 
 CTS_CASE(AbiThreads, SecondConnectOfASocketIsBusy) {
   auto connect_socket = LIB(socket_connect);
-  const cts::abi::Name name = fresh_name();
+  const auto [name, listener, clients] = full_backlog();
   const ipc_name bytes = name.get();
-  ipc_local_listen_options options = {};
-  options.size = sizeof options;
-  options.backlog = 1;
-  ipc_listener *made = nullptr;
-  ASSERT_STATUS(IPC_OK, LIB(unix_listen)(&bytes, IPC_UNIX_SEQPACKET, &options, &made));
-  Owned<ipc_listener> listener(made);
-  std::vector<Owned<ipc_socket>> clients;
-  for (ipc_status status = {}; status.code == IPC_OK;) {
-    ipc_socket *client = nullptr;
-    ASSERT_STATUS(IPC_OK, LIB(socket_open)(IPC_UNIX_SEQPACKET, &client));
-    clients.emplace_back(client);
-    status = connect_socket(client, &bytes, 0);
-    EXPECT_STATUS_IN((IPC_OK, IPC_TIMED_OUT), status);
-  }
   ipc_socket *last = clients.back().get();
   Waiting waiting([&] { return connect_socket(last, &bytes, IPC_NO_TIMEOUT); });
   waiting.UntilItWaits();
