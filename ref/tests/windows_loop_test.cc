@@ -267,12 +267,7 @@ TEST_F(WindowsLoopTest, AThreadThatSubmittedMayEnd) {
 }
 
 TEST_F(WindowsLoopTest, AConnectWaitsForAnInstance) {
-  const ipc_local_listen_options options = {sizeof options, 0, 0, 1};
-  ASSERT_STATUS(IPC_OK, ipc_local_listen(&name_, &options, &listener_));
-  ASSERT_STATUS(IPC_OK, ipc_local_connect(&name_, 20000, &client_));
-  ipc_submission connect = submission(IPC_SUBMIT_CONNECT, 1);
-  connect.name = &name_;
-  ASSERT_EQ(IPC_OK, submit(connect));
+  have_a_connect_wait();
   ipc_submission hasty = submission(IPC_SUBMIT_CONNECT, 2, 20);
   hasty.name = &name_;
   ASSERT_EQ(IPC_OK, submit(hasty));
