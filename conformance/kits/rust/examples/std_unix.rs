@@ -57,6 +57,7 @@ impl Library for StdUnix {
         match mode {
             Mode::Blocking => vec!["lanes", "stream.duplex", "name.path"],
             Mode::Nonblocking => vec!["lanes", "stream.duplex", "name.path", "close_while_in_use"],
+            Mode::Async => unreachable!("not in modes"),
         }
     }
 

@@ -24,10 +24,12 @@
 //! `examples/std_unix.rs` is a whole peer, for the standard library's `UnixStream`.
 //!
 //! In blocking mode the kit never wakes an operation that the library leaves waiting: a `reset` then answers `busy`,
-//! and a close from another lane too. In nonblocking mode the kit waits with `poll` and ends its own waiting.
+//! and a close from another lane too. In nonblocking mode the kit waits with `poll` and ends its own waiting. In async
+//! mode the peer waits for a future of the library and for [`called_off`], whichever comes first.
 
 mod arguments;
 mod bytes;
+mod call_off;
 mod channel;
 mod handle;
 mod json;
@@ -42,6 +44,7 @@ mod tests;
 
 pub use arguments::Arguments;
 pub use bytes::{to_json, Data};
+pub use call_off::called_off;
 pub use json::Json;
 pub use library::{Credentials, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, StreamOptions};
 pub use operations::{consumed, raw_results, Results};

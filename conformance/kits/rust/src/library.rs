@@ -11,6 +11,9 @@ pub enum Mode {
     Blocking,
     /// Calls that answer `would_block`; the kit waits for readiness.
     Nonblocking,
+    /// Futures of the library, each of which the peer awaits beside [`crate::called_off`], in the thread that asks for it:
+    /// dropping a future is how a program of such a library ends it. Lanes are tasks to the runner.
+    Async,
 }
 
 impl Mode {
@@ -19,6 +22,7 @@ impl Mode {
         match self {
             Mode::Blocking => "blocking",
             Mode::Nonblocking => "nonblocking",
+            Mode::Async => "async",
         }
     }
 }
@@ -109,6 +113,10 @@ pub trait Library: Send + Sync + 'static {
 
     /// Features offered in `mode`.
     fn features(&self, mode: Mode) -> Vec<&'static str>;
+
+    /// In [`Mode::Async`]: returns after a full turn of the loop that completes futures, so that what could be completed when
+    /// it was called has been.
+    fn turn(&self) {}
 
     /// Performs an operation that no method below stands for (`pipe.create`, `socket.send`, `signal.send`, ...). The kit
     /// closes an object itself.

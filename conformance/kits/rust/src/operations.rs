@@ -152,12 +152,15 @@ impl<L: Library> Call<'_, L> {
         let first = !std::mem::replace(&mut running.begun, true);
         drop(state);
         if first && self.request.fields.get("watch") == Some(&Json::Bool(true)) {
-            self.peer.announce(self.request.id);
+            self.peer.announce(self.request.id, self.mode);
         }
     }
 
-    /// Notes that this operation may wait inside the library.
+    /// Notes that this operation may wait inside the library. A future that is dropped does not: it can be ended.
     pub fn may_wait_in_library(&self) {
+        if self.mode == Mode::Async {
+            return;
+        }
         self.peer.state().running.entry(self.request.id).or_default().waits_in_library = true;
         self.peer.look_again();
     }
@@ -241,6 +244,7 @@ impl<L: Library> Call<'_, L> {
         }
         state.names.remove(name);
         handle.cancel.cancel();
+        state.running.values().filter(|running| inside(running)).for_each(|running| running.off.call_off());
         while state.running.values().any(inside) {
             state = self.peer.wait_for_an_end(state);
         }
@@ -352,6 +356,9 @@ impl Waiting {
     ) -> Result<R, Failure> {
         loop {
             call.begin();
+            if call.mode == Mode::Async && call.request.off.is_called_off() {
+                return Err(Failure::cancelled());
+            }
             match (act(), self.fd) {
                 (Err(failure), Some(fd)) if failure.status == "would_block" && !self.single => {
                     handle.cancel.wait(fd, events)?;

@@ -1,6 +1,7 @@
 //! The peer: lanes, the name space of handles, what is under way, and the control operations.
 
 use crate::arguments::Arguments;
+use crate::call_off::CallOff;
 use crate::channel::{Line, Lines, Output};
 use crate::handle::Handle;
 use crate::json::{self, Json};
@@ -29,6 +30,7 @@ pub struct Request {
     pub fields: BTreeMap<String, Json>,
     /// Resets read before it: one that was queued before a reset ends with it.
     epoch: u64,
+    pub off: Arc<CallOff>,
 }
 
 impl Request {
@@ -112,12 +114,15 @@ pub struct Running {
     pub begun: bool,
     /// Names it reserved.
     reserved: Vec<String>,
+    pub off: Arc<CallOff>,
 }
 
 /// Everything that changes, behind one lock. Nothing of the library is called with the lock held.
 pub struct State<L: Library> {
     pub names: HashMap<String, Slot<L>>,
     pub running: BTreeMap<u64, Running>,
+    /// Requests that still wait in their lanes.
+    queued: HashMap<u64, Arc<CallOff>>,
     /// Descriptors that a `release` gave away and nobody adopted: the peer is the caller that owns them.
     pub released: HashSet<RawFd>,
     mode: Mode,
@@ -154,6 +159,7 @@ impl<L: Library> Peer<L> {
         let state = State {
             names: HashMap::new(),
             running: BTreeMap::new(),
+            queued: HashMap::new(),
             released: HashSet::new(),
             mode: identity.modes[0],
             configured: false,
@@ -176,13 +182,15 @@ impl<L: Library> Peer<L> {
         self.ended.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the announcement of a watched call.
-    pub fn announce(&self, id: u64) {
-        self.output.write_line(format!("{{\"event\":\"begun\",\"id\":{id},\"tid\":{}}}", thread_id()));
+    /// Writes the announcement of a watched call. A task waits in no thread that could be looked at.
+    pub fn announce(&self, id: u64, mode: Mode) {
+        let tid = if mode == Mode::Async { 0 } else { thread_id() };
+        self.output.write_line(format!("{{\"event\":\"begun\",\"id\":{id},\"tid\":{tid}}}"));
     }
 
     /// Runs one request of a lane from its checks to its reply.
     fn perform(&self, request: &Request) {
+        request.off.bind_to_thread();
         let outcome = self.start(request).map(|call| {
             panic::catch_unwind(AssertUnwindSafe(|| operations::perform(&call)))
                 .unwrap_or_else(|payload| Err(panicked(&*payload)).into())
@@ -207,15 +215,20 @@ impl<L: Library> Peer<L> {
         if request.epoch < state.epoch {
             return Err(Failure::new("cancelled", "a reset came first"));
         }
+        if request.off.is_called_off() {
+            return Err(Failure::new("cancelled", "it was cancelled before it began"));
+        }
         check_handles(&state, operation, request, &reserved)?;
         state.names.extend(reserved.iter().map(|name| (name.clone(), Slot::Reserved)));
-        state.running.insert(request.id, Running { reserved, ..Running::default() });
+        state.queued.remove(&request.id);
+        state.running.insert(request.id, Running { reserved, off: Arc::clone(&request.off), ..Running::default() });
         Ok(Call { peer: self, request, operation, arguments, mode })
     }
 
     fn finish(&self, id: u64, outcome: Outcome) {
         let line = reply(id, outcome);
         let mut state = self.state();
+        state.queued.remove(&id);
         if let Some(running) = state.running.remove(&id) {
             for name in running.reserved {
                 if matches!(state.names.get(&name), Some(Slot::Reserved)) {
@@ -237,6 +250,7 @@ impl<L: Library> Peer<L> {
                 "hello" => Ok(self.hello(arguments.unsigned("protocol").unwrap_or(0))),
                 "configure" => self.configure(arguments.text("mode").unwrap_or_default()),
                 "reset" => self.reset(),
+                "cancel" => self.cancel(arguments.unsigned("target").unwrap_or(0)),
                 _ => Ok(self.pending()),
             }
         });
@@ -247,7 +261,7 @@ impl<L: Library> Peer<L> {
         let mode = self.state().mode;
         let spoken = Table::get().limit("version") as u64;
         let modes: Vec<&str> = self.identity.modes.iter().map(|mode| mode.name()).collect();
-        let kits = CONTROL.iter().chain(&process::OPERATIONS);
+        let kits = CONTROL.iter().filter(|name| has(mode, name)).chain(&process::OPERATIONS);
         let operations: Vec<&str> = kits.chain(self.identity.operations).copied().collect();
         vec![
             ("protocol", protocol.min(spoken).into()),
@@ -255,7 +269,7 @@ impl<L: Library> Peer<L> {
             ("version", self.identity.version.as_str().into()),
             ("os", std::env::consts::OS.into()),
             ("pid", std::process::id().into()),
-            ("lanes", "thread".into()),
+            ("lanes", lanes(mode).into()),
             ("modes", modes.as_slice().into()),
             ("operations", operations.as_slice().into()),
             ("features", self.library.features(mode).as_slice().into()),
@@ -272,10 +286,25 @@ impl<L: Library> Peer<L> {
         }
         state.mode = mode;
         state.configured = true;
-        Ok(vec![("lanes", "thread".into())])
+        Ok(vec![("lanes", lanes(mode).into())])
+    }
+
+    /// Ends one request: at once if it is under way, in its turn if it still waits in its lane.
+    fn cancel(&self, target: u64) -> Result<Vec<(&'static str, Json)>, Failure> {
+        let state = self.state();
+        if !has(state.mode, "cancel") {
+            return Err(Failure::unsupported("nothing can be called off in this mode"));
+        }
+        let off = state.running.get(&target).map(|running| &running.off).or_else(|| state.queued.get(&target));
+        off.ok_or_else(|| Failure::new("not_found", "it has its answer, or never was"))?.call_off();
+        Ok(Vec::new())
     }
 
     fn pending(&self) -> Vec<(&'static str, Json)> {
+        let mode = self.state().mode;
+        if mode == Mode::Async {
+            self.library.turn();
+        }
         let state = self.state();
         let ids: Vec<u64> = state.running.iter().filter(|(_, running)| running.begun).map(|(id, _)| *id).collect();
         vec![("ids", ids.as_slice().into())]
@@ -286,6 +315,7 @@ impl<L: Library> Peer<L> {
         let mut state = self.state();
         state.epoch += 1;
         state.names.values().for_each(Slot::cancel);
+        state.running.values().for_each(|running| running.off.call_off());
         while state.running.values().any(|running| !running.waits_in_library) {
             state = self.wait_for_an_end(state);
         }
@@ -351,6 +381,19 @@ impl<L: Library> Peer<L> {
             }
         }
     }
+}
+
+/// What a lane is, as the protocol calls it.
+fn lanes(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Async => "task",
+        Mode::Blocking | Mode::Nonblocking => "thread",
+    }
+}
+
+/// True if the mode has that control operation.
+fn has(mode: Mode, name: &str) -> bool {
+    mode == Mode::Async || name != "cancel"
 }
 
 /// An offer that names what the specification does not know is a mistake of the peer's author.
@@ -470,7 +513,11 @@ impl<L: Library> Dispatcher<L> {
             return Err(Failure::invalid_argument(format!("the operation does not run in the lane {lane:?}")));
         }
         self.epoch += u64::from(operation == "reset");
+        let peer = Arc::clone(&self.peer);
         let sender = self.lane(&lane)?;
+        if !control {
+            peer.state().queued.insert(request.id, Arc::clone(&request.off));
+        }
         // A lane ends with the process only, so sending cannot fail.
         let _ = sender.send(Job::Perform(request));
         Ok(())
@@ -504,7 +551,7 @@ impl<L: Library> Dispatcher<L> {
 fn read_request(line: &[u8], epoch: u64) -> Result<Request, String> {
     let Json::Object(fields) = json::parse(line)? else { return Err("not an object".to_owned()) };
     match fields.get("id") {
-        Some(Json::Number(id)) if *id > 0 => Ok(Request { id: *id as u64, fields, epoch }),
+        Some(Json::Number(id)) if *id > 0 => Ok(Request { id: *id as u64, fields, epoch, off: Arc::default() }),
         _ => Err("id is not a positive integer".to_owned()),
     }
 }

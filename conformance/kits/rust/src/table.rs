@@ -71,7 +71,7 @@ pub struct Table {
 }
 
 /// Operations about the peer, not about the library; they run in the lane `control`.
-pub const CONTROL: [&str; 4] = ["hello", "configure", "reset", "pending"];
+pub const CONTROL: [&str; 5] = ["hello", "configure", "reset", "pending", "cancel"];
 
 impl Table {
     /// The table, parsed once.

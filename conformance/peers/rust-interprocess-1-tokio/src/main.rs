@@ -1,0 +1,257 @@
+//! The peer of `interprocess` 1.2.1 with its feature `tokio_support`: its asynchronous local sockets, as a program that
+//! depends on the crate uses them.
+//!
+//! A lane awaits the crate's future with `block_on`, beside the kit's `called_off`; so a close drops what is under way, as
+//! a program drops a future. What the crate has not got is not offered, and nothing here makes up for it:
+//!
+//! * Reading and writing take `&mut`: one lane at a time uses a stream or a half, and `stream.duplex` is what its halves are
+//!   for, which the feature does not mean.
+//! * There are no timeouts, no single attempts and no switch: with Tokio a program has those from Tokio.
+//! * A listener shows no address, and neither it nor a stream can be given away or made of a descriptor.
+
+use cts_peer::{called_off, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack};
+use cts_peer::StreamOptions;
+use futures_io::{AsyncRead, AsyncWrite};
+use interprocess::local_socket::tokio::{LocalSocketListener, LocalSocketStream, OwnedReadHalf, OwnedWriteHalf};
+use interprocess::local_socket::ToLocalSocketName;
+use std::ffi::{OsStr, OsString};
+use std::future::{poll_fn, Future};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Runtime;
+
+/// Bytes of `sun_path`.
+const ADDRESS_MAX: usize = 108;
+
+struct Interprocess1 {
+    runtime: Runtime,
+}
+
+enum Ends {
+    Whole(LocalSocketStream),
+    Reader(OwnedReadHalf),
+    Writer(OwnedWriteHalf),
+}
+
+/// A stream or half behind the `&mut` that it asks for. The kit lets one lane at a time in, so the lock is never waited for.
+struct Stream(Mutex<Ends>);
+
+impl Stream {
+    fn new(ends: Ends) -> Stream {
+        Stream(Mutex::new(ends))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ends> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A half has no call for the other direction.
+fn wrong_half() -> Failure {
+    Failure::unsupported("the half has no such call")
+}
+
+impl Ends {
+    fn reader(&mut self) -> Result<Pin<&mut (dyn AsyncRead + Unpin)>, Failure> {
+        match self {
+            Ends::Whole(stream) => Ok(Pin::new(stream)),
+            Ends::Reader(half) => Ok(Pin::new(half)),
+            Ends::Writer(_) => Err(wrong_half()),
+        }
+    }
+
+    fn writer(&mut self) -> Result<Pin<&mut (dyn AsyncWrite + Unpin)>, Failure> {
+        match self {
+            Ends::Whole(stream) => Ok(Pin::new(stream)),
+            Ends::Writer(half) => Ok(Pin::new(half)),
+            Ends::Reader(_) => Err(wrong_half()),
+        }
+    }
+}
+
+/// A name in the crate's two forms: a path, or a string whose leading `@` means namespaced.
+enum Spelling {
+    Path(PathBuf),
+    Text(OsString),
+}
+
+/// How a program spells a name for the crate. An address in the abstract namespace can only be given as `@` and its
+/// name, without the NULs that the crate itself puts behind it.
+fn spell(name: &Name) -> Spelling {
+    let namespaced = |bytes: &[u8]| Spelling::Text(OsString::from_vec([b"@", bytes].concat()));
+    match (name.kind, name.bytes.first()) {
+        (NameKind::Namespaced, _) => namespaced(&name.bytes),
+        (NameKind::Native, Some(0)) => {
+            let end = name.bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
+            namespaced(&name.bytes[1..end])
+        }
+        _ => Spelling::Path(PathBuf::from(OsString::from_vec(name.bytes.clone()))),
+    }
+}
+
+/// The address that the crate binds. It shows none, but hands the system the whole `sockaddr_un`: a path ends at its
+/// NUL, while every NUL after an abstract name is part of it.
+fn native(spelling: &Spelling) -> Vec<u8> {
+    match spelling {
+        Spelling::Path(path) => path.as_os_str().as_bytes().to_vec(),
+        Spelling::Text(text) => {
+            let mut address = [b"\0", &text.as_bytes()[1..]].concat();
+            address.resize(ADDRESS_MAX, 0);
+            address
+        }
+    }
+}
+
+impl Interprocess1 {
+    /// Awaits a future of the crate; a close or reset drops it.
+    fn wait<T>(&self, future: impl Future<Output = io::Result<T>>) -> Result<T, Failure> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                result = future => Ok(result?),
+                () = called_off() => Err(Failure::cancelled()),
+            }
+        })
+    }
+}
+
+impl Library for Interprocess1 {
+    type Listener = LocalSocketListener;
+    type Stream = Stream;
+    type Object = ();
+
+    const SHARED_STREAMS: bool = false;
+
+    fn identity(&self) -> Identity {
+        Identity {
+            implementation: "rust-interprocess-1-tokio",
+            version: cts_peer::locked_version(include_str!("../Cargo.lock"), "interprocess"),
+            modes: &[Mode::Async],
+            operations: &[
+                "name.parse",
+                "local.listen",
+                "local.connect",
+                "listener.accept",
+                "listener.close",
+                "stream.read",
+                "stream.write",
+                "stream.read_vectored",
+                "stream.write_vectored",
+                "stream.flush",
+                "stream.split",
+                "stream.peer_credentials",
+                "stream.raw",
+                "stream.close",
+            ],
+            traits: &["keeps_name"],
+        }
+    }
+
+    fn features(&self, _mode: Mode) -> Vec<&'static str> {
+        vec!["lanes", "close_while_in_use", "name.path", "name.namespaced", "stream.peer_credentials.pid"]
+    }
+
+    fn name_parse(&self, text: &[u8]) -> Result<(NameKind, Vec<u8>), Failure> {
+        let name = OsStr::from_bytes(text).to_local_socket_name()?;
+        let kind = if name.is_namespaced() { NameKind::Namespaced } else { NameKind::Path };
+        Ok((kind, name.inner().as_bytes().to_vec()))
+    }
+
+    fn turn(&self) {
+        // A task that yields goes on when its runtime has looked at what is ready.
+        self.runtime.block_on(async { drop(self.runtime.spawn(tokio::task::yield_now()).await) });
+    }
+
+    fn listen(&self, name: &Name, _options: &ListenOptions) -> Result<(LocalSocketListener, Vec<u8>), Failure> {
+        let _entered = self.runtime.enter();
+        let spelling = spell(name);
+        let address = native(&spelling);
+        let listener = match spelling {
+            Spelling::Path(path) => LocalSocketListener::bind(path)?,
+            Spelling::Text(text) => LocalSocketListener::bind(text)?,
+        };
+        Ok((listener, address))
+    }
+
+    fn connect(&self, name: &Name, _options: StreamOptions) -> Result<Stream, Failure> {
+        let stream = match spell(name) {
+            Spelling::Path(path) => self.wait(LocalSocketStream::connect(path))?,
+            Spelling::Text(text) => self.wait(LocalSocketStream::connect(text))?,
+        };
+        Ok(Stream::new(Ends::Whole(stream)))
+    }
+
+    fn accept(&self, listener: &LocalSocketListener, _options: StreamOptions) -> Result<Stream, Failure> {
+        Ok(Stream::new(Ends::Whole(self.wait(listener.accept())?)))
+    }
+
+    fn read(&self, stream: &Stream, buffer: &mut [u8], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
+        let mut ends = stream.lock();
+        let mut reader = ends.reader()?;
+        self.wait(poll_fn(|context| reader.as_mut().poll_read(context, buffer)))
+    }
+
+    fn write(&self, stream: &Stream, data: &[u8], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
+        let mut ends = stream.lock();
+        let mut writer = ends.writer()?;
+        self.wait(poll_fn(|context| writer.as_mut().poll_write(context, data)))
+    }
+
+    fn read_vectored(
+        &self,
+        stream: &Stream,
+        buffers: &mut [IoSliceMut],
+        _timeout_ms: Option<u64>,
+    ) -> Result<usize, Failure> {
+        let mut ends = stream.lock();
+        let mut reader = ends.reader()?;
+        self.wait(poll_fn(|context| reader.as_mut().poll_read_vectored(context, buffers)))
+    }
+
+    fn write_vectored(&self, stream: &Stream, buffers: &[IoSlice], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
+        let mut ends = stream.lock();
+        let mut writer = ends.writer()?;
+        self.wait(poll_fn(|context| writer.as_mut().poll_write_vectored(context, buffers)))
+    }
+
+    fn flush(&self, stream: &Stream) -> Result<(), Failure> {
+        let mut ends = stream.lock();
+        let mut writer = ends.writer()?;
+        self.wait(poll_fn(|context| writer.as_mut().poll_flush(context)))
+    }
+
+    fn split(&self, stream: Stream) -> OrBack<(Stream, Stream), Stream> {
+        match stream.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Ends::Whole(stream) => {
+                let (reader, writer) = stream.into_split();
+                Ok((Stream::new(Ends::Reader(reader)), Stream::new(Ends::Writer(writer))))
+            }
+            half => Err((Stream::new(half), wrong_half())),
+        }
+    }
+
+    fn peer_credentials(&self, stream: &Stream) -> Result<Credentials, Failure> {
+        let pid = match &*stream.lock() {
+            Ends::Whole(stream) => stream.peer_pid()?,
+            Ends::Reader(half) => half.peer_pid()?,
+            Ends::Writer(half) => half.peer_pid()?,
+        };
+        Ok(Credentials { pid: Some(pid.into()), ..Credentials::default() })
+    }
+
+    fn stream_raw(&self, stream: &Stream) -> Result<RawFd, Failure> {
+        match &*stream.lock() {
+            Ends::Whole(stream) => Ok(stream.as_raw_fd()),
+            _ => Err(wrong_half()),
+        }
+    }
+}
+
+fn main() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build()?;
+    cts_peer::run(Interprocess1 { runtime })
+}

@@ -1,0 +1,318 @@
+//! The peer of `interprocess` 2 with its feature `tokio`: its asynchronous local sockets and unnamed pipes, as a program
+//! that depends on the crate uses them.
+//!
+//! A lane awaits the crate's future with `block_on`, beside the kit's `called_off`; so a close drops what is under way, as
+//! a program drops a future. What the crate has not got is not offered, and nothing here makes up for it:
+//!
+//! * `try_overwrite` takes a name from a live listener too, as documented, so that it is not the feature
+//!   `local.listen.reclaim`.
+//! * Reads and writes have no timeouts, and nothing has single attempts or a switch: with Tokio a program has those from
+//!   Tokio. The connect's own timeout is offered.
+//! * Tokio's traits read into one buffer at a time.
+
+// Splitting is deprecated since 2.4.7, and is what every program written for an earlier release uses.
+#![allow(deprecated)]
+
+use cts_peer::{
+    called_off, Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, Outcome,
+    StreamOptions,
+};
+use interprocess::local_socket::tokio::prelude::*;
+use interprocess::local_socket::tokio::{Listener, RecvHalf, SendHalf, Stream as LocalSocket};
+use interprocess::local_socket::{self, ConnectOptions, GenericFilePath, GenericNamespaced, ListenerOptions};
+use interprocess::local_socket::{ToFsName, ToNsName};
+use interprocess::os::unix::local_socket::ListenerOptionsExt;
+use interprocess::os::unix::uds_local_socket::tokio as uds;
+use interprocess::unnamed_pipe::tokio::{pipe, Recver, Sender};
+use interprocess::ConnectWaitMode;
+use std::ffi::OsStr;
+use std::future::{poll_fn, Future};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::runtime::Runtime;
+
+struct Interprocess2 {
+    runtime: Runtime,
+}
+
+/// A stream, a half of one, or an end of a pipe. Ends of pipes ask for `&mut`: one lane at a time uses one.
+enum Stream {
+    Whole(LocalSocket),
+    Reader(RecvHalf),
+    Writer(SendHalf),
+    Recver(Mutex<Recver>),
+    Sender(Mutex<Sender>),
+}
+
+/// A half or end has no call for the other direction.
+fn wrong_half() -> Failure {
+    Failure::unsupported("the half or end has no such call")
+}
+
+/// An end, for the only lane that uses it.
+fn lone<T>(end: &Mutex<T>) -> Result<MutexGuard<'_, T>, Failure> {
+    match end.try_lock() {
+        Ok(end) => Ok(end),
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::unsupported("another lane is inside of the end, which asks for &mut"))
+        }
+    }
+}
+
+/// The name as the crate has it.
+fn spell(name: &Name) -> io::Result<local_socket::Name<'_>> {
+    match (name.kind, name.bytes.first()) {
+        (NameKind::Namespaced, _) => OsStr::from_bytes(&name.bytes).to_ns_name::<GenericNamespaced>(),
+        (NameKind::Native, Some(0)) => OsStr::from_bytes(&name.bytes[1..]).to_ns_name::<GenericNamespaced>(),
+        _ => Path::new(OsStr::from_bytes(&name.bytes)).to_fs_name::<GenericFilePath>(),
+    }
+}
+
+/// The address that a listener is bound to, from Tokio's listener inside.
+fn native(listener: &Listener) -> Result<Vec<u8>, Failure> {
+    let Listener::UdSocket(listener) = listener;
+    let address = listener.inner().local_addr()?;
+    if let Some(name) = address.as_abstract_name() {
+        return Ok([b"\0", name].concat());
+    }
+    let path = address.as_pathname().ok_or_else(|| Failure::new("failed", "the listener has no address"))?;
+    Ok(path.as_os_str().as_bytes().to_vec())
+}
+
+/// Of every wait of the kit's: what the library's future says, unless the handle is closed first.
+impl Interprocess2 {
+    fn wait<T>(&self, future: impl Future<Output = io::Result<T>>) -> Result<T, Failure> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                result = future => Ok(result?),
+                () = called_off() => Err(Failure::cancelled()),
+            }
+        })
+    }
+
+    fn wait_write_vectored(&self, writer: impl AsyncWrite + Unpin, buffers: &[IoSlice]) -> Result<usize, Failure> {
+        let mut writer = writer;
+        self.wait(poll_fn(|context| Pin::new(&mut writer).poll_write_vectored(context, buffers)))
+    }
+
+    fn wait_read(&self, reader: impl AsyncRead + Unpin, buffer: &mut [u8]) -> Result<usize, Failure> {
+        let mut reader = reader;
+        self.wait(reader.read(buffer))
+    }
+
+    fn wait_write(&self, writer: impl AsyncWrite + Unpin, data: &[u8]) -> Result<usize, Failure> {
+        let mut writer = writer;
+        self.wait(writer.write(data))
+    }
+}
+
+impl Library for Interprocess2 {
+    type Listener = Listener;
+    type Stream = Stream;
+    type Object = ();
+
+    // `&Stream` reads and writes.
+    const SHARED_STREAMS: bool = true;
+
+    fn identity(&self) -> Identity {
+        Identity {
+            implementation: "rust-interprocess-2-tokio",
+            version: cts_peer::locked_version(include_str!("../Cargo.lock"), "interprocess"),
+            modes: &[Mode::Async],
+            operations: &[
+                "local.listen",
+                "local.connect",
+                "listener.accept",
+                "listener.native",
+                "listener.raw",
+                "listener.release",
+                "listener.adopt",
+                "listener.close",
+                "stream.read",
+                "stream.write",
+                "stream.write_vectored",
+                "stream.flush",
+                "stream.split",
+                "stream.peer_credentials",
+                "stream.raw",
+                "stream.release",
+                "stream.adopt",
+                "stream.close",
+                "pipe.create",
+            ],
+            traits: &[],
+        }
+    }
+
+    fn features(&self, _mode: Mode) -> Vec<&'static str> {
+        vec![
+            "lanes",
+            "close_while_in_use",
+            "name.path",
+            "name.namespaced",
+            "local.listen.mode",
+            "local.connect.timeout",
+            "stream.duplex",
+            "stream.peer_credentials.pid",
+            "stream.peer_credentials.uid",
+            "stream.peer_credentials.gid",
+        ]
+    }
+
+    fn turn(&self) {
+        // A task that yields goes on when its runtime has looked at what is ready.
+        self.runtime.block_on(async { drop(self.runtime.spawn(tokio::task::yield_now()).await) });
+    }
+
+    fn listen(&self, name: &Name, options: &ListenOptions) -> Result<(Listener, Vec<u8>), Failure> {
+        let _entered = self.runtime.enter();
+        let mut wanted = ListenerOptions::new().name(spell(name)?);
+        if let Some(mode) = options.mode {
+            wanted = wanted.mode(mode as _);
+        }
+        let listener = wanted.create_tokio()?;
+        let address = native(&listener)?;
+        Ok((listener, address))
+    }
+
+    fn connect(&self, name: &Name, options: StreamOptions) -> Result<Stream, Failure> {
+        let timeout = options.timeout_ms.map(Duration::from_millis);
+        let wanted = ConnectOptions::new()
+            .name(spell(name)?)
+            .wait_mode(timeout.map_or(ConnectWaitMode::Unbounded, ConnectWaitMode::Timeout));
+        Ok(Stream::Whole(self.wait(wanted.connect_tokio())?))
+    }
+
+    fn accept(&self, listener: &Listener, _options: StreamOptions) -> Result<Stream, Failure> {
+        Ok(Stream::Whole(self.wait(listener.accept())?))
+    }
+
+    fn listener_native(&self, listener: &Listener) -> Result<Vec<u8>, Failure> {
+        native(listener)
+    }
+
+    fn listener_raw(&self, listener: &Listener) -> Result<RawFd, Failure> {
+        let Listener::UdSocket(listener) = listener;
+        Ok(listener.as_fd().as_raw_fd())
+    }
+
+    fn listener_release(&self, listener: Listener) -> Result<RawFd, Failure> {
+        let Listener::UdSocket(listener) = listener;
+        Ok(OwnedFd::try_from(listener)?.into_raw_fd())
+    }
+
+    fn listener_adopt(&self, fd: RawFd, _nonblocking: bool) -> Result<Listener, Failure> {
+        let _entered = self.runtime.enter();
+        // SAFETY: the kit has asked that the descriptor is open. The crate closes it if this fails.
+        Ok(Listener::UdSocket(uds::Listener::try_from(unsafe { OwnedFd::from_raw_fd(fd) })?))
+    }
+
+    fn read(&self, stream: &Stream, buffer: &mut [u8], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
+        match stream {
+            Stream::Whole(stream) => self.wait_read(stream, buffer),
+            Stream::Reader(half) => self.wait_read(half, buffer),
+            Stream::Recver(end) => self.wait_read(&mut *lone(end)?, buffer),
+            Stream::Writer(_) | Stream::Sender(_) => Err(wrong_half()),
+        }
+    }
+
+    fn write(&self, stream: &Stream, data: &[u8], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
+        match stream {
+            Stream::Whole(stream) => self.wait_write(stream, data),
+            Stream::Writer(half) => self.wait_write(half, data),
+            Stream::Sender(end) => self.wait_write(&mut *lone(end)?, data),
+            Stream::Reader(_) | Stream::Recver(_) => Err(wrong_half()),
+        }
+    }
+
+    fn write_vectored(&self, stream: &Stream, buffers: &[IoSlice], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
+        match stream {
+            Stream::Whole(stream) => self.wait_write_vectored(stream, buffers),
+            Stream::Writer(half) => self.wait_write_vectored(half, buffers),
+            Stream::Sender(end) => self.wait_write_vectored(&mut *lone(end)?, buffers),
+            Stream::Reader(_) | Stream::Recver(_) => Err(wrong_half()),
+        }
+    }
+
+    fn flush(&self, stream: &Stream) -> Result<(), Failure> {
+        match stream {
+            Stream::Whole(stream) => self.wait((&mut &*stream).flush()),
+            Stream::Writer(half) => self.wait((&mut &*half).flush()),
+            Stream::Sender(end) => self.wait(lone(end)?.flush()),
+            Stream::Reader(_) | Stream::Recver(_) => Err(wrong_half()),
+        }
+    }
+
+    fn split(&self, stream: Stream) -> OrBack<(Stream, Stream), Stream> {
+        match stream {
+            Stream::Whole(stream) => {
+                let (reader, writer) = stream.split();
+                Ok((Stream::Reader(reader), Stream::Writer(writer)))
+            }
+            other => Err((other, wrong_half())),
+        }
+    }
+
+    fn peer_credentials(&self, stream: &Stream) -> Result<Credentials, Failure> {
+        let Stream::Whole(stream) = stream else { return Err(wrong_half()) };
+        let credentials = stream.peer_creds()?;
+        Ok(Credentials {
+            pid: credentials.pid().map(|pid| pid as u64),
+            uid: credentials.euid(),
+            gid: credentials.egid(),
+        })
+    }
+
+    fn stream_raw(&self, stream: &Stream) -> Result<RawFd, Failure> {
+        match stream {
+            Stream::Whole(LocalSocket::UdSocket(stream)) => Ok(stream.as_fd().as_raw_fd()),
+            Stream::Reader(RecvHalf::UdSocket(half)) => Ok(half.as_fd().as_raw_fd()),
+            Stream::Writer(SendHalf::UdSocket(half)) => Ok(half.as_fd().as_raw_fd()),
+            Stream::Recver(end) => Ok(lone(end)?.as_fd().as_raw_fd()),
+            Stream::Sender(end) => Ok(lone(end)?.as_fd().as_raw_fd()),
+        }
+    }
+
+    fn stream_release(&self, stream: Stream) -> OrBack<RawFd, Stream> {
+        match stream {
+            Stream::Whole(LocalSocket::UdSocket(stream)) => match OwnedFd::try_from(stream) {
+                Ok(fd) => Ok(fd.into_raw_fd()),
+                Err(error) => panic!("the stream is gone: {error}"),
+            },
+            other => Err((other, wrong_half())),
+        }
+    }
+
+    fn stream_adopt(&self, fd: RawFd, _nonblocking: bool) -> Result<Stream, Failure> {
+        let _entered = self.runtime.enter();
+        // SAFETY: the kit has asked that the descriptor is open. The crate closes it if this fails.
+        let stream = uds::Stream::try_from(unsafe { OwnedFd::from_raw_fd(fd) })?;
+        Ok(Stream::Whole(stream.into()))
+    }
+
+    fn other(&self, call: &Call<Self>) -> Outcome {
+        let _entered = self.runtime.enter();
+        call.begin();
+        match pipe() {
+            Ok((sender, recver)) => {
+                call.add_stream("read_as", Stream::Recver(Mutex::new(recver)));
+                call.add_stream("write_as", Stream::Sender(Mutex::new(sender)));
+                Outcome::ok(Vec::new())
+            }
+            Err(error) => Err(error.into()).into(),
+        }
+    }
+}
+
+fn main() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    cts_peer::run(Interprocess2 { runtime })
+}
