@@ -32,9 +32,10 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
 struct Interprocess2 {
@@ -64,6 +65,22 @@ fn lone<T>(end: &Mutex<T>) -> Result<MutexGuard<'_, T>, Failure> {
             Err(Failure::unsupported("another lane is inside of the end, which asks for &mut"))
         }
     }
+}
+
+/// An end that nobody uses any more.
+fn sole<T>(end: Mutex<T>) -> T {
+    end.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The descriptor of what the crate has let go of. It drops what it could not let go of.
+fn given_away(released: io::Result<OwnedFd>) -> RawFd {
+    released.unwrap_or_else(|error| panic!("the stream is gone: {error}")).into_raw_fd()
+}
+
+/// Who is at the other end, as Tokio says.
+fn shown(stream: &UnixStream) -> Result<Credentials, Failure> {
+    let shown = stream.peer_cred()?;
+    Ok(Credentials { pid: shown.pid().map(|pid| pid as u64), uid: Some(shown.uid()), gid: Some(shown.gid()) })
 }
 
 /// The name as the crate has it.
@@ -262,7 +279,13 @@ impl Library for Interprocess2 {
     }
 
     fn peer_credentials(&self, stream: &Stream) -> Result<Credentials, Failure> {
-        let Stream::Whole(stream) = stream else { return Err(wrong_half()) };
+        let stream = match stream {
+            Stream::Whole(stream) => stream,
+            // A half has no such call, but shows Tokio's stream inside.
+            Stream::Reader(RecvHalf::UdSocket(half)) => return shown(half.as_tokio().as_ref()),
+            Stream::Writer(SendHalf::UdSocket(half)) => return shown(half.as_tokio().as_ref()),
+            Stream::Recver(_) | Stream::Sender(_) => return Err(wrong_half()),
+        };
         let credentials = stream.peer_creds()?;
         Ok(Credentials {
             pid: credentials.pid().map(|pid| pid as u64),
@@ -283,19 +306,24 @@ impl Library for Interprocess2 {
 
     fn stream_release(&self, stream: Stream) -> OrBack<RawFd, Stream> {
         match stream {
-            Stream::Whole(LocalSocket::UdSocket(stream)) => match OwnedFd::try_from(stream) {
-                Ok(fd) => Ok(fd.into_raw_fd()),
-                Err(error) => panic!("the stream is gone: {error}"),
-            },
-            other => Err((other, wrong_half())),
+            Stream::Whole(LocalSocket::UdSocket(stream)) => Ok(given_away(OwnedFd::try_from(stream))),
+            Stream::Recver(end) => Ok(given_away(OwnedFd::try_from(sole(end)))),
+            Stream::Sender(end) => Ok(given_away(OwnedFd::try_from(sole(end)))),
+            half => Err((half, wrong_half())),
         }
     }
 
     fn stream_adopt(&self, fd: RawFd, _nonblocking: bool) -> Result<Stream, Failure> {
         let _entered = self.runtime.enter();
+        // SAFETY: fcntl touches no memory.
+        let access = unsafe { libc::fcntl(fd, libc::F_GETFL) } & libc::O_ACCMODE;
         // SAFETY: the kit has asked that the descriptor is open. The crate closes it if this fails.
-        let stream = uds::Stream::try_from(unsafe { OwnedFd::from_raw_fd(fd) })?;
-        Ok(Stream::Whole(stream.into()))
+        let owned = unsafe { OwnedFd::from_raw_fd(fd) };
+        match access {
+            libc::O_RDONLY => Ok(Stream::Recver(Mutex::new(owned.try_into()?))),
+            libc::O_WRONLY => Ok(Stream::Sender(Mutex::new(owned.try_into()?))),
+            _ => Ok(Stream::Whole(uds::Stream::try_from(owned)?.into())),
+        }
     }
 
     fn other(&self, call: &Call<Self>) -> Outcome {
