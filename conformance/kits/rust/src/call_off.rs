@@ -18,7 +18,11 @@ pub fn called_off() -> impl Future<Output = ()> {
     poll_fn(move |context| {
         // Looked at after the waker is noted: what was called off before that woke nobody.
         *off.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
-        if off.is_called_off() { Poll::Ready(()) } else { Poll::Pending }
+        if off.is_called_off() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
 }
 

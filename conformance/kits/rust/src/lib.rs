@@ -25,7 +25,8 @@
 //!
 //! In blocking mode the kit never wakes an operation that the library leaves waiting: a `reset` then answers `busy`,
 //! and a close from another lane too. In nonblocking mode the kit waits with `poll` and ends its own waiting. In async
-//! mode the peer waits for a future of the library and for [`called_off`], whichever comes first.
+//! mode the peer waits for a future of the library and for [`called_off`], whichever comes first; with the feature
+//! `tokio` the kit has a runtime that does this (`Tasks`).
 
 mod arguments;
 mod bytes;
@@ -39,6 +40,8 @@ mod peer;
 mod process;
 mod status;
 mod table;
+#[cfg(feature = "tokio")]
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +53,8 @@ pub use library::{Credentials, Identity, Library, ListenOptions, Mode, Name, Nam
 pub use operations::{consumed, raw_results, Results};
 pub use peer::Call;
 pub use status::{Failure, Outcome};
+#[cfg(feature = "tokio")]
+pub use tasks::Tasks;
 
 /// Serves requests on standard input until it ends, and then ends the process with status 0. The calling thread, which
 /// must be the main one, becomes the lane `main`.

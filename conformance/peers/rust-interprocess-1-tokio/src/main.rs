@@ -1,34 +1,33 @@
 //! The peer of `interprocess` 1.2.1 with its feature `tokio_support`: its asynchronous local sockets, as a program that
 //! depends on the crate uses them.
 //!
-//! A lane awaits the crate's future with `block_on`, beside the kit's `called_off`; so a close drops what is under way, as
-//! a program drops a future. What the crate has not got is not offered, and nothing here makes up for it:
+//! The crate's futures are tasks of a Tokio runtime; a close or a cancel drops what is under way, as a program drops a
+//! future. What the crate has not got is not offered, and nothing here makes up for it:
 //!
 //! * Reading and writing take `&mut`: one lane at a time uses a stream or a half, and `stream.duplex` is what its halves are
 //!   for, which the feature does not mean.
 //! * There are no timeouts, no single attempts and no switch: with Tokio a program has those from Tokio.
 //! * A listener shows no address, and neither it nor a stream can be given away or made of a descriptor.
 
-use cts_peer::{called_off, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack};
-use cts_peer::StreamOptions;
+use cts_peer::{Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack};
+use cts_peer::{StreamOptions, Tasks};
 use futures_io::{AsyncRead, AsyncWrite};
 use interprocess::local_socket::tokio::{LocalSocketListener, LocalSocketStream, OwnedReadHalf, OwnedWriteHalf};
 use interprocess::local_socket::ToLocalSocketName;
 use std::ffi::{OsStr, OsString};
-use std::future::{poll_fn, Future};
+use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::runtime::Runtime;
 
 /// Bytes of `sun_path`.
 const ADDRESS_MAX: usize = 108;
 
 struct Interprocess1 {
-    runtime: Runtime,
+    tasks: Tasks,
 }
 
 enum Ends {
@@ -56,7 +55,7 @@ fn wrong_half() -> Failure {
 }
 
 impl Ends {
-    fn reader(&mut self) -> Result<Pin<&mut (dyn AsyncRead + Unpin)>, Failure> {
+    fn reader(&mut self) -> Result<Pin<&mut (dyn AsyncRead + Unpin + Send)>, Failure> {
         match self {
             Ends::Whole(stream) => Ok(Pin::new(stream)),
             Ends::Reader(half) => Ok(Pin::new(half)),
@@ -64,7 +63,7 @@ impl Ends {
         }
     }
 
-    fn writer(&mut self) -> Result<Pin<&mut (dyn AsyncWrite + Unpin)>, Failure> {
+    fn writer(&mut self) -> Result<Pin<&mut (dyn AsyncWrite + Unpin + Send)>, Failure> {
         match self {
             Ends::Whole(stream) => Ok(Pin::new(stream)),
             Ends::Writer(half) => Ok(Pin::new(half)),
@@ -103,19 +102,6 @@ fn native(spelling: &Spelling) -> Vec<u8> {
             address.resize(ADDRESS_MAX, 0);
             address
         }
-    }
-}
-
-impl Interprocess1 {
-    /// Awaits a future of the crate; a close or reset drops it.
-    fn wait<T>(&self, future: impl Future<Output = io::Result<T>>) -> Result<T, Failure> {
-        self.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                result = future => Ok(result?),
-                () = called_off() => Err(Failure::cancelled()),
-            }
-        })
     }
 }
 
@@ -162,12 +148,11 @@ impl Library for Interprocess1 {
     }
 
     fn turn(&self) {
-        // A task that yields goes on when its runtime has looked at what is ready.
-        self.runtime.block_on(async { drop(self.runtime.spawn(tokio::task::yield_now()).await) });
+        self.tasks.turn();
     }
 
     fn listen(&self, name: &Name, _options: &ListenOptions) -> Result<(LocalSocketListener, Vec<u8>), Failure> {
-        let _entered = self.runtime.enter();
+        let _entered = self.tasks.enter();
         let spelling = spell(name);
         let address = native(&spelling);
         let listener = match spelling {
@@ -179,26 +164,26 @@ impl Library for Interprocess1 {
 
     fn connect(&self, name: &Name, _options: StreamOptions) -> Result<Stream, Failure> {
         let stream = match spell(name) {
-            Spelling::Path(path) => self.wait(LocalSocketStream::connect(path))?,
-            Spelling::Text(text) => self.wait(LocalSocketStream::connect(text))?,
+            Spelling::Path(path) => self.tasks.wait(LocalSocketStream::connect(path))?,
+            Spelling::Text(text) => self.tasks.wait(LocalSocketStream::connect(text))?,
         };
         Ok(Stream::new(Ends::Whole(stream)))
     }
 
     fn accept(&self, listener: &LocalSocketListener, _options: StreamOptions) -> Result<Stream, Failure> {
-        Ok(Stream::new(Ends::Whole(self.wait(listener.accept())?)))
+        Ok(Stream::new(Ends::Whole(self.tasks.wait(listener.accept())?)))
     }
 
     fn read(&self, stream: &Stream, buffer: &mut [u8], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
         let mut ends = stream.lock();
         let mut reader = ends.reader()?;
-        self.wait(poll_fn(|context| reader.as_mut().poll_read(context, buffer)))
+        self.tasks.wait(poll_fn(|context| reader.as_mut().poll_read(context, buffer)))
     }
 
     fn write(&self, stream: &Stream, data: &[u8], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
         let mut ends = stream.lock();
         let mut writer = ends.writer()?;
-        self.wait(poll_fn(|context| writer.as_mut().poll_write(context, data)))
+        self.tasks.wait(poll_fn(|context| writer.as_mut().poll_write(context, data)))
     }
 
     fn read_vectored(
@@ -209,19 +194,19 @@ impl Library for Interprocess1 {
     ) -> Result<usize, Failure> {
         let mut ends = stream.lock();
         let mut reader = ends.reader()?;
-        self.wait(poll_fn(|context| reader.as_mut().poll_read_vectored(context, buffers)))
+        self.tasks.wait(poll_fn(|context| reader.as_mut().poll_read_vectored(context, buffers)))
     }
 
     fn write_vectored(&self, stream: &Stream, buffers: &[IoSlice], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
         let mut ends = stream.lock();
         let mut writer = ends.writer()?;
-        self.wait(poll_fn(|context| writer.as_mut().poll_write_vectored(context, buffers)))
+        self.tasks.wait(poll_fn(|context| writer.as_mut().poll_write_vectored(context, buffers)))
     }
 
     fn flush(&self, stream: &Stream) -> Result<(), Failure> {
         let mut ends = stream.lock();
         let mut writer = ends.writer()?;
-        self.wait(poll_fn(|context| writer.as_mut().poll_flush(context)))
+        self.tasks.wait(poll_fn(|context| writer.as_mut().poll_flush(context)))
     }
 
     fn split(&self, stream: Stream) -> OrBack<(Stream, Stream), Stream> {
@@ -252,6 +237,5 @@ impl Library for Interprocess1 {
 }
 
 fn main() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build()?;
-    cts_peer::run(Interprocess1 { runtime })
+    cts_peer::run(Interprocess1 { tasks: Tasks::start()? })
 }

@@ -1,8 +1,8 @@
 //! The peer of `interprocess` 2 with its feature `tokio`: its asynchronous local sockets and unnamed pipes, as a program
 //! that depends on the crate uses them.
 //!
-//! A lane awaits the crate's future with `block_on`, beside the kit's `called_off`; so a close drops what is under way, as
-//! a program drops a future. What the crate has not got is not offered, and nothing here makes up for it:
+//! The crate's futures are tasks of a Tokio runtime; a close or a cancel drops what is under way, as a program drops a
+//! future. What the crate has not got is not offered, and nothing here makes up for it:
 //!
 //! * `try_overwrite` takes a name from a live listener too, as documented, so that it is not the feature
 //!   `local.listen.reclaim`.
@@ -14,8 +14,8 @@
 #![allow(deprecated)]
 
 use cts_peer::{
-    called_off, Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, Outcome,
-    StreamOptions,
+    Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, Outcome, StreamOptions,
+    Tasks,
 };
 use interprocess::local_socket::tokio::prelude::*;
 use interprocess::local_socket::tokio::{Listener, RecvHalf, SendHalf, Stream as LocalSocket};
@@ -26,7 +26,7 @@ use interprocess::os::unix::uds_local_socket::tokio as uds;
 use interprocess::unnamed_pipe::tokio::{pipe, Recver, Sender};
 use interprocess::ConnectWaitMode;
 use std::ffi::OsStr;
-use std::future::{poll_fn, Future};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -36,10 +36,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::runtime::Runtime;
 
 struct Interprocess2 {
-    runtime: Runtime,
+    tasks: Tasks,
 }
 
 /// A stream, a half of one, or an end of a pipe. Ends of pipes ask for `&mut`: one lane at a time uses one.
@@ -103,31 +102,24 @@ fn native(listener: &Listener) -> Result<Vec<u8>, Failure> {
     Ok(path.as_os_str().as_bytes().to_vec())
 }
 
-/// Of every wait of the kit's: what the library's future says, unless the handle is closed first.
 impl Interprocess2 {
-    fn wait<T>(&self, future: impl Future<Output = io::Result<T>>) -> Result<T, Failure> {
-        self.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                result = future => Ok(result?),
-                () = called_off() => Err(Failure::cancelled()),
-            }
-        })
-    }
-
-    fn wait_write_vectored(&self, writer: impl AsyncWrite + Unpin, buffers: &[IoSlice]) -> Result<usize, Failure> {
+    fn wait_write_vectored(
+        &self,
+        writer: impl AsyncWrite + Unpin + Send,
+        buffers: &[IoSlice],
+    ) -> Result<usize, Failure> {
         let mut writer = writer;
-        self.wait(poll_fn(|context| Pin::new(&mut writer).poll_write_vectored(context, buffers)))
+        self.tasks.wait(poll_fn(|context| Pin::new(&mut writer).poll_write_vectored(context, buffers)))
     }
 
-    fn wait_read(&self, reader: impl AsyncRead + Unpin, buffer: &mut [u8]) -> Result<usize, Failure> {
+    fn wait_read(&self, reader: impl AsyncRead + Unpin + Send, buffer: &mut [u8]) -> Result<usize, Failure> {
         let mut reader = reader;
-        self.wait(reader.read(buffer))
+        self.tasks.wait(reader.read(buffer))
     }
 
-    fn wait_write(&self, writer: impl AsyncWrite + Unpin, data: &[u8]) -> Result<usize, Failure> {
+    fn wait_write(&self, writer: impl AsyncWrite + Unpin + Send, data: &[u8]) -> Result<usize, Failure> {
         let mut writer = writer;
-        self.wait(writer.write(data))
+        self.tasks.wait(writer.write(data))
     }
 }
 
@@ -185,12 +177,11 @@ impl Library for Interprocess2 {
     }
 
     fn turn(&self) {
-        // A task that yields goes on when its runtime has looked at what is ready.
-        self.runtime.block_on(async { drop(self.runtime.spawn(tokio::task::yield_now()).await) });
+        self.tasks.turn();
     }
 
     fn listen(&self, name: &Name, options: &ListenOptions) -> Result<(Listener, Vec<u8>), Failure> {
-        let _entered = self.runtime.enter();
+        let _entered = self.tasks.enter();
         let mut wanted = ListenerOptions::new().name(spell(name)?);
         if let Some(mode) = options.mode {
             wanted = wanted.mode(mode as _);
@@ -205,11 +196,11 @@ impl Library for Interprocess2 {
         let wanted = ConnectOptions::new()
             .name(spell(name)?)
             .wait_mode(timeout.map_or(ConnectWaitMode::Unbounded, ConnectWaitMode::Timeout));
-        Ok(Stream::Whole(self.wait(wanted.connect_tokio())?))
+        Ok(Stream::Whole(self.tasks.wait(wanted.connect_tokio())?))
     }
 
     fn accept(&self, listener: &Listener, _options: StreamOptions) -> Result<Stream, Failure> {
-        Ok(Stream::Whole(self.wait(listener.accept())?))
+        Ok(Stream::Whole(self.tasks.wait(listener.accept())?))
     }
 
     fn listener_native(&self, listener: &Listener) -> Result<Vec<u8>, Failure> {
@@ -227,7 +218,7 @@ impl Library for Interprocess2 {
     }
 
     fn listener_adopt(&self, fd: RawFd, _nonblocking: bool) -> Result<Listener, Failure> {
-        let _entered = self.runtime.enter();
+        let _entered = self.tasks.enter();
         // SAFETY: the kit has asked that the descriptor is open. The crate closes it if this fails.
         Ok(Listener::UdSocket(uds::Listener::try_from(unsafe { OwnedFd::from_raw_fd(fd) })?))
     }
@@ -261,9 +252,9 @@ impl Library for Interprocess2 {
 
     fn flush(&self, stream: &Stream) -> Result<(), Failure> {
         match stream {
-            Stream::Whole(stream) => self.wait((&mut &*stream).flush()),
-            Stream::Writer(half) => self.wait((&mut &*half).flush()),
-            Stream::Sender(end) => self.wait(lone(end)?.flush()),
+            Stream::Whole(stream) => self.tasks.wait((&mut &*stream).flush()),
+            Stream::Writer(half) => self.tasks.wait((&mut &*half).flush()),
+            Stream::Sender(end) => self.tasks.wait(lone(end)?.flush()),
             Stream::Reader(_) | Stream::Recver(_) => Err(wrong_half()),
         }
     }
@@ -314,7 +305,7 @@ impl Library for Interprocess2 {
     }
 
     fn stream_adopt(&self, fd: RawFd, _nonblocking: bool) -> Result<Stream, Failure> {
-        let _entered = self.runtime.enter();
+        let _entered = self.tasks.enter();
         // SAFETY: fcntl touches no memory.
         let access = unsafe { libc::fcntl(fd, libc::F_GETFL) } & libc::O_ACCMODE;
         // SAFETY: the kit has asked that the descriptor is open. The crate closes it if this fails.
@@ -327,7 +318,7 @@ impl Library for Interprocess2 {
     }
 
     fn other(&self, call: &Call<Self>) -> Outcome {
-        let _entered = self.runtime.enter();
+        let _entered = self.tasks.enter();
         call.begin();
         match pipe() {
             Ok((sender, recver)) => {
@@ -341,6 +332,5 @@ impl Library for Interprocess2 {
 }
 
 fn main() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    cts_peer::run(Interprocess2 { runtime })
+    cts_peer::run(Interprocess2 { tasks: Tasks::start()? })
 }
