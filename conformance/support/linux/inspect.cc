@@ -84,20 +84,23 @@ bool IsProcess(int64_t id) {
   return status.find("\nTgid:\t" + std::to_string(id) + "\n") != std::string::npos;
 }
 
-/// The children of a process with these threads. (gVisor lists the threads of children among them.)
-std::vector<int64_t> ChildrenOf(int64_t parent, const std::vector<int64_t> &threads) {
+/// The children of a process with these threads, but for those in `known`. (gVisor lists the threads of children among
+/// them.)
+std::vector<int64_t> ChildrenOf(int64_t parent, const std::vector<int64_t> &threads,
+                                const std::set<pid_t> &known = {}) {
+  const auto is_known = [&](int64_t pid) { return known.count(static_cast<pid_t>(pid)) != 0; };
   static const bool listed = access("/proc/thread-self/children", R_OK) == 0;  // CONFIG_PROC_CHILDREN
   const std::string directory = "/proc/" + std::to_string(parent);
   std::vector<int64_t> children;
   for (int64_t tid : listed ? threads : std::vector<int64_t>()) {
     std::istringstream numbers(ReadProc(directory + "/task/" + std::to_string(tid) + "/children"));
     for (int64_t child; numbers >> child;) {
-      if (IsProcess(child)) children.push_back(child);
+      if (!is_known(child) && IsProcess(child)) children.push_back(child);
     }
   }
   if (listed) return children;
   for (int64_t pid : NumbersIn("/proc")) {
-    if (ParentOf(pid) == parent) children.push_back(pid);
+    if (!is_known(pid) && ParentOf(pid) == parent) children.push_back(pid);
   }
   return children;
 }
@@ -235,7 +238,9 @@ void CloseFrom(int first) {
   }
 }
 
-std::vector<int64_t> Children() { return ChildrenOf(getpid(), NumbersIn("/proc/self/task")); }
+std::vector<int64_t> ChildrenBut(const std::set<pid_t> &known) {
+  return ChildrenOf(getpid(), NumbersIn("/proc/self/task"), known);
+}
 
 namespace {
 
