@@ -1,7 +1,8 @@
 """What each bundled peer offers of every operation, and why it lacks the rest: docs/offers.md.
 
-The page is made of what was recorded with the expectations (`[[offer]]`) and of `[lacks]` in each peer.toml, which gives a
-reason for every operation of the peer's system that it offers in no mode: the names, or patterns of them, as keys.
+The page is made of what was recorded with the expectations (`[[offer]]`) and of `[lacks]` in each peer.toml, which
+gives a reason for every operation of the peer's system that it offers in no mode: the names, or patterns of them, as
+keys.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ CONTROL = ("hello", "configure", "reset", "pending")  # every peer has them
 
 HEAD = """# What the bundled peers offer
 
-Made by `cts spec generate` from the offers in `conformance/expectations` and the reasons in each `peer.toml`: change those.
+Made by `cts spec generate` from the offers in `conformance/expectations` and the reasons in each `peer.toml`: change
+those.
 
-An operation that no mode of a peer offers has its reason below. The peers of several systems are shown as they are on the
-system of their expectations. `·`: offered; modes: in these alone; `—`: not offered; empty: the system has no such
-operation. Timeouts and other additions to operations are features: `[[offer]]` in `conformance/expectations` lists them.
+An operation that no mode of a peer offers has its reason below. Each peer is shown as it is on the system of its
+expectations. `·`: offered; modes: in these alone; `—`: not offered; empty: the system has no such operation. Timeouts
+and other additions to operations are features, which `[[offer]]` in `conformance/expectations` lists.
 """
 
 
 @dataclass
 class Offer:
-    """A peer, the operations that it offers with the modes that do, and the operations that it lacks with the reason."""
+    """A peer, the modes in which it offers each operation, and the operations that it offers in none."""
 
     peer: peers.Peer
     system: str
@@ -37,6 +39,7 @@ class Offer:
     missing: List[str]
 
     def reasons(self, operation: str) -> List[str]:
+        """The keys of the reasons for an operation."""
         return [key for key in self.peer.lacks if fnmatchcase(operation, key)]
 
 
@@ -62,17 +65,19 @@ def _meant(operation: Operation, system: str) -> bool:
     return "protocol" in operation.faces and operation.systems in ("", system) and operation.name not in CONTROL
 
 
-def problems(root: Path, d: Definition) -> List[str]:
+def problems(offers: List[Offer]) -> List[str]:
     """What an offer lacks without a reason, and reasons for what is not lacking, a sentence each."""
     found = []
-    for offer in load(root, d):
+    for offer in offers:
         where = f"conformance/peers/{offer.peer.name}/peer.toml"
         found += [f"{where}: no reason in `lacks` for {name}" for name in offer.missing if not offer.reasons(name)]
         for key in offer.peer.lacks:
             if not any(fnmatchcase(name, key) for name in offer.missing):
                 found.append(f"{where}: `lacks` has {key!r}, and nothing of that is missing")
             found += [
-                f"{where}: `lacks` has {key!r}, but {name} is offered" for name in offer.offered if fnmatchcase(name, key)
+                f"{where}: `lacks` has {key!r}, but {name} is offered"
+                for name in offer.offered
+                if fnmatchcase(name, key)
             ]
     return found
 
@@ -89,8 +94,8 @@ def page(root: Path, d: Definition) -> str:
     rows += ["", "## Why not", ""]
     for offer in offers:
         rows += [f"### {offer.peer.title}", ""]
-        for key, reason in offer.peer.lacks.items():
-            names = [name for name in offer.missing if fnmatchcase(name, key)]
+        for reason in dict.fromkeys(offer.peer.lacks.values()):
+            names = [n for n in offer.missing if reason in (offer.peer.lacks[key] for key in offer.reasons(n))]
             rows.append(f"- {', '.join(f'`{name}`' for name in names)}: {reason}")
         rows.append("")
     return "\n".join(rows).rstrip() + "\n"

@@ -57,7 +57,9 @@ class Peer:
     os: List[str] = field(default_factory=list)
     cross: bool = False  # its build makes programs of `os` on this machine, too
     targets: List[str] = field(default_factory=list)  # fuzz targets that ask it; none: every one that asks peers
-    lacks: Dict[str, str] = field(default_factory=dict)  # operations, or patterns of them -> why it offers none (offers.py)
+    lacks: Dict[str, str] = field(
+        default_factory=dict
+    )  # operations, or patterns of them -> why it offers none (offers.py)
     sources: List[str] = field(default_factory=list)  # folders, from its own, that it is made of, too
     directory: Optional[Path] = None
     kits: Optional[Path] = None

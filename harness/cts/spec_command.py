@@ -32,7 +32,7 @@ def problems(project: Project) -> List[str]:
         found += [
             f"{p.relative_to(project.root)} is stale: run `./cts spec generate`" for p in generate.stale(project.root)
         ]
-        found += offers.problems(project.root, definition.load(project.root / "spec/operations.toml"))
+        found += offers.problems(offers.load(project.root, definition.load(project.root / "spec/operations.toml")))
         found += ledger.check(
             ledger.load(project.root / "spec/ledger.toml"),
             definition.load(project.root / "spec/operations.toml"),
