@@ -78,7 +78,13 @@ def _fuzz(project: Project, name: str, seconds: int, peers: List[str]) -> int:
     program = fuzz.build_target(project.root, name)
     say(f"running {name} for {plural(seconds, 'second')}")
     with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as artifacts:
-        arguments = [f"-max_total_time={seconds}", *fuzz.options(project.root, name), str(fuzz.kept_corpus(name))]
+        # No other process adds to the corpus: nothing is to be read again.
+        arguments = [
+            f"-max_total_time={seconds}",
+            "-reload=0",
+            *fuzz.options(project.root, name),
+            str(fuzz.kept_corpus(name)),
+        ]
         arguments += [str(d) for d in fuzz.corpora(project.root, name)]
         with _peers(project, name, peers, fuzz_differential.BATCH, artifacts) as asked:
             outcome, output = fuzz.run(program, arguments, Path(artifacts), asked and asked.environment)
