@@ -11,6 +11,7 @@
 
 #include "fuzz/differential.h"
 #include "fuzz/frame_program.h"
+#include "fuzz/lenient_readers.h"
 
 namespace fuzz {
 namespace {
@@ -182,6 +183,13 @@ Facts compare_decoded(std::string_view request, std::string_view ours, std::stri
     const ipc_framing f = codec_of(request);
     const std::string stream = stream_of(request);
     facts["stream"] = shown(behind(f, stream, frame), 32);
+    if (f.codec == IPC_FRAMING_CONTENT_LENGTH) {
+      const std::string_view rest = behind(f, stream, frame);
+      const Read jrpc2 = read_as_jrpc2(rest, request[kCodecLen + 1] != 0);
+      const unsigned status = jrpc2.status == IPC_MALFORMED ? kUntold : static_cast<unsigned>(jrpc2.status);
+      facts["as_jrpc2"] = b.status == status && b.body == jrpc2.body ? "1" : "0";
+      facts["as_vscode_jsonrpc"] = b.status == IPC_OK && vscode_jsonrpc_reads(rest, b.body) ? "1" : "0";
+    }
     if (f.codec == IPC_FRAMING_VARINT) facts["overlong_came"] = overlong_in(f, stream, frame) ? "1" : "0";
     return facts;
   }
