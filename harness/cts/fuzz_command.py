@@ -97,7 +97,7 @@ def _fuzz(project: Project, name: str, seconds: int, peers: List[str]) -> int:
             print(f"finding: {printable(outcome.cause) or 'see the replay'}")
         print(f"  ./cts fuzz replay {_relative(project, finding)}")
         print(f"  ./cts fuzz minimise {_relative(project, finding)}")
-    for line in fuzz_differential.lines(told):
+    for line in fuzz_differential.lines(told, outcome.runs):
         print(line)
     print(
         f"{name}: {outcome.runs} runs in {outcome.seconds:.0f} s, {outcome.rate:.0f} a second; "
