@@ -4,10 +4,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -18,6 +20,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
+#include <string_view>
 #include <vector>
 
 #include "fuzz/peers/reference/answer.h"
@@ -51,16 +54,59 @@ struct Asked {
 };
 using AskedPtr = std::shared_ptr<const Asked>;
 
+double cpu_seconds(const struct rusage &used) {
+  const auto seconds = [](const timeval &t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+/* What a fact must match as a whole. Most patterns are words with `|` between them, for which a regular expression is
+ * slow; a difference that is known may come with every other input. */
+class Pattern {
+ public:
+  explicit Pattern(const std::string &text) {
+    if (!std::all_of(text.begin(), text.end(),
+                     [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '|'; })) {
+      regex_ = std::regex(text, std::regex::optimize);
+      return;
+    }
+    for (size_t begin = 0, end; begin != std::string::npos; begin = end == std::string::npos ? end : end + 1) {
+      end = text.find('|', begin);
+      words_.push_back(text.substr(begin, end == std::string::npos ? end : end - begin));
+    }
+  }
+
+  bool matches(const std::string &fact) const {
+    if (words_.empty()) return std::regex_match(fact, regex_);
+    return std::find(words_.begin(), words_.end(), fact) != words_.end();
+  }
+
+ private:
+  std::vector<std::string> words_; /* none: regex_ */
+  std::regex regex_;
+};
+
 struct Known {
   std::string name;
-  std::vector<std::pair<std::string, std::regex>> where;
+  std::vector<std::pair<std::string, Pattern>> where;
   uint64_t met = 0;
+
+  bool is(const Facts &facts) const {
+    const auto holds = [&facts](const std::pair<std::string, Pattern> &condition) {
+      const auto fact = facts.find(condition.first);
+      return fact != facts.end() && condition.second.matches(fact->second);
+    };
+    return std::all_of(where.begin(), where.end(), holds);
+  }
 };
 
 /* --------------------------------------------------------------------------------------------------- a peer's process
  */
 
-/* The process of a peer, if there is one, and the two pipes to it. */
+/* The process of a peer, if there is one, and the two pipes to it. conformance/support/process.h starts processes as
+ * well, for others' needs: it keeps what they write to standard error, which here is for whoever reads the fuzzer's;
+ * holds at most a mebibyte of their output; and does not tell the CPU time that they took. */
 class Process {
  public:
   Process() = default;
@@ -69,6 +115,9 @@ class Process {
   ~Process() { kill_now(); }
 
   bool running() const { return pid_ > 0; }
+
+  /* Of CPU time, of all processes that were here and have ended. */
+  double cpu() const { return cpu_; }
 
   void start(const std::vector<std::string> &command, const std::vector<std::string> &environment) {
     int to[2], from[2];
@@ -101,12 +150,11 @@ class Process {
     fcntl(out_, F_SETFL, O_NONBLOCK);
   }
 
-  /* Sends a batch, its length before it, and receives the answers; says what went wrong, or nothing. */
+  /* Sends a message and receives the answers; says what went wrong, or nothing. */
   std::string exchange(const std::string &batch, int deadline_ms, std::string *answers) {
     const auto until = Clock::now() + std::chrono::milliseconds(deadline_ms);
     std::string head;
-    append_number(&head, batch.size(), 4);
-    std::string wrong = send(head + batch, until);
+    std::string wrong = send(batch, until);
     if (wrong.empty()) wrong = receive(4, until, &head);
     if (!wrong.empty()) return wrong;
     size_t at = 0;
@@ -128,7 +176,11 @@ class Process {
   void kill_now() {
     if (!running()) return;
     kill(pid_, SIGKILL);
-    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) continue;
+    struct rusage used = {};
+    pid_t ended;
+    do ended = wait4(pid_, nullptr, 0, &used);
+    while (ended < 0 && errno == EINTR);
+    cpu_ += cpu_seconds(used);
     if (in_ >= 0) close(in_);
     close(out_);
     pid_ = in_ = out_ = -1;
@@ -179,6 +231,7 @@ class Process {
 
   pid_t pid_ = -1;
   int in_ = -1, out_ = -1;
+  double cpu_ = 0;
 };
 
 struct Peer {
@@ -209,16 +262,19 @@ class Run {
            std::any_of(peers_.begin(), peers_.end(), [&](const auto &p) { return p->offers.count(offer) != 0; });
   }
 
-  void ask(Asked asked, const std::string &offer) {
+  void ask(const uint8_t *data, size_t len, const std::string &offer, const std::string &request, Compare compare) {
+    const auto asked = unused();
+    asked->input.assign(reinterpret_cast<const char *>(data), len);
+    asked->request = request;
+    asked->compare = compare;
     const auto begin = Clock::now();
-    asked.ours = answered(asked.request);
+    answered(request, &asked->ours);
     seconds_ += seconds_since(begin);
     requests_++;
-    if (first_.size() < 64) first_.push_back(asked.request);
-    const auto shared = std::make_shared<const Asked>(std::move(asked));
+    if (first_.size() < 64) first_.push_back(request);
     for (const auto &peer : peers_) {
       if (peer->offers.count(offer) == 0) continue;
-      peer->waiting.push_back(shared);
+      peer->waiting.push_back(asked);
       if (peer->waiting.size() >= batch_) exchange(*peer);
     }
   }
@@ -259,32 +315,46 @@ class Run {
         Known known;
         known.name = difference.at("name").get<std::string>();
         for (const auto &item : difference.at("where").items())
-          known.where.emplace_back(item.key(), std::regex(item.value().get<std::string>()));
+          known.where.emplace_back(item.key(), Pattern(item.value().get<std::string>()));
         peer->known.push_back(std::move(known));
       }
       peers_.push_back(std::move(peer));
     }
   }
 
-  static std::string answered(const std::string &request) {
-    static bytes out = {};
-    out.len = 0;
-    answer(reinterpret_cast<const uint8_t *>(request.data()), request.size(), &out);
-    return std::string(reinterpret_cast<const char *>(out.data), out.len);
-  }
-
-  static std::string batch_of(const std::vector<AskedPtr> &requests) {
-    std::string batch;
-    append_number(&batch, requests.size(), 4);
-    for (const AskedPtr &asked : requests) {
-      append_number(&batch, asked->request.size(), 4);
-      batch += asked->request;
+  /* One that nobody waits for any longer, with its memory, or a new one. */
+  std::shared_ptr<Asked> unused() {
+    if (all_.empty()) return all_.emplace_back(std::make_shared<Asked>());
+    for (size_t looked = 0; looked < 2; looked++) {
+      next_ = next_ + 1 < all_.size() ? next_ + 1 : 0;
+      if (all_[next_].use_count() == 1) return all_[next_];
     }
-    return batch;
+    return all_.emplace_back(std::make_shared<Asked>());
   }
 
-  /* Takes answers apart; false if they are not a list, or not of |num| answers. */
-  static bool split(const std::string &answers, size_t num, std::vector<std::string> *out) {
+  static void answered(const std::string &request, std::string *out) {
+    static bytes room = {};
+    room.len = 0;
+    answer(reinterpret_cast<const uint8_t *>(request.data()), request.size(), &room);
+    out->assign(reinterpret_cast<const char *>(room.data), room.len);
+  }
+
+  /* The message that asks for |requests|; it lives until the next. */
+  const std::string &message_of(const std::vector<AskedPtr> &requests) {
+    size_t len = 4;
+    for (const AskedPtr &asked : requests) len += 4 + asked->request.size();
+    message_.clear();
+    append_number(&message_, len, 4);
+    append_number(&message_, requests.size(), 4);
+    for (const AskedPtr &asked : requests) {
+      append_number(&message_, asked->request.size(), 4);
+      message_ += asked->request;
+    }
+    return message_;
+  }
+
+  /* Takes answers apart, which |*out| points into; false if they are not a list, or not of |num| answers. */
+  static bool split(std::string_view answers, size_t num, std::vector<std::string_view> *out) {
     out->clear();
     size_t at = 0;
     if (answers.size() < 4) return false;
@@ -301,32 +371,31 @@ class Run {
   }
 
   /* A new process, and what it offers. */
-  static void start(Peer &peer) {
+  void start(Peer &peer) {
     std::string answers;
-    std::vector<std::string> offers;
+    std::vector<std::string_view> offers;
     peer.process.start(peer.command, peer.environment);
-    const std::string wrong = peer.process.exchange(batch_of({}), kStartMs, &answers);
+    const std::string wrong = peer.process.exchange(message_of({}), kStartMs, &answers);
     if (!wrong.empty() || !split(answers, 0, &offers)) {
       cannot("the peer " + peer.name + " does not say what it offers: " + (wrong.empty() ? "broken" : wrong));
     }
     peer.offers = std::set<std::string>(offers.begin(), offers.end());
   }
 
-  static void restart(Peer &peer) {
+  void restart(Peer &peer) {
     peer.process.kill_now();
     peer.restarts++;
     start(peer);
   }
 
-  /* Has |requests| answered; says what went wrong with all of them, or nothing. */
-  std::string exchanged(Peer &peer, const std::vector<AskedPtr> &requests, std::vector<std::string> *out) {
-    std::string answers;
+  /* Has |requests| answered; says what went wrong with all of them, or nothing. The answers live until the next. */
+  std::string exchanged(Peer &peer, const std::vector<AskedPtr> &requests, std::vector<std::string_view> *out) {
     const auto begin = Clock::now();
-    const std::string wrong = peer.process.exchange(batch_of(requests), deadline_ms_, &answers);
+    const std::string wrong = peer.process.exchange(message_of(requests), deadline_ms_, &answers_);
     peer.seconds += seconds_since(begin);
     peer.batches++;
     if (!wrong.empty()) return wrong;
-    return split(answers, requests.size(), out) ? "" : "broken";
+    return split(answers_, requests.size(), out) ? "" : "broken";
   }
 
   void exchange(Peer &peer) {
@@ -334,7 +403,7 @@ class Run {
     requests.swap(peer.waiting);
     if (requests.empty()) return;
     peer.requests += requests.size();
-    std::vector<std::string> answers;
+    std::vector<std::string_view> answers;
     const std::string wrong = exchanged(peer, requests, &answers);
     if (!wrong.empty()) {
       look_for(peer, requests, wrong);
@@ -351,7 +420,7 @@ class Run {
     restart(peer);
     bool found = false;
     for (const AskedPtr &asked : requests) {
-      std::vector<std::string> answers;
+      std::vector<std::string_view> answers;
       const std::string alone = exchanged(peer, {asked}, &answers);
       Facts facts;
       if (alone.empty()) {
@@ -372,11 +441,7 @@ class Run {
 
   void differ(Peer &peer, const Asked &asked, const Facts &facts) {
     for (Known &known : peer.known) {
-      const bool is_it = std::all_of(known.where.begin(), known.where.end(), [&facts](const auto &condition) {
-        const auto fact = facts.find(condition.first);
-        return fact != facts.end() && std::regex_match(fact->second, condition.second);
-      });
-      if (is_it) {
+      if (known.is(facts)) {
         known.met++;
         return;
       }
@@ -417,7 +482,7 @@ class Run {
       own.start(peer.command, peer.environment);
       Asked asked;
       asked.request = request;
-      if (!own.exchange(batch_of({std::make_shared<const Asked>(asked)}), kStartMs, &answers).empty()) break;
+      if (!own.exchange(message_of({std::make_shared<const Asked>(asked)}), kStartMs, &answers).empty()) break;
       own.finish();
       peer.spawned++;
       if (seconds_since(begin) * 1000 > kSpawnMs) break;
@@ -426,10 +491,12 @@ class Run {
   }
 
   void end() {
+    struct rusage used = {};
     for (const auto &peer : peers_) {
       if (peer->waiting.empty()) continue;
       exchange(*peer);
     }
+    (void)getrusage(RUSAGE_SELF, &used);
     Json peers = Json::array();
     for (const auto &peer : peers_) {
       peer->process.finish();
@@ -440,13 +507,18 @@ class Run {
                        {"requests", peer->requests},
                        {"batches", peer->batches},
                        {"seconds", peer->seconds},
+                       {"cpu_seconds", peer->process.cpu()},
                        {"restarts", peer->restarts},
                        {"differences", peer->differences},
                        {"known", known},
                        {"spawned", peer->spawned},
                        {"spawned_seconds", peer->spawned_seconds}});
     }
-    const Json told = {{"requests", requests_}, {"seconds", seconds_}, {"peers", peers}, {"findings", findings_}};
+    const Json told = {{"requests", requests_},
+                       {"seconds", seconds_},
+                       {"cpu_seconds", cpu_seconds(used)},
+                       {"peers", peers},
+                       {"findings", findings_}};
     if (!report_.empty()) std::ofstream(report_) << told.dump(2) << "\n";
     if (findings_.empty()) return;
     std::fflush(stdout);
@@ -463,6 +535,9 @@ class Run {
   std::vector<Json> findings_;
   std::set<std::string> kinds_;
   std::vector<std::string> first_;
+  std::string message_, answers_; /* of the exchange under way or the last one */
+  std::vector<std::shared_ptr<Asked>> all_;
+  size_t next_ = 0; /* of all_: what was handed out last */
 };
 
 }  // namespace
@@ -471,18 +546,16 @@ bool differential_wants(const std::string &offer) { return Run::get().wants(offe
 
 void differential_ask(const uint8_t *data, size_t len, const std::string &offer, const std::string &request,
                       Compare compare) {
-  Asked asked;
-  asked.input.assign(reinterpret_cast<const char *>(data), len);
-  asked.request = request;
-  asked.compare = compare;
-  Run::get().ask(std::move(asked), offer);
+  Run::get().ask(data, len, offer, request, compare);
 }
 
 void append_number(std::string *to, uint64_t value, int width) {
-  for (int i = width - 1; i >= 0; i--) *to += static_cast<char>(value >> (8 * i));
+  char bytes[8];
+  for (int i = width - 1; i >= 0; i--, value >>= 8) bytes[i] = static_cast<char>(value);
+  to->append(bytes, static_cast<size_t>(width));
 }
 
-uint64_t read_number(const std::string &from, size_t *at, int width) {
+uint64_t read_number(std::string_view from, size_t *at, int width) {
   uint64_t value = 0;
   for (int i = 0; i < width; i++) {
     value = value << 8 | (*at < from.size() ? static_cast<uint8_t>(from[*at]) : 0);
@@ -500,7 +573,7 @@ std::string status_name(unsigned status) {
   return status < sizeof names / sizeof *names ? names[status] : std::to_string(status);
 }
 
-std::string shown(const std::string &bytes, size_t max) {
+std::string shown(std::string_view bytes, size_t max) {
   std::string text;
   for (size_t i = 0; i < bytes.size() && i < max; i++) {
     const auto byte = static_cast<uint8_t>(bytes[i]);

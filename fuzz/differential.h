@@ -18,13 +18,14 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace fuzz {
 
 using Facts = std::map<std::string, std::string>;
 
 /* What two answers to |request| differ in; empty if they agree, or if a peer has not offered this request. */
-using Compare = Facts (*)(const std::string &request, const std::string &ours, const std::string &theirs);
+using Compare = Facts (*)(std::string_view request, std::string_view ours, std::string_view theirs);
 
 /* Whether a peer offers |offer|, or there is none at all: else an input is not worth a run. The first call starts the
  * peers and ends the program if one does not answer. */
@@ -39,13 +40,13 @@ void differential_ask(const uint8_t *data, size_t len, const std::string &offer,
 void append_number(std::string *to, uint64_t value, int bytes);
 
 /* Reads what append_number wrote, from |*at| on, which it moves; what is not there is 0. */
-uint64_t read_number(const std::string &from, size_t *at, int bytes);
+uint64_t read_number(std::string_view from, size_t *at, int bytes);
 
 /* The name of a status as the suite writes it: `message_too_large`. What no status is becomes its number. */
 std::string status_name(unsigned status);
 
 /* Bytes on a line: printable characters as they are, others as `\x1f`; at most |max| bytes of them. */
-std::string shown(const std::string &bytes, size_t max);
+std::string shown(std::string_view bytes, size_t max);
 
 }  // namespace fuzz
 

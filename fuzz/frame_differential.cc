@@ -7,9 +7,11 @@
  * The input: frame_program.h. Limits do not change and memory does not run out; what travels to peers is in README.md.
  */
 #include <string>
+#include <string_view>
 
 #include "fuzz/differential.h"
 #include "fuzz/frame_program.h"
+#include "fuzz/lenient_readers.h"
 
 namespace fuzz {
 namespace {
@@ -29,9 +31,11 @@ bool accepts(const ipc_framing &f) {
   return ipc_decoder_free(decoder).code == IPC_OK;
 }
 
-std::string request_of(const Program &p) {
+/* The request that a program is; it lives until the next. */
+const std::string &request_of(const Program &p) {
+  static std::string request;
   const ipc_framing &f = p.framing;
-  std::string request(1, p.encodes ? kEncode : kDecode);
+  request.assign(1, p.encodes ? kEncode : kDecode);
   append_number(&request, f.codec, 1);
   append_number(&request, f.flags, 1);
   append_number(&request, f.varint_bytes, 1);
@@ -59,11 +63,11 @@ std::string request_of(const Program &p) {
 /* One event of an answer: a frame, or what comes last. */
 struct Told {
   unsigned status = 0;
-  std::string body;  /* of a frame */
-  uint64_t need = 0; /* 0: not told */
+  std::string_view body; /* of a frame */
+  uint64_t need = 0;     /* 0: not told */
 };
 
-Told next_of(const std::string &answer, size_t *at) {
+Told next_of(std::string_view answer, size_t *at) {
   Told told;
   told.status = static_cast<unsigned>(read_number(answer, at, 1));
   if (told.status == IPC_OK) {
@@ -85,7 +89,7 @@ std::string name_of(unsigned status) {
 }
 
 /* The bytes of the stream in a request to decode. */
-std::string stream_of(const std::string &request) {
+std::string stream_of(std::string_view request) {
   std::string stream;
   for (size_t at = kCodecLen + 2; at < request.size();) {
     const auto len = static_cast<size_t>(read_number(request, &at, 4));
@@ -95,7 +99,7 @@ std::string stream_of(const std::string &request) {
   return stream;
 }
 
-ipc_framing codec_of(const std::string &request) {
+ipc_framing codec_of(std::string_view request) {
   size_t at = 1;
   ipc_framing f = {};
   f.size = sizeof f;
@@ -111,7 +115,7 @@ ipc_framing codec_of(const std::string &request) {
 }
 
 /* What the stream holds behind its first |frames| frames. */
-std::string behind(const ipc_framing &f, const std::string &stream, size_t frames) {
+std::string_view behind(const ipc_framing &f, std::string_view stream, size_t frames) {
   ipc_decoder *decoder;
   if (ipc_framing_decode(&f, &decoder).code != IPC_OK) return stream;
   size_t at = 0;
@@ -128,9 +132,9 @@ std::string behind(const ipc_framing &f, const std::string &stream, size_t frame
 }
 
 /* Whether one of the first |frames| varints of the stream, or the one behind them, has a shorter form. */
-bool overlong_in(const ipc_framing &f, const std::string &stream, size_t frames) {
+bool overlong_in(const ipc_framing &f, std::string_view stream, size_t frames) {
   for (size_t i = 0; i <= frames; i++) {
-    const std::string rest = behind(f, stream, i);
+    const std::string_view rest = behind(f, stream, i);
     size_t last = 0;
     while (last < rest.size() && static_cast<uint8_t>(rest[last]) >= 0x80) last++;
     if (last > 0 && last < rest.size() && rest[last] == '\0') return true;
@@ -138,7 +142,7 @@ bool overlong_in(const ipc_framing &f, const std::string &stream, size_t frames)
   return false;
 }
 
-Facts facts_of(const std::string &request) {
+Facts facts_of(std::string_view request) {
   const ipc_framing f = codec_of(request);
   Facts facts = {{"what", request[0] == kEncode ? "encode" : "decode"}, {"codec", codec_name(f.codec)}};
   facts["max"] = std::to_string(f.max);
@@ -160,7 +164,7 @@ bool same_verdict(const Told &ours, const Told &theirs) {
   return ours.status == theirs.status && (theirs.need == 0 || ours.need == theirs.need);
 }
 
-Facts compare_decoded(const std::string &request, const std::string &ours, const std::string &theirs) {
+Facts compare_decoded(std::string_view request, std::string_view ours, std::string_view theirs) {
   size_t our_at = 0, their_at = 0;
   for (size_t frame = 0;; frame++) {
     const Told a = next_of(ours, &our_at), b = next_of(theirs, &their_at);
@@ -179,12 +183,19 @@ Facts compare_decoded(const std::string &request, const std::string &ours, const
     const ipc_framing f = codec_of(request);
     const std::string stream = stream_of(request);
     facts["stream"] = shown(behind(f, stream, frame), 32);
+    if (f.codec == IPC_FRAMING_CONTENT_LENGTH) {
+      const std::string_view rest = behind(f, stream, frame);
+      const Read jrpc2 = read_as_jrpc2(rest, request[kCodecLen + 1] != 0);
+      const unsigned status = jrpc2.status == IPC_MALFORMED ? kUntold : static_cast<unsigned>(jrpc2.status);
+      facts["as_jrpc2"] = b.status == status && b.body == jrpc2.body ? "1" : "0";
+      facts["as_vscode_jsonrpc"] = b.status == IPC_OK && vscode_jsonrpc_reads(rest, b.body) ? "1" : "0";
+    }
     if (f.codec == IPC_FRAMING_VARINT) facts["overlong_came"] = overlong_in(f, stream, frame) ? "1" : "0";
     return facts;
   }
 }
 
-Facts compare(const std::string &request, const std::string &ours, const std::string &theirs) {
+Facts compare(std::string_view request, std::string_view ours, std::string_view theirs) {
   if (!theirs.empty() && static_cast<uint8_t>(theirs[0]) == kNotOffered) return {};
   if (request[0] == kDecode) return compare_decoded(request, ours, theirs);
   if (ours == theirs) return {};
@@ -203,11 +214,13 @@ Facts compare(const std::string &request, const std::string &ours, const std::st
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   using namespace fuzz;
   Program p = read_program(Input(data, len));
-  const std::string offer = std::string(p.encodes ? "encode " : "decode ") + codec_name(p.framing.codec);
+  static std::string offer;
   const bool valid = accepts(p.framing);
-  if (!differential_wants(valid ? offer : "refusals")) return 0;
+  offer = "refusals";
+  if (valid) offer.assign(p.encodes ? "encode " : "decode ").append(codec_name(p.framing.codec));
+  if (!differential_wants(offer)) return 0;
   /* Peers are told what the default is. */
   if (valid && p.framing.max == 0) p.framing.max = IPC_FRAMING_MAX_DEFAULT;
-  differential_ask(data, len, valid ? offer : "refusals", request_of(p), compare);
+  differential_ask(data, len, offer, request_of(p), compare);
   return 0;
 }

@@ -184,6 +184,13 @@ size_t entries_of(const char *path) {
   return count;
 }
 
+/* What /proc says that a descriptor is, as `socket:[4711]`; empty if there is none. */
+std::string what_is(int fd) {
+  char what[64];
+  const ssize_t len = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), what, sizeof what);
+  return len < 0 ? std::string() : std::string(what, static_cast<size_t>(len));
+}
+
 /* Bytes of memory that the process has asked for; 0 if nobody knows. */
 size_t allocated() {
   if (__sanitizer_get_current_allocated_bytes != nullptr) return __sanitizer_get_current_allocated_bytes();
@@ -211,6 +218,12 @@ struct Resources {
     }
     return -1;
   }
+};
+
+/* A descriptor that was more after an input than before it. */
+struct Grown {
+  int fd;
+  std::string what, input;
 };
 
 /* ------------------------------------------------------------------------------------------------------- one input */
@@ -245,6 +258,7 @@ class Session {
       after.look();
       const int fd = after.more_than(before);
       if (fd < 0 && after.bytes <= before.bytes) break;
+      if (fd >= 0) grown_.push_back(Grown{fd, what_is(fd), std::string(reinterpret_cast<const char *>(data), len)});
       FUZZ_CHECK(again < 3 || fd < 0, "descriptor %d is left", fd);
       FUZZ_CHECK(again < 3, "%zu bytes of memory are left", after.bytes - before.bytes);
     }
@@ -277,6 +291,16 @@ class Session {
     (void)rmdir(process_.shared().directory);
   }
 
+  /* Which inputs left a descriptor that is still there: once, or |run| had said so. */
+  void tell_grown() const {
+    for (const Grown &grown : grown_) {
+      if (what_is(grown.fd) != grown.what) continue;
+      std::fprintf(stderr, "descriptor %d, %s, is there since the input", grown.fd, grown.what.c_str());
+      for (const char byte : grown.input) std::fprintf(stderr, " %02x", static_cast<unsigned char>(byte));
+      std::fprintf(stderr, "\n");
+    }
+  }
+
   void count_all() {
     if (++inputs_ % kFullEvery != 0) return;
     const size_t descriptors = entries_of("/proc/self/fd"), threads = entries_of("/proc/self/task");
@@ -284,8 +308,10 @@ class Session {
       most_descriptors_ = descriptors;
       most_threads_ = threads;
     }
+    if (descriptors > most_descriptors_) tell_grown();
     FUZZ_CHECK(descriptors <= most_descriptors_, "%zu descriptors are left, of the last %d inputs",
                descriptors - most_descriptors_, kFullEvery);
+    grown_.clear();
     FUZZ_CHECK(threads <= most_threads_, "%zu threads are left, of the last %d inputs", threads - most_threads_,
                kFullEvery);
   }
@@ -1196,6 +1222,7 @@ class Session {
   std::string path_, name_text_;
   unsigned long long names_ = 0;
   int inputs_ = 0;
+  std::vector<Grown> grown_; /* since all were counted */
   size_t most_descriptors_ = 0, most_threads_ = 0;
   int null_ = -1;
   rlimit descriptors_ = {};

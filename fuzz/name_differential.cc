@@ -19,11 +19,11 @@ constexpr size_t kNameMax = 8192;
 const char *const kSystems[] = {"none", "linux", "macos", "freebsd", "windows"};
 
 /* How many bytes of a request stand before the name. */
-size_t head_len(const std::string &request) { return request[0] == kNative ? 3 : request[0] == kParse ? 1 : 2; }
+size_t head_len(std::string_view request) { return request[0] == kNative ? 3 : request[0] == kParse ? 1 : 2; }
 
-Facts compare(const std::string &request, const std::string &ours, const std::string &theirs) {
+Facts compare(std::string_view request, std::string_view ours, std::string_view theirs) {
   if (ours == theirs) return {};
-  const auto status = [](const std::string &answer) {
+  const auto status = [](std::string_view answer) {
     return answer.empty() ? "none" : status_name(static_cast<uint8_t>(answer[0]));
   };
   Facts facts = {{"what", request[0] == kNative ? "native" : request[0] == kParse ? "parse" : "format"}};

@@ -174,7 +174,7 @@ class Case : public testing::Test, public PeerObserver {
 
   // ---- PeerObserver
   void OnRequest(const Peer &peer, const Request &request) override;
-  void OnTrace(const Peer &peer, const char *kind, const Json &detail) override;
+  void OnTrace(const Peer &peer, const char *kind, const std::string &members) override;
   void OnLook(const Json &look) override;
   void OnProof(const char *proof) override;
 
@@ -192,8 +192,8 @@ class Case : public testing::Test, public PeerObserver {
   using Growth = std::map<std::pair<std::string, std::string>, std::string>;
 
   void TestBody() final;
-  /// Writes a line of the raw trace.
-  void Trace(const char *kind, Json line);
+  /// Writes a line of the raw trace, of which `members` are members as JSON text.
+  void Trace(const char *kind, const std::string &role, const std::string &members);
   void Perform();
   void OpenAccount(Peer &peer);
   void CloseAccounts();
@@ -223,7 +223,8 @@ class Case : public testing::Test, public PeerObserver {
   std::set<std::string> touched_;
   std::vector<Peer *> peers_;
   std::vector<std::unique_ptr<Peer>> children_;
-  std::map<std::string, Account> accounts_;                                   // by role
+  std::string trace_head_;                   // what is the same in every line of the trace
+  std::map<std::string, Account> accounts_;  // by role
   std::map<std::string, std::map<std::string, std::vector<uint64_t>>> rows_;  // by role and kind: Resources
   std::map<std::string, std::string> asked_names_;                            // names in requests, and whose
   std::set<std::string> made_;                                                // by the case itself

@@ -21,17 +21,23 @@ const std::string &PatternTable() {
   return table;
 }
 
-const std::array<uint32_t, 256> &CrcTable() {
-  static const std::array<uint32_t, 256> table = [] {
-    std::array<uint32_t, 256> entries{};
+/// Tables for eight bytes at a time ("slicing by 8"): [k][b] is the CRC of byte b with k zero bytes behind it.
+using CrcTables = std::array<std::array<uint32_t, 256>, 8>;
+
+const CrcTables &Crc() {
+  static const CrcTables tables = [] {
+    CrcTables made{};
     for (uint32_t i = 0; i < 256; i++) {
       uint32_t c = i;
       for (int bit = 0; bit < 8; bit++) c = (c & 1) ? 0xedb88320u ^ (c >> 1) : c >> 1;
-      entries[i] = c;
+      made[0][i] = c;
     }
-    return entries;
+    for (size_t k = 1; k < made.size(); k++) {
+      for (size_t i = 0; i < 256; i++) made[k][i] = made[0][made[k - 1][i] & 0xff] ^ (made[k - 1][i] >> 8);
+    }
+    return made;
   }();
-  return table;
+  return tables;
 }
 
 constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -39,12 +45,19 @@ constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 }  // namespace
 
 uint32_t Crc32(uint32_t crc, const void *data, size_t size) {
-  const auto &table = CrcTable();
-  const auto *bytes = static_cast<const unsigned char *>(data);
+  const CrcTables &table = Crc();
+  const auto *p = static_cast<const unsigned char *>(data);
   crc = ~crc;
-  for (size_t i = 0; i < size; i++) crc = table[(crc ^ bytes[i]) & 0xff] ^ (crc >> 8);
+  for (; size >= 8; size -= 8, p += 8) {
+    crc ^= p[0] | p[1] << 8 | p[2] << 16 | static_cast<uint32_t>(p[3]) << 24;
+    crc = table[7][crc & 0xff] ^ table[6][crc >> 8 & 0xff] ^ table[5][crc >> 16 & 0xff] ^ table[4][crc >> 24] ^
+          table[3][p[4]] ^ table[2][p[5]] ^ table[1][p[6]] ^ table[0][p[7]];
+  }
+  for (; size > 0; size--, p++) crc = table[0][(crc ^ *p) & 0xff] ^ (crc >> 8);
   return ~crc;
 }
+
+std::string Dump(const Json &json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 Data::Data(std::string bytes) : bytes_(std::move(bytes)) { length_ = bytes_.size(); }
 

@@ -63,6 +63,9 @@ std::string Base64(const std::string &bytes);
 /// Decodes strictly; false if `text` is not canonical base64 with padding.
 bool FromBase64(const std::string &text, std::string *bytes);
 
+/// JSON on one line. Bytes that are no UTF-8, as peers may say, are replaced.
+std::string Dump(const Json &json);
+
 /// Bytes as JSON: a string for printable ASCII, {"b64"} otherwise.
 Json BytesJson(const std::string &bytes);
 /// Reads bytes from JSON; false if it is neither a string nor {"b64"}.

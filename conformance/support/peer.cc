@@ -72,6 +72,16 @@ std::map<std::string, std::string> ScrubbedEnvironment(const Implementation &imp
   return environment;
 }
 
+std::string StatusMember(const std::string &status) { return "\"status\":" + Dump(status); }
+
+/// A peer's line, which is `json`, as one object of the trace: as it is, unless it has white space around or control
+/// characters in it.
+std::string AsWritten(const std::string &line, const Json &json) {
+  const auto plain = [](char c) { return static_cast<unsigned char>(c) >= 0x20; };
+  const bool whole = line.front() == '{' && line.back() == '}' && std::all_of(line.begin(), line.end(), plain);
+  return whole ? line : Dump(json);
+}
+
 }  // namespace
 
 bool Offer::covers(const std::string &need) const {
@@ -173,12 +183,16 @@ Holdings Peer::Holding(const Holdings *before, bool described) {
   bool rests = false;
   for (int attempt = 0;; attempt++) {
     const Holdings now = HoldingsOf(inspected_pid_, false);
-    if (!now.known || before == nullptr || !now.MoreThan(*before) || rests)
+    if (!now.known || before == nullptr || !now.MoreThan(*before) || rests) {
+      if (before != nullptr) at_rest_ = now;
       return described ? HoldingsOf(inspected_pid_, true) : now;
+    }
     rests = AtRest() || NowMs() >= deadline;
     if (!rests) GiveWay(attempt);
   }
 }
+
+Holdings Peer::HoldingAtRest() { return at_rest_ ? *at_rest_ : Holding(nullptr, false); }
 
 void Peer::Shuffle(uint64_t seed) {
   g_order.seed(static_cast<std::mt19937::result_type>(seed ^ (seed >> 32)));
@@ -211,8 +225,9 @@ void Peer::WriteHeld() {
 
 void Peer::WriteNow(const HeldRequest &request) {
   if (!process_) return;  // it has ended meanwhile: who waits for the reply learns that
-  if (g_observer) g_observer->OnTrace(*this, "begin", {{"request", request.body}});
-  process_->Write(request.line);
+  if (g_observer) g_observer->OnTrace(*this, "begin", "\"request\":" + request.line);
+  at_rest_.reset();
+  process_->Write(request.line + "\n");
 }
 
 Peer::Peer(std::string role, const Implementation &implementation, const Plan &plan)
@@ -286,6 +301,7 @@ void Peer::EnsureStarted() {
   lanes_.clear();
   handles_ = 0;
   used_ = false;
+  at_rest_.reset();
   generation_++;
   process_ = Process::Start(implementation_.command, ScrubbedEnvironment(implementation_), directory, &error);
   try {
@@ -302,7 +318,7 @@ void Peer::EnsureStarted() {
 }
 
 void Peer::Greet() {
-  if (g_observer) g_observer->OnTrace(*this, "start", Json::object());
+  if (g_observer) g_observer->OnTrace(*this, "start", "");
   AskOffer();
   const std::string &mode = implementation_.mode;
   if (mode.empty() || (mode == offer_.modes[0] && !offer_.covers("configure"))) return;
@@ -349,7 +365,7 @@ std::unique_ptr<Exit> Peer::End() {
   auto exit = std::make_unique<Exit>();
   process_->CloseInput();
   if (!process_->Wait(plan_.deadline_ms, exit.get())) exit.reset();
-  if (g_observer) g_observer->OnTrace(*this, "exit", {{"status", exit ? exit->describe() : "killed"}});
+  if (g_observer) g_observer->OnTrace(*this, "exit", StatusMember(exit ? exit->describe() : "killed"));
   process_.reset();
   return exit;
 }
@@ -360,7 +376,7 @@ std::unique_ptr<Exit> Peer::AwaitExit() {
   auto exit = std::make_unique<Exit>();
   if (!process_->Wait(plan_.deadline_ms, exit.get())) return nullptr;
   PumpOnce(0);  // what it wrote before it ended
-  if (g_observer) g_observer->OnTrace(*this, "exit", {{"status", exit->describe()}});
+  if (g_observer) g_observer->OnTrace(*this, "exit", StatusMember(exit->describe()));
   process_.reset();
   return exit;
 }
@@ -378,7 +394,7 @@ void Peer::expect_stopped() {
 void Peer::Kill() {
   if (!process_) return;
   process_->Kill();
-  if (g_observer) g_observer->OnTrace(*this, "exit", {{"status", "killed"}});
+  if (g_observer) g_observer->OnTrace(*this, "exit", StatusMember("killed"));
   process_.reset();
 }
 
@@ -405,7 +421,7 @@ Pending Peer::Send(Json body, const std::string &operation, const std::string &l
   outstanding_[id] = Outstanding{operation, lane, false, 0};
   requests_++;
   used_ = used_ || kGreeting.count(operation) == 0;
-  HeldRequest request{id, lane, line + "\n", std::move(body)};
+  HeldRequest request{id, lane, std::move(line)};
   if (plan_.shuffle != 0 && lane != "control") {
     held_.push_back(std::move(request));
     return Pending(this, id, operation);
@@ -421,6 +437,7 @@ Pending Peer::send_line(const std::string &line, uint64_t id) {
   outstanding_[id] = Outstanding{"(a line as it is)", "a", false, 0};
   requests_++;
   used_ = true;
+  at_rest_.reset();
   process_->Write(line);
   return Pending(this, id, "(a line as it is)");
 }
@@ -433,7 +450,7 @@ Reply Peer::WaitFor(uint64_t id, const std::string &operation) {
   for (;;) {
     auto found = replies_.find(id);
     if (found != replies_.end()) {
-      Reply reply = found->second;
+      Reply reply = std::move(found->second);
       replies_.erase(found);
       return reply;
     }
@@ -505,12 +522,16 @@ void Peer::OnLine(const std::string &line) {
     found->second.begun = true;
     found->second.tid = json.value("tid", Json(0)).is_number_unsigned() ? json.value("tid", int64_t{0}) : 0;
     found->second.repeats = json.value("repeats", Json(false)) == true;
-    if (g_observer) g_observer->OnTrace(*this, "event", json);
+    if (g_observer) {
+      const std::string object = AsWritten(line, json);
+      g_observer->OnTrace(*this, "event", object.substr(1, object.size() - 2));
+    }
     return;
   }
   if (!json.contains("status") || !json["status"].is_string()) FailLine(line, "has no `status`");
-  if (kStatuses.count(json["status"].get<std::string>()) == 0) FailLine(line, "has a status that does not exist");
-  if (g_observer) g_observer->OnTrace(*this, "end", {{"reply", json}});
+  if (kStatuses.count(json["status"].get_ref<const std::string &>()) == 0)
+    FailLine(line, "has a status that does not exist");
+  if (g_observer) g_observer->OnTrace(*this, "end", "\"reply\":" + AsWritten(line, json));
   replies_[id] = Reply(role_, found->second.operation, std::move(json));
   outstanding_.erase(found);
 }

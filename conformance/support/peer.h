@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -97,8 +98,8 @@ class PeerObserver {
   virtual ~PeerObserver() = default;
   /// Before a request goes out: may refuse by throwing Abort.
   virtual void OnRequest(const Peer &peer, const Request &request) = 0;
-  /// A line for the raw trace.
-  virtual void OnTrace(const Peer &peer, const char *kind, const Json &detail) = 0;
+  /// A line for the raw trace, of which `members` are members as JSON text, without braces.
+  virtual void OnTrace(const Peer &peer, const char *kind, const std::string &members) = 0;
   /// What the case saw of the system itself, for the raw trace.
   virtual void OnLook(const Json &look) = 0;
   /// A proof of blocking was used.
@@ -158,6 +159,9 @@ class Peer {
   /// What the process holds now. What is more than in `before` (nullptr: nothing is known) counts only once the process
   /// has come to rest: a thread that was joined may be seen for a moment longer.
   Holdings Holding(const Holdings *before, bool described);
+  /// Holding(nullptr, false), which is not looked up again while nothing was asked of the process since it had come to
+  /// rest.
+  Holdings HoldingAtRest();
 
   uint64_t requests() const { return requests_; }
   bool concurrent_lanes_used() const { return concurrent_; }
@@ -177,8 +181,7 @@ class Peer {
   friend class Pending;
   struct HeldRequest {
     uint64_t id = 0;
-    std::string lane, line;
-    Json body;
+    std::string lane, line;  // without its end
   };
   struct Outstanding {
     std::string operation, lane;
@@ -221,6 +224,7 @@ class Peer {
   std::set<std::string> lanes_;   // that the process has made
   int generation_ = 0;
   bool used_ = false;  // the process has performed a case's request
+  std::optional<Holdings> at_rest_;
   int handles_ = 0;
   int greet_failures_ = 0;
   int64_t inspected_pid_ = -1;  // the process that performs the operations: of `hello`, where the command is a wrapper

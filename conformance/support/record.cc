@@ -26,8 +26,6 @@ Json RecordOf(const Plan &plan, const Requirement &requirement, const Shape &sha
   return record;
 }
 
-std::string Dump(const Json &json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 std::string OneLine(const std::string &text) {
   std::string line;
   for (char c : text) {

@@ -24,9 +24,6 @@ struct Result {
 /// The record of a case in one shape, in the pairing of the plan.
 Json RecordOf(const Plan &plan, const Requirement &requirement, const Shape &shape, const Result &result);
 
-/// JSON on one line. Bytes that are no UTF-8, as peers may say, are replaced.
-std::string Dump(const Json &json);
-
 /// What GoogleTest says of a failed expectation, on one line of bounded length.
 std::string OneLine(const std::string &text);
 

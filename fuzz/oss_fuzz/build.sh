@@ -30,13 +30,20 @@ frame_differential
 name_differential
 '
 
+# What judges and is not to be followed by the fuzzer: as Bazel has it, whose file holds `\\.` for `\.`.
+judges=$(sed -n 's/^build:fuzz --per_file_copt=\(.*\)@-fno-sanitize=fuzzer-no-link$/\1/p' .bazelrc | sed 's/\\\\/\\/g')
+: "${judges:?}"
+export judges
+
 compile() {
   object=$objects/${1//\//_}.o
+  unfollowed=
+  if [[ $1 =~ $judges && "$CFLAGS $CXXFLAGS" == *fuzzer-no-link* ]]; then unfollowed=-fno-sanitize=fuzzer-no-link; fi
   # The flags are words.
   # shellcheck disable=SC2086
   case $1 in
-    *.c) $CC $CFLAGS -std=c11 -I. -Ispec/include -c "$1" -o "$object" ;;
-    *) $CXX $CXXFLAGS -std=c++17 -I. -Ispec/include -c "$1" -o "$object" ;;
+    *.c) $CC $CFLAGS $unfollowed -std=c11 -I. -Ispec/include -c "$1" -o "$object" ;;
+    *) $CXX $CXXFLAGS $unfollowed -std=c++17 -I. -Ispec/include -c "$1" -o "$object" ;;
   esac
 }
 export -f compile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shutil
 import tempfile
@@ -17,6 +18,8 @@ from cts.common import CannotRun, cache_dir, printable
 FLAGS = ("--config=fuzz",)
 _SECONDS_OF_AN_INPUT = 10  # what takes longer is a hang
 _MEGABYTES = 2048
+# Freed memory of thousands of inputs, and not of so many that each touches pages which no other has touched.
+_SANITIZER = {"ASAN_OPTIONS": "quarantine_size_mb=8"}
 _STAT = re.compile(r"^stat::(\w+):\s+(\d+)$", re.MULTILINE)
 _COVERAGE = re.compile(r"^#\d+\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)", re.MULTILINE)
 _CAUSE = re.compile(r"^(.*does not hold:.*|.*runtime error:.*|SUMMARY: .*|==\d+==ERROR: .*)$", re.MULTILINE)
@@ -125,7 +128,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as directory:
         log = Path(directory) / "output"
         began = time.monotonic()
-        process = group.start(argv, env, None, log)
+        process = group.start(argv, {**_SANITIZER, **(os.environ if env is None else env)}, None, log)
         assert process is not None  # the group is new
         try:
             status = process.wait()

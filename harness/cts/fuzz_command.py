@@ -78,7 +78,13 @@ def _fuzz(project: Project, name: str, seconds: int, peers: List[str]) -> int:
     program = fuzz.build_target(project.root, name)
     say(f"running {name} for {plural(seconds, 'second')}")
     with tempfile.TemporaryDirectory(prefix="cts-fuzz-") as artifacts:
-        arguments = [f"-max_total_time={seconds}", *fuzz.options(project.root, name), str(fuzz.kept_corpus(name))]
+        # No other process adds to the corpus: nothing is to be read again.
+        arguments = [
+            f"-max_total_time={seconds}",
+            "-reload=0",
+            *fuzz.options(project.root, name),
+            str(fuzz.kept_corpus(name)),
+        ]
         arguments += [str(d) for d in fuzz.corpora(project.root, name)]
         with _peers(project, name, peers, fuzz_differential.BATCH, artifacts) as asked:
             outcome, output = fuzz.run(program, arguments, Path(artifacts), asked and asked.environment)
@@ -91,7 +97,7 @@ def _fuzz(project: Project, name: str, seconds: int, peers: List[str]) -> int:
             print(f"finding: {printable(outcome.cause) or 'see the replay'}")
         print(f"  ./cts fuzz replay {_relative(project, finding)}")
         print(f"  ./cts fuzz minimise {_relative(project, finding)}")
-    for line in fuzz_differential.lines(told):
+    for line in fuzz_differential.lines(told, outcome.runs):
         print(line)
     print(
         f"{name}: {outcome.runs} runs in {outcome.seconds:.0f} s, {outcome.rate:.0f} a second; "

@@ -150,17 +150,21 @@ def _rate(count: int, seconds: float) -> float:
     return count / seconds if seconds > 0 else 0.0
 
 
-def lines(told: Dict[str, Any]) -> List[str]:
-    """What the report says, for people: rates, and how often each known difference was met."""
+def lines(told: Dict[str, Any], runs: int = 0) -> List[str]:
+    """What the report of a fuzzer says that ran so many inputs: rates, and how often each known difference was met."""
     if not told:
         return []
     found = [f"in this process: {_rate(told['requests'], told['seconds']):.0f} answers a second"]
+    cpu = told["cpu_seconds"] + sum(peer["cpu_seconds"] for peer in told["peers"])
+    rates = f"{_rate(runs, cpu):.0f} runs and {_rate(told['requests'], cpu):.0f} requests"
+    found.append(f"of all processes: {rates} a second of CPU time")
     for peer in told["peers"]:
         rate, spawned = _rate(peer["requests"], peer["seconds"]), _rate(peer["spawned"], peer["spawned_seconds"])
         ratio = f", {rate / spawned:.0f} times that of" if spawned else "; none by"
         found.append(
             f"{peer['name']}: {peer['requests']} requests, {rate:.0f} a second{ratio} a process each"
-            f" ({spawned:.1f}); {peer['differences']} differences, {peer['restarts']} restarts"
+            f" ({spawned:.1f}); {peer['cpu_seconds']:.1f} s of CPU time"
+            f"; {peer['differences']} differences, {peer['restarts']} restarts"
         )
         found += [f"  known: {name}: {count}" for name, count in peer["known"].items()]
     for finding in told["findings"]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from cts import definition as definitions
+from cts import offers
 from cts import requirements as requirements_of
 from cts.definition import Definition, Field, Operation
 from cts.requirements import Requirement
@@ -522,6 +523,7 @@ def outputs(root: Path) -> Dict[Path, str]:
         "spec/include/ipc/status.h": status_header(d),
         "spec/include/ipc/table.h": table_header(d),
         "spec/operations.md": operations_page(d),
+        "docs/offers.md": offers.page(root, d),
         "spec/schema/peer_protocol.schema.json": protocol_schema(d),
         "ref/common/native_status.inc": errno_table(d),
         "ref/common/gates.inc": gates(d),

@@ -34,7 +34,7 @@ REFERENCE = "ref"
 BUILDS = processes.Group()  # the builds under way, so that an interruption ends them
 _NOT_SOURCES = {"target", "node_modules", "__pycache__", ".git", ".gradle", "build", "bin"}
 _KEYS = set(
-    "name implementation title homepage language toolchain sources build run modes os cross targets env".split()
+    "name implementation title homepage language toolchain sources build run modes os cross targets env lacks".split()
 )
 
 
@@ -57,6 +57,9 @@ class Peer:
     os: List[str] = field(default_factory=list)
     cross: bool = False  # its build makes programs of `os` on this machine, too
     targets: List[str] = field(default_factory=list)  # fuzz targets that ask it; none: every one that asks peers
+    lacks: Dict[str, str] = field(
+        default_factory=dict
+    )  # operations, or patterns of them -> why it offers none (offers.py)
     sources: List[str] = field(default_factory=list)  # folders, from its own, that it is made of, too
     directory: Optional[Path] = None
     kits: Optional[Path] = None
@@ -127,6 +130,7 @@ def load_directory(directory: Path, kits: Optional[Path] = None) -> Peer:
         os=raw.get("os", []),
         cross=raw.get("cross", False),
         targets=raw.get("targets", []),
+        lacks=raw.get("lacks", {}),
         sources=raw.get("sources", []),
         env={k: str(v) for k, v in env.items()},
         directory=directory.resolve(),

@@ -41,8 +41,6 @@ from cts.requirements import Requirement
 from cts.runner import CANARIES, REPEATS_MAX, Conditions, Outcome, Record, Runner, Task, case_of, is_canary, test_of
 from cts.systems import System
 
-RUNNERS_A_CORE = 2  # one runs while what another waits for takes its time
-
 
 def positive(text: str) -> int:
     try:
@@ -77,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--jobs",
         type=positive,
         metavar="N",
-        help=f"runners at a time (default: {RUNNERS_A_CORE} a core; one with --slow, or with --os for another system)",
+        default=len(cores()),
+        help="runners at a time (default: one a core)",
     )
     parser.add_argument(
         "--built",
@@ -166,9 +165,6 @@ class Run:
     def __init__(self, project: Project, options: argparse.Namespace, command: List[str]) -> None:
         self.project = project
         self.options = options
-        if options.jobs is None:
-            alone = options.slow > 1 or options.os != host_system()
-            options.jobs = len(cores()) * (1 if alone else RUNNERS_A_CORE)
         self.command = command
         self.run_id = secrets.token_hex(16)
         self.progress = terminal.Progress()

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import List
 
-from cts import definition, evidence, generate, ledger
+from cts import definition, evidence, generate, ledger, offers
 from cts import requirements as spec
 from cts.common import CannotRun, plural
 from cts.definition import DefinitionError
@@ -32,6 +32,7 @@ def problems(project: Project) -> List[str]:
         found += [
             f"{p.relative_to(project.root)} is stale: run `./cts spec generate`" for p in generate.stale(project.root)
         ]
+        found += offers.problems(offers.load(project.root, definition.load(project.root / "spec/operations.toml")))
         found += ledger.check(
             ledger.load(project.root / "spec/ledger.toml"),
             definition.load(project.root / "spec/operations.toml"),

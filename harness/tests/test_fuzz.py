@@ -144,12 +144,13 @@ class DifferentialTest(unittest.TestCase):
 
     def test_report_gives_rates_and_their_ratio(self) -> None:
         peer = {"name": "p", "requests": 640, "seconds": 0.1, "spawned": 10, "spawned_seconds": 1.0, "differences": 2}
-        peer = {**peer, "restarts": 0, "known": {"d": 3}}
-        told = {"requests": 100, "seconds": 0.01, "peers": [peer], "findings": []}
-        lines = fuzz_differential.lines(told)
+        peer = {**peer, "cpu_seconds": 1.5, "restarts": 0, "known": {"d": 3}}
+        told = {"requests": 100, "seconds": 0.01, "cpu_seconds": 0.5, "peers": [peer], "findings": []}
+        lines = fuzz_differential.lines(told, 200)
         self.assertEqual(lines[0], "in this process: 10000 answers a second")
-        self.assertIn("6400 a second, 640 times that of a process each (10.0); 2 differences", lines[1])
-        self.assertEqual(lines[2], "  known: d: 3")
+        self.assertEqual(lines[1], "of all processes: 100 runs and 50 requests a second of CPU time")
+        self.assertIn("640 times that of a process each (10.0); 1.5 s of CPU time; 2 differences", lines[2])
+        self.assertEqual(lines[3], "  known: d: 3")
 
 
 def _exported(**more: object) -> Dict[str, object]:

@@ -86,11 +86,12 @@ AQUERY = {
 MUTANT = {"name": "unbroken", "sentence": "s", "case": "A.B", "shape": "", "mode": "blocking", "env": {"A": "b"}}
 FUZZER = {
     "requests": 9,
+    "cpu_seconds": 0.2,
     "seconds": 0.1,
     "peers": [
         {
             **{"name": "p", "requests": 9, "seconds": 0.1, "spawned": 1, "spawned_seconds": 0.1, "differences": 1},
-            **{"restarts": 0, "known": {"d": 3}},
+            **{"cpu_seconds": 0.1, "restarts": 0, "known": {"d": 3}},
         }
     ],
     "findings": [{"file": "f", "peer": "p", "facts": {"ours": "frame"}}],

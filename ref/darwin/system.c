@@ -41,6 +41,7 @@ const char *const ipc_platform_features[] = {
     "local.listen.keep_name",
     "local.listen.same_user",
     "stream.half_close",
+    "stream.shutdown.read",
     "socket.send.timeout",
     "socket.receive.timeout",
 #ifndef IPC_WITHOUT_SIGNALS

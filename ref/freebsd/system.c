@@ -40,6 +40,7 @@ const char *const ipc_platform_features[] = {
     "local.listen.keep_name",
     "local.listen.same_user",
     "stream.half_close",
+    "stream.shutdown.read",
     "unix.seqpacket",
     "socket.send.timeout",
     "socket.receive.timeout",

@@ -15,7 +15,8 @@
  *
  * The mode is `async`, lanes are tasks. An operation gets a `Call` with checked arguments and returns its results, or
  * throws: an `Outcome` is its status, an error with a `code` (`EADDRINUSE`) the status of that code, anything else
- * `failed`. Whatever an operation waits for it waits for through `call.wait` or `call.event`, which a reset ends.
+ * `failed`. Whatever an operation waits for it waits for through `call.wait` or `call.event`, which a reset ends. What
+ * the library goes on with all the same is named in `unendable: ['fifo.open']`: a reset is then answered `busy` (6.2).
  * spec/peer_protocol.md is the contract; the numbers in comments here are its paragraphs.
  */
 
@@ -647,7 +648,7 @@ const PROCESS_OPERATIONS = {
 
 class Runtime {
   constructor(peer) {
-    this.peer = { mode: 'async', version: '0', features: [], traits: [], discard() {}, ...peer };
+    this.peer = { mode: 'async', version: '0', features: [], traits: [], unendable: [], discard() {}, ...peer };
     if (process.platform !== 'win32') this.peer.operations = { ...PROCESS_OPERATIONS, ...peer.operations };
     this.features = ['lanes', ...this.peer.features.filter((feature) => feature !== 'lanes')];
     this.featureSet = new Set(this.features);
@@ -849,6 +850,9 @@ class Runtime {
 
   async reset(request, arrival) {
     this.resetBound = arrival;
+    if ([...this.calls.values()].some((call) => this.peer.unendable.includes(call.operation))) {
+      throw new Outcome('busy', 'an operation is under way that nothing can end');
+    }
     const others = [...this.outstanding].filter(([id]) => id !== request.id).map(([, answer]) => answer);
     for (const call of this.calls.values()) call.cancel();
     await Promise.all(others);

@@ -14,6 +14,8 @@ func addAncillary(library *peerLibrary) {
 	library.Others["stream.read_ancillary"] = readAncillary
 	library.Others["stream.set_pass_credentials"] = setPassCredentials
 	library.Others["socket.set_pass_credentials"] = setPassCredentials
+	library.Others["ancillary.encode"] = encodeAncillary
+	library.Others["ancillary.decode"] = decodeAncillary
 }
 
 // controlOf makes the control messages that a request asks for.
@@ -73,42 +75,80 @@ func getPassCredentials(conn syscall.Conn) (passes bool, err error) {
 	return value != 0, err
 }
 
+// parse takes a control buffer apart.
+func parse(control []byte) (descriptors []int, sender *syscall.Ucred, err error) {
+	messages, err := syscall.ParseSocketControlMessage(control)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, message := range messages {
+		if message.Header.Type == syscall.SCM_RIGHTS {
+			came, err := syscall.ParseUnixRights(&message)
+			if err != nil {
+				return nil, nil, err
+			}
+			descriptors = append(descriptors, came...)
+		}
+		if message.Header.Type == syscall.SCM_CREDENTIALS {
+			if sender, err = syscall.ParseUnixCredentials(&message); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return descriptors, sender, nil
+}
+
+// setFound notes what parse has found.
+func setFound(call ctspeer.Call, descriptors []int, sender *syscall.Ucred) {
+	if sender != nil && sender.Pid != 0 { // Linux's word for bytes sent before anybody asked who sends
+		call.Set("pid", sender.Pid)
+		call.Set("uid", sender.Uid)
+		call.Set("gid", sender.Gid)
+	}
+	if len(descriptors) > 0 {
+		call.Set("descriptors", descriptors)
+	}
+}
+
 // setBeside notes what came beside bytes. The descriptors are this process's own until a reset.
 func setBeside(call ctspeer.Call, control []byte, flags int) error {
 	if flags&syscall.MSG_CTRUNC != 0 {
 		call.Set("cut", true)
 	}
-	messages, err := syscall.ParseSocketControlMessage(control)
+	descriptors, sender, err := parse(control)
 	if err != nil {
 		return err
-	}
-	descriptors := []int{}
-	for _, message := range messages {
-		if message.Header.Type == syscall.SCM_RIGHTS {
-			came, err := syscall.ParseUnixRights(&message)
-			if err != nil {
-				return err
-			}
-			descriptors = append(descriptors, came...)
-		}
-		if message.Header.Type == syscall.SCM_CREDENTIALS {
-			sender, err := syscall.ParseUnixCredentials(&message)
-			if err != nil {
-				return err
-			}
-			if sender.Pid != 0 { // Linux's word for bytes sent before anybody asked who sends
-				call.Set("pid", sender.Pid)
-				call.Set("uid", sender.Uid)
-				call.Set("gid", sender.Gid)
-			}
-		}
 	}
 	for _, descriptor := range descriptors {
 		call.Own(uintptr(descriptor))
 	}
-	if len(descriptors) > 0 {
-		call.Set("descriptors", descriptors)
+	setFound(call, descriptors, sender)
+	return nil
+}
+
+// encodeAncillary makes a control buffer without a socket.
+func encodeAncillary(call ctspeer.Call) error {
+	control, err := controlOf(call)
+	if err == nil {
+		call.SetBytes("control", control)
 	}
+	return err
+}
+
+// decodeAncillary takes one apart. Package syscall finds everything; the room is the program's.
+func decodeAncillary(call ctspeer.Call) error {
+	descriptors, sender, err := parse(call.Bytes("control"))
+	if err == syscall.EINVAL {
+		return &ctspeer.Failure{Status: "malformed", Why: "EINVAL is the package's word for it"}
+	}
+	if err != nil {
+		return err
+	}
+	if room := int(call.Unsigned("descriptors_max")); len(descriptors) > room {
+		descriptors = descriptors[:room]
+		call.Set("cut", true)
+	}
+	setFound(call, descriptors, sender)
 	return nil
 }
 

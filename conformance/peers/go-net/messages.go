@@ -28,7 +28,7 @@ func (s *socket) Close() error {
 
 func addMessages(library *peerLibrary) {
 	library.Features = append(library.Features, "unix.seqpacket", "unix.abstract", "unix.autobind", "stream.half_close",
-		"local.listen.keep_name", "socket.send.timeout", "socket.receive.timeout", "socket.connect.timeout")
+		"stream.shutdown.read", "local.listen.keep_name", "socket.send.timeout", "socket.receive.timeout", "socket.connect.timeout")
 	library.Closes = append(library.Closes, "socket.close")
 	for name, operation := range map[string]ctspeer.Operation{
 		"unix.listen":             unixListen,

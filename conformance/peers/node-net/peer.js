@@ -1,7 +1,8 @@
 'use strict';
 /**
- * Peer for local sockets of Node.js's `net` module: `net.createServer`, `net.connect` with a path, and sockets read in
- * paused mode (`'readable'` and `read(size)`). What the module does and leaves undone is shown as it is:
+ * Peer for Node.js: local sockets of its `net` module (`net.createServer`, `net.connect` with a path, sockets read in
+ * paused mode: `'readable'` and `read(size)`), FIFO files that `fs.open` opens, and signals (signals.js). What they do
+ * and leave undone is shown as it is:
  *
  * - It accepts by itself and hands connections over by event: trait accepts_eagerly.
  * - `write` never waits. `stream.write` is answered by the write's callback, which is how a program learns that the
@@ -10,7 +11,8 @@
  *   counts the writes whose callback came without error.
  *   The callback of a write under way comes without an error when the socket is destroyed meanwhile, by the program or
  *   by an error of the connection: such a write is `ok` here, as it is to a program that awaits it.
- * - With `allowHalfOpen: false`, the default, a socket that has read the end ends its writing side: trait end_closes.
+ * - Sockets are made with `allowHalfOpen: true`; by default one that has read the end ends its writing side. `end()` ends
+ *   that alone; nothing ends the reading side.
  * - `stream.close` is `destroy()`, which ends what is under way with an error or `'close'`: `cancelled`. Data that was
  *   written out stays readable for the other end.
  * - `listener.close` is `server.close()`, without waiting for its callback, which waits for every accepted socket.
@@ -21,11 +23,15 @@
  * - An abstract name is bound with the length of the whole address, filled up with NUL (seen in 20.20): other programs
  *   do not find it under its exact name.
  * - Paths are text: a name that is not UTF-8 cannot be passed and is `invalid_name`.
+ * - A FIFO is opened by a thread that `fs` has for it, which nothing can end while it waits, and its descriptor becomes a
+ *   `net.Socket`. `fs` makes and removes none. A path that is no UTF-8 can be said here: `fs` takes a Buffer.
  */
 
+const fs = require('fs');
 const net = require('net');
 const path = require('path');
 const { run, Outcome, outcomeOf } = require(path.join(__dirname, '..', '..', 'kits', 'node', 'cts_peer.js'));
+const signals = require(path.join(__dirname, 'signals.js'));
 
 const PIPE_PREFIX = '\\\\.\\pipe\\';
 
@@ -49,7 +55,7 @@ class Listener {
     this.waiting = []; // resolve functions of accepts
     this.sockets = [];
     this.closed = false;
-    this.server = net.createServer((socket) => {
+    this.server = net.createServer({ allowHalfOpen: true }, (socket) => {
       const stream = new Stream(socket);
       if (this.waiting.length) this.waiting.shift()(stream);
       else this.sockets.push(stream);
@@ -114,7 +120,7 @@ class Stream {
   }
 }
 
-const operations = {
+const local = {
   async 'local.listen'(call) {
     const listener = new Listener();
     const options = { path: addressOf(call.args) };
@@ -152,7 +158,7 @@ const operations = {
   },
 
   async 'local.connect'(call) {
-    const stream = new Stream(net.connect({ path: addressOf(call.args) }));
+    const stream = new Stream(net.connect({ path: addressOf(call.args), allowHalfOpen: true }));
     try {
       await call.wait((resolve, reject) => {
         stream.socket.on('connect', resolve);
@@ -199,6 +205,30 @@ const operations = {
   },
 };
 
+/** What only Unix has. */
+const unix = {
+  async 'stream.shutdown'(call) {
+    if (call.args.how !== 'write') throw new Outcome('unsupported', 'net ends the writing side alone');
+    await call.wait((resolve, reject) => {
+      call.handle.socket.end((error) => (error ? reject(error) : resolve()));
+    });
+  },
+
+  async 'fifo.open'(call) {
+    const reads = call.args.direction === 'read';
+    const fd = await call.wait((resolve, reject) => {
+      const flags = reads ? fs.constants.O_RDONLY : fs.constants.O_WRONLY;
+      fs.open(call.args.path, flags, (error, opened) => (error ? reject(error) : resolve(opened)));
+    });
+    try {
+      call.make(new Stream(new net.Socket({ fd, readable: reads, writable: !reads })));
+    } catch (error) {
+      fs.closeSync(fd);
+      throw error.code === 'ERR_INVALID_FD_TYPE' ? new Outcome('refused', error.message) : error;
+    }
+  },
+};
+
 run({
   implementation: 'node-net',
   version: process.versions.node,
@@ -206,11 +236,12 @@ run({
     'close_while_in_use',
     'local.listen.backlog',
     'stream.duplex',
-    ...(process.platform === 'win32' ? [] : ['name.path']),
+    ...(process.platform === 'win32' ? [] : ['name.path', 'stream.half_close']),
     ...(hasNamespaced() ? ['name.namespaced'] : []),
   ],
-  traits: ['accepts_eagerly', 'end_closes'],
-  operations,
+  traits: ['accepts_eagerly'],
+  operations: process.platform === 'win32' ? local : { ...local, ...unix, ...signals.operations },
+  unendable: ['fifo.open'],
   discard(value) {
     value.close();
   },

@@ -36,8 +36,8 @@ def credentials_of(sock: Any) -> Dict[str, int]:
 class Streams(cts_peer.Peer):
     """What the modes blocking and nonblocking share; `attempt` and its neighbours are where they differ."""
 
-    features = ["wait", "local.listen.backlog", "stream.duplex", "stream.half_close"] + NAME_FEATURES
-    features += CREDENTIAL_FEATURES
+    features = ["wait", "local.listen.backlog", "stream.duplex", "stream.half_close", "stream.shutdown.read"]
+    features += NAME_FEATURES + CREDENTIAL_FEATURES
     traits = ["keeps_name"]
 
     def attempt(self, call: Call, handle: Any, event: str, function: Callable[[], Any]) -> Any:

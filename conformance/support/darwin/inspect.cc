@@ -204,7 +204,13 @@ void CloseFrom(int first) {
   }
 }
 
-std::vector<int64_t> Children() { return ChildrenOf(getpid()); }
+std::vector<int64_t> ChildrenBut(const std::set<pid_t> &known) {
+  std::vector<int64_t> children;
+  for (int64_t child : ChildrenOf(getpid())) {
+    if (known.count(static_cast<pid_t>(child)) == 0) children.push_back(child);
+  }
+  return children;
+}
 
 std::string host::DescriptorOf(int64_t pid, const std::string &fd) {
   proc_fdinfo found;

@@ -200,9 +200,11 @@ void DieWithParent() {
 
 void CloseFrom(int first) { closefrom(first); }
 
-std::vector<int64_t> Children() {
+std::vector<int64_t> ChildrenBut(const std::set<pid_t> &known) {
   std::vector<int64_t> children;
-  for (const kinfo_proc &child : ChildrenOf(getpid())) children.push_back(child.ki_pid);
+  for (const kinfo_proc &child : ChildrenOf(getpid())) {
+    if (known.count(child.ki_pid) == 0) children.push_back(child.ki_pid);
+  }
   return children;
 }
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -84,22 +85,40 @@ bool IsProcess(int64_t id) {
   return status.find("\nTgid:\t" + std::to_string(id) + "\n") != std::string::npos;
 }
 
-/// The children of a process with these threads. (gVisor lists the threads of children among them.)
-std::vector<int64_t> ChildrenOf(int64_t parent, const std::vector<int64_t> &threads) {
+/// The children of a process with these threads, but for those in `known`. (gVisor lists the threads of children among
+/// them.)
+std::vector<int64_t> ChildrenOf(int64_t parent, const std::vector<int64_t> &threads,
+                                const std::set<pid_t> &known = {}) {
+  const auto is_known = [&](int64_t pid) { return known.count(static_cast<pid_t>(pid)) != 0; };
   static const bool listed = access("/proc/thread-self/children", R_OK) == 0;  // CONFIG_PROC_CHILDREN
   const std::string directory = "/proc/" + std::to_string(parent);
   std::vector<int64_t> children;
   for (int64_t tid : listed ? threads : std::vector<int64_t>()) {
     std::istringstream numbers(ReadProc(directory + "/task/" + std::to_string(tid) + "/children"));
     for (int64_t child; numbers >> child;) {
-      if (IsProcess(child)) children.push_back(child);
+      if (!is_known(child) && IsProcess(child)) children.push_back(child);
     }
   }
   if (listed) return children;
   for (int64_t pid : NumbersIn("/proc")) {
-    if (ParentOf(pid) == parent) children.push_back(pid);
+    if (!is_known(pid) && ParentOf(pid) == parent) children.push_back(pid);
   }
   return children;
+}
+
+uint64_t SizeOf(const std::string &directory) {
+  struct stat is = {};
+  return stat(directory.c_str(), &is) == 0 && is.st_size > 0 ? static_cast<uint64_t>(is.st_size) : 0;
+}
+
+/// Whether the size of /proc/PID/fd is the number of descriptors, as since Linux 6.2: to list them costs five times as
+/// much.
+bool SizesCount() {
+  const uint64_t before = SizeOf("/proc/self/fd");
+  const int one_more = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const uint64_t after = SizeOf("/proc/self/fd");
+  close(one_more);
+  return before > 0 && after == before + 1;
 }
 
 /// The entries of a directory of /proc whose names are numbers, 0 among them.
@@ -159,11 +178,14 @@ ThreadState InspectProcess(int64_t pid) {
 
 Holdings HoldingsOf(int64_t pid, bool described) {
   const std::string directory = "/proc/" + std::to_string(pid);
-  const std::vector<std::string> descriptors = EntriesOf(directory + "/fd");
+  static const bool sizes_count = SizesCount();
+  const bool counted = sizes_count && !described;
+  const std::vector<std::string> descriptors = counted ? std::vector<std::string>() : EntriesOf(directory + "/fd");
   const std::vector<int64_t> threads = NumbersIn(directory + "/task"), children = ChildrenOf(pid, threads);
   Holdings holdings;
-  holdings.known = !descriptors.empty() && !threads.empty();
-  holdings.counts = {descriptors.size(), threads.size(), children.size()};
+  const uint64_t num_descriptors = counted ? SizeOf(directory + "/fd") : descriptors.size();
+  holdings.known = num_descriptors > 0 && !threads.empty();
+  holdings.counts = {num_descriptors, threads.size(), children.size()};
   if (!described) return holdings;
   for (const std::string &fd : descriptors) holdings.held[0][fd] = WhatIs(directory + "/fd/" + fd);
   const auto name_of = [](const std::string &of) {
@@ -235,7 +257,9 @@ void CloseFrom(int first) {
   }
 }
 
-std::vector<int64_t> Children() { return ChildrenOf(getpid(), NumbersIn("/proc/self/task")); }
+std::vector<int64_t> ChildrenBut(const std::set<pid_t> &known) {
+  return ChildrenOf(getpid(), NumbersIn("/proc/self/task"), known);
+}
 
 namespace {
 

@@ -2,8 +2,11 @@
 #ifndef CONFORMANCE_SUPPORT_POSIX_ORPHANS_H
 #define CONFORMANCE_SUPPORT_POSIX_ORPHANS_H
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <vector>
 
 namespace cts {
@@ -29,8 +32,8 @@ int64_t ConnectedPid(int fd);
 /// The parent of a process; 0 if there is no such process.
 int64_t ParentOf(int64_t pid);
 
-/// Children of this process, adopted ones included.
-std::vector<int64_t> Children();
+/// Children of this process, adopted ones included, but for those in `known`.
+std::vector<int64_t> ChildrenBut(const std::set<pid_t> &known);
 
 }  // namespace cts
 

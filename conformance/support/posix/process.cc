@@ -449,8 +449,8 @@ int KillOrphans() {
   int killed = 0;
   for (bool found = true; found;) {
     found = false;
-    for (int64_t child : Children()) {
-      if (child <= 1 || Owned().count(static_cast<pid_t>(child)) != 0) continue;
+    for (int64_t child : ChildrenBut(Owned())) {
+      if (child <= 1) continue;
       kill(static_cast<pid_t>(child), SIGKILL);
       if (waitpid(static_cast<pid_t>(child), nullptr, 0) > 0) {
         killed++;

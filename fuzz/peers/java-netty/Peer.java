@@ -14,12 +14,13 @@ import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
-import java.util.List;
 
 /** Netty's frame codecs as a peer of the differential fuzz targets. What travels is in fuzz/README.md. */
 final class Peer {
@@ -34,7 +35,12 @@ final class Peer {
   private static final int OTHER_ERROR = 0xFD, NOT_OFFERED = 0xFF;
 
   /** Bodies that are encoded are made: longer ones are not. */
-  private static final long ENCODED_MAX = 1 << 17;
+  private static final int ENCODED_MAX = 1 << 17;
+
+  private static final byte[] BODY = new byte[ENCODED_MAX];
+
+  /** Carries every handler in turn: to make a channel costs more than an answer. */
+  private static final EmbeddedChannel CHANNEL = new EmbeddedChannel();
 
   /** A codec of a request. */
   private record Codec(int codec, int flags, int width, int offset, int skip, long adjustment, long max) {
@@ -81,13 +87,6 @@ final class Peer {
     }
   }
 
-  private static byte[] taken(ByteBuf buffer) {
-    byte[] bytes = new byte[buffer.readableBytes()];
-    buffer.readBytes(bytes);
-    buffer.release();
-    return bytes;
-  }
-
   private static int statusOf(Throwable error) {
     return error instanceof TooLongFrameException
         ? MESSAGE_TOO_LARGE
@@ -101,31 +100,29 @@ final class Peer {
       out.writeByte(NOT_OFFERED);
       return;
     }
-    EmbeddedChannel channel = new EmbeddedChannel(decoder);
     int status = WOULD_BLOCK;
     request.get(); // whether the stream ends
+    CHANNEL.pipeline().addLast(decoder);
     while (status == WOULD_BLOCK && request.hasRemaining()) {
-      byte[] piece = new byte[request.getInt()];
-      request.get(piece);
+      int length = request.getInt();
       try {
-        channel.writeInbound(Unpooled.wrappedBuffer(piece));
+        CHANNEL.writeInbound(Unpooled.wrappedBuffer(request.array(), request.position(), length));
       } catch (RuntimeException error) {
         status = statusOf(error);
       }
+      request.position(request.position() + length);
     }
-    for (ByteBuf frame = channel.readInbound(); frame != null; frame = channel.readInbound()) {
-      byte[] body = taken(frame);
+    for (ByteBuf frame = CHANNEL.readInbound(); frame != null; frame = CHANNEL.readInbound()) {
       out.writeByte(FRAME);
-      out.writeInt(body.length);
-      out.write(body);
+      out.writeInt(frame.readableBytes());
+      frame.readBytes(out, frame.readableBytes());
+      frame.release();
     }
     out.writeByte(status);
     out.writeLong(0);
-    try {
-      channel.finishAndReleaseAll();
-    } catch (RuntimeException error) {
-      // Of what came behind the error: it is not asked for.
-    }
+    // What it holds and what comes of it now is behind the error or the end: it is not asked for.
+    CHANNEL.pipeline().removeLast();
+    CHANNEL.releaseInbound();
   }
 
   private static void encode(ByteBuffer request, Codec codec, DataOutputStream out) throws IOException {
@@ -135,59 +132,75 @@ final class Peer {
       out.writeByte(NOT_OFFERED);
       return;
     }
-    EmbeddedChannel channel = new EmbeddedChannel(encoder);
-    ByteArrayOutputStream written = new ByteArrayOutputStream();
+    CHANNEL.pipeline().addLast(encoder);
     try {
-      channel.writeOutbound(Unpooled.wrappedBuffer(new byte[(int) length]));
+      CHANNEL.writeOutbound(Unpooled.wrappedBuffer(BODY, 0, (int) length));
+      long written = 0;
+      for (Object part : CHANNEL.outboundMessages()) {
+        written += ((ByteBuf) part).readableBytes();
+      }
+      int header = (int) (written - length);
+      out.writeByte(FRAME);
+      out.writeInt(header);
+      for (ByteBuf part = CHANNEL.readOutbound(); part != null; part = CHANNEL.readOutbound()) {
+        int taken = Math.min(header, part.readableBytes());
+        part.readBytes(out, taken);
+        header -= taken;
+        part.release();
+      }
     } catch (EncoderException | IllegalArgumentException error) {
       out.writeByte(UNENCODABLE);
-      channel.finishAndReleaseAll();
-      return;
+      CHANNEL.releaseOutbound();
     }
-    for (ByteBuf part = channel.readOutbound(); part != null; part = channel.readOutbound()) {
-      written.write(taken(part));
-    }
-    channel.finishAndReleaseAll();
-    int header = written.size() - (int) length;
-    out.writeByte(FRAME);
-    out.writeInt(header);
-    out.write(written.toByteArray(), 0, header);
+    CHANNEL.pipeline().removeLast();
   }
 
-  private static byte[] answer(byte[] request) throws IOException {
-    ByteArrayOutputStream answer = new ByteArrayOutputStream();
-    DataOutputStream out = new DataOutputStream(answer);
-    ByteBuffer read = ByteBuffer.wrap(request);
-    int what = read.hasRemaining() ? read.get() : 0;
+  private static void answer(ByteBuffer request, DataOutputStream out) throws IOException {
+    int what = request.hasRemaining() ? request.get() : 0;
     if (what == DECODE) {
-      decode(read, Codec.read(read), out);
+      decode(request, Codec.read(request), out);
     } else if (what == ENCODE) {
-      encode(read, Codec.read(read), out);
+      encode(request, Codec.read(request), out);
     } else {
       out.writeByte(NOT_OFFERED);
     }
-    return answer.toByteArray();
   }
 
-  private static List<byte[]> answers(byte[] batch) throws IOException {
-    ByteBuffer read = ByteBuffer.wrap(batch);
-    List<byte[]> answers = new ArrayList<>();
-    int requests = read.getInt();
-    for (int i = 0; i < requests; i++) {
-      byte[] request = new byte[read.getInt()];
-      read.get(request);
-      answers.add(answer(request));
-    }
+  private static void put(byte[] element, int length, DataOutputStream list) throws IOException {
+    list.writeInt(length);
+    list.write(element, 0, length);
+  }
+
+  /** The answers to a batch, with their number before them. */
+  private static void answers(ByteBuffer batch, DataOutputStream list) throws IOException {
+    int requests = batch.getInt(), end = batch.limit();
+    list.writeInt(requests == 0 ? OFFERS.length : requests);
     if (requests == 0) {
       for (String offer : OFFERS) {
-        answers.add(offer.getBytes(StandardCharsets.US_ASCII));
+        byte[] text = offer.getBytes(StandardCharsets.US_ASCII);
+        put(text, text.length, list);
       }
     }
-    return answers;
+    Bytes answer = new Bytes();
+    for (int i = 0; i < requests; i++) {
+      int length = batch.getInt(), next = batch.position() + length;
+      answer.reset();
+      answer(batch.limit(next), new DataOutputStream(answer));
+      put(answer.array(), answer.size(), list);
+      batch.limit(end).position(next);
+    }
+  }
+
+  /** A stream of bytes that shows them in place. */
+  private static final class Bytes extends ByteArrayOutputStream {
+    byte[] array() {
+      return buf;
+    }
   }
 
   public static void main(String[] arguments) throws IOException {
     DataInputStream in = new DataInputStream(new BufferedInputStream(System.in, 1 << 16));
+    OutputStream out = new FileOutputStream(FileDescriptor.out);
     while (true) {
       int length;
       try {
@@ -197,17 +210,12 @@ final class Peer {
       }
       byte[] batch = new byte[length];
       in.readFully(batch);
-      ByteArrayOutputStream told = new ByteArrayOutputStream();
+      Bytes told = new Bytes();
       DataOutputStream list = new DataOutputStream(told);
-      List<byte[]> answers = answers(batch);
-      list.writeInt(answers.size());
-      for (byte[] answer : answers) {
-        list.writeInt(answer.length);
-        list.write(answer);
-      }
-      System.out.write(ByteBuffer.allocate(4).putInt(told.size()).array());
-      told.writeTo(System.out);
-      System.out.flush();
+      list.writeInt(0); // the length, once it is known
+      answers(ByteBuffer.wrap(batch), list);
+      ByteBuffer.wrap(told.array()).putInt(told.size() - 4);
+      out.write(told.array(), 0, told.size());
     }
   }
 

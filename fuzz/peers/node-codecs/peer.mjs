@@ -26,6 +26,7 @@ const NOT_OFFERED = 0xff;
 
 const CODEC_LEN = 31;
 const ENCODED_MAX = 1 << 17; // bodies that are encoded are made: longer ones are not
+const BODY = Buffer.alloc(ENCODED_MAX);
 const ANNOUNCED_MAX = 1 << 24; // @endo/netstring takes the memory that a header announces
 
 /** What a source throws when all that has come is read, and more may come. */
@@ -87,7 +88,20 @@ const netstring = {
   },
 };
 
-const immediate = () => new Promise((resolve) => setImmediate(resolve));
+let turn = null;
+
+/** The next turn of the loop: one promise for all who wait for it. */
+function immediate() {
+  turn ??= new Promise((resolve) =>
+    setImmediate(() => {
+      turn = null;
+      resolve();
+    }),
+  );
+  return turn;
+}
+
+const bytesAsMessage = { name: "application/octet-stream", decode: async (bytes) => bytes };
 
 /** vscode-jsonrpc's readers of messages; the messages are any bytes. They know of no limit and no end inside a message. */
 const jsonRpc = {
@@ -95,9 +109,7 @@ const jsonRpc = {
     const frames = [];
     let failed = false;
     const stream = new EventEmitter();
-    const reader = new StreamMessageReader(stream, {
-      contentTypeDecoder: { name: "application/octet-stream", decode: async (bytes) => bytes },
-    });
+    const reader = new StreamMessageReader(stream, { contentTypeDecoder: bytesAsMessage });
     reader.partialMessageTimeout = 0;
     reader.onError(() => {
       failed = true;
@@ -137,16 +149,15 @@ function library(number, flags, varintBytes, max, encodes) {
 }
 
 function decoded({ frames, status }) {
-  const parts = [];
+  const answer = Buffer.alloc(frames.reduce((length, frame) => length + 5 + frame.length, 9));
+  let at = 0;
   for (const frame of frames) {
-    const head = Buffer.alloc(5);
-    head.writeUInt8(FRAME, 0);
-    head.writeUInt32BE(frame.length, 1);
-    parts.push(head, frame);
+    answer.writeUInt32BE(frame.length, at + 1);
+    answer.set(frame, at + 5);
+    at += 5 + frame.length;
   }
-  const last = Buffer.alloc(9);
-  last.writeUInt8(status, 0);
-  return Buffer.concat([...parts, last]);
+  answer[at] = status;
+  return answer;
 }
 
 function elements(list, at) {
@@ -170,7 +181,7 @@ async function answer(request) {
   const length = Number(request.readBigUInt64BE(at));
   if (length > ENCODED_MAX) return Buffer.of(NOT_OFFERED);
   const trailer = chosen === netstring ? 1 : 0;
-  const frame = await chosen.encode(Buffer.alloc(length), max);
+  const frame = await chosen.encode(BODY.subarray(0, length), max);
   if (typeof frame === "number") return Buffer.of(frame);
   const head = Buffer.alloc(5);
   head.writeUInt32BE(frame.length - length - trailer, 1);
@@ -182,15 +193,15 @@ async function answers(batch) {
   const requests = elements(batch, 4);
   // All at once: what takes turns of the loop takes them together.
   const found = requests.length ? await Promise.all(requests.map(answer)) : OFFERS.map((offer) => Buffer.from(offer));
-  const parts = [Buffer.alloc(8)];
-  for (const one of found) {
-    const head = Buffer.alloc(4);
-    head.writeUInt32BE(one.length);
-    parts.push(head, one);
-  }
-  parts[0].writeUInt32BE(found.length, 4);
-  const told = Buffer.concat(parts);
+  const told = Buffer.allocUnsafe(found.reduce((length, one) => length + 4 + one.length, 8));
   told.writeUInt32BE(told.length - 4, 0);
+  told.writeUInt32BE(found.length, 4);
+  let at = 8;
+  for (const one of found) {
+    told.writeUInt32BE(one.length, at);
+    told.set(one, at + 4);
+    at += 4 + one.length;
+  }
   return told;
 }
 

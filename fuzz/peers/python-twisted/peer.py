@@ -7,6 +7,7 @@ import struct
 import sys
 from typing import BinaryIO, Iterator, List, Optional, Tuple, Type
 
+from twisted.internet.protocol import Protocol
 from twisted.internet.testing import StringTransport
 from twisted.protocols.basic import (
     Int8StringReceiver,
@@ -24,22 +25,22 @@ LITTLE_ENDIAN, BODY_AT_SKIP = 1, 4
 FRAME, WOULD_BLOCK, MESSAGE_TOO_LARGE, UNENCODABLE, UNTOLD, NOT_OFFERED = 0, 2, 21, 23, 0xFE, 0xFF
 
 CODEC = struct.Struct(">BBBIIIqQ")
-OF_WIDTH = {1: Int8StringReceiver, 2: Int16StringReceiver, 4: Int32StringReceiver}
+FRAME_HEAD = struct.Struct(">BI").pack
+LAST = struct.Struct(">BQ").pack
 ENCODED_MAX = 1 << 17  # bodies that are encoded are made: longer ones are not
+BODY = b"x" * ENCODED_MAX
+U32_AT = struct.Struct(">I").unpack_from
 
 
-def _counting(base: Type, limit: int) -> Type:
+def _keeping(base: Type) -> Type:
     """A receiver that keeps what it receives, and whether a length was beyond the limit."""
 
     class Receiver(base):  # type: ignore[misc, valid-type]
-        MAX_LENGTH = limit
-
-        def connectionMade(self) -> None:
+        def __init__(self, limit: int) -> None:
+            self.MAX_LENGTH = limit
             self.received: List[bytes] = []
+            self.stringReceived = self.received.append
             self.too_large = False
-
-        def stringReceived(self, string: bytes) -> None:
-            self.received.append(string)
 
         def lengthLimitExceeded(self, length: int) -> None:
             self.too_large = True
@@ -47,59 +48,61 @@ def _counting(base: Type, limit: int) -> Type:
     return Receiver
 
 
-def _receiver(codec: bytes, encodes: bool) -> Optional[Type]:
+OF_WIDTH = {
+    width: _keeping(base)
+    for width, base in ((1, Int8StringReceiver), (2, Int16StringReceiver), (4, Int32StringReceiver))
+}
+OF_NETSTRINGS = _keeping(NetstringReceiver)
+
+
+def _receiver(codec: bytes, encodes: bool) -> Optional[Protocol]:
     """The receiver for a codec of a request; None if Twisted has none like it."""
     number, flags, _, width, offset, skip, adjustment, limit = CODEC.unpack(codec)
     if number == NETSTRING:
-        return _counting(NetstringReceiver, limit)
-    if number == LENGTH and (flags & (LITTLE_ENDIAN | encodes * BODY_AT_SKIP) or offset or skip != width or adjustment):
+        return OF_NETSTRINGS(limit)
+    if number == U32:
+        return OF_WIDTH[4](limit)
+    if number != LENGTH or width not in OF_WIDTH or offset or skip != width or adjustment:
         return None
-    base = Int32StringReceiver if number == U32 else OF_WIDTH.get(width)
-    return _counting(base, limit) if base and number in (U32, LENGTH) else None
+    if flags & (LITTLE_ENDIAN | encodes * BODY_AT_SKIP):
+        return None
+    return OF_WIDTH[width](limit)
 
 
-def _pieces(data: bytes) -> Iterator[bytes]:
-    at = 0
-    while at < len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        yield data[at + 4 : at + 4 + length]
-        at += 4 + length
-
-
-def _decode(kind: Type, data: bytes) -> bytes:
+def _decode(receiver: Protocol, pieces: bytes) -> bytes:
     """Twisted tells nothing at the end of a stream: what lacks then is not to be seen."""
     transport = StringTransport()
-    receiver = kind()
     receiver.makeConnection(transport)
+    receive = receiver.dataReceived
+    at, end = 0, len(pieces)
     status = WOULD_BLOCK
-    for piece in _pieces(data):
-        receiver.dataReceived(piece)
+    while at < end and status == WOULD_BLOCK:
+        (length,) = U32_AT(pieces, at)
+        at += 4 + length
+        receive(pieces[at - length : at])
         if receiver.too_large:
             status = MESSAGE_TOO_LARGE
         elif transport.disconnecting:
             status = UNTOLD
-        if status != WOULD_BLOCK:
-            break
-    frames = b"".join(struct.pack(">BI", FRAME, len(body)) + body for body in receiver.received)
-    return frames + struct.pack(">BQ", status, 0)
+    frames = b"".join([FRAME_HEAD(FRAME, len(body)) + body for body in receiver.received])
+    return frames + LAST(status, 0)
 
 
-def _encode(kind: Type, length: int) -> bytes:
+def _encode(sender: Protocol, length: int) -> bytes:
     if length > ENCODED_MAX:
         return bytes([NOT_OFFERED])
     transport = StringTransport()
-    sender = kind()
     sender.makeConnection(transport)
-    body = b"x" * length
+    body = BODY[:length]
     try:
         sender.sendString(body)
     except StringTooLongError:
         return bytes([UNENCODABLE])
     written = transport.value()
-    trailer = b"," if issubclass(kind, NetstringReceiver) else b""
+    trailer = b"," if isinstance(sender, NetstringReceiver) else b""
     header = written[: len(written) - length - len(trailer)]
     assert written == header + body + trailer
-    return struct.pack(">BI", FRAME, len(header)) + header + trailer
+    return FRAME_HEAD(FRAME, len(header)) + header + trailer
 
 
 def answer(request: bytes) -> bytes:
@@ -107,14 +110,18 @@ def answer(request: bytes) -> bytes:
     what, codec, rest = request[:1], request[1 : 1 + CODEC.size], request[1 + CODEC.size :]
     if what not in (bytes([DECODE]), bytes([ENCODE])):
         return bytes([NOT_OFFERED])
-    kind = _receiver(codec, what == bytes([ENCODE]))
-    if kind is None:
+    receiver = _receiver(codec, what == bytes([ENCODE]))
+    if receiver is None:
         return bytes([NOT_OFFERED])
-    return _decode(kind, rest[1:]) if what == bytes([DECODE]) else _encode(kind, int.from_bytes(rest, "big"))
+    return _decode(receiver, rest[1:]) if what == bytes([DECODE]) else _encode(receiver, int.from_bytes(rest, "big"))
 
 
-def _list(batch: bytes) -> List[bytes]:
-    return list(_pieces(batch[4:]))
+def _list(batch: bytes) -> Iterator[bytes]:
+    at = 4
+    while at < len(batch):
+        (length,) = U32_AT(batch, at)
+        at += 4 + length
+        yield batch[at - length : at]
 
 
 def _exactly(source: BinaryIO, length: int) -> Tuple[bytes, bool]:

@@ -96,6 +96,7 @@ impl Library for Interprocess1Unix {
             "local.listen.keep_name",
             "stream.duplex",
             "stream.half_close",
+            "stream.shutdown.read",
             "stream.peer_credentials.pid",
             "stream.peer_credentials.uid",
             "stream.peer_credentials.gid",
