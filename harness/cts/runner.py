@@ -30,7 +30,7 @@ Record = Dict[str, Any]
 
 CANARIES = ("Canary.MustFail", "Canary.NotOffered")
 DEADLINE_MS = 10000
-KNOWN_HANG_DEADLINE_MS = 3000  # of cases that are known to hang, where no emulation makes starts slow: they wait in vain
+KNOWN_HANG_DEADLINE_MS = 3000  # of cases that are known to hang, where no emulation makes starts slow
 SLOWED_DEADLINE_MS = 60000  # where peers are slowed, what is late is late later
 IDLE_S = 300.0  # a runner that writes nothing for so long is broken: a case may use three deadlines
 REPEATS_MAX = 2
