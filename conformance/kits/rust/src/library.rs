@@ -2,7 +2,7 @@
 
 use crate::peer::Call;
 use crate::status::{Failure, Outcome};
-use std::os::fd::RawFd;
+use crate::system::RawFd;
 
 /// How the peer reaches the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
