@@ -75,6 +75,16 @@ impl<L: Library> Call<'_, L> {
         self.once(&handle, waits, act)
     }
 
+    /// The same on the listener in `on`.
+    pub fn with_listener<R>(
+        &self,
+        waits: bool,
+        act: impl FnMut(&L::Listener) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let handle = self.listener()?;
+        self.once(&handle, waits, act)
+    }
+
     /// The same on an object.
     pub fn with_object<R>(&self, waits: bool, act: impl FnMut(&L::Object) -> Result<R, Failure>) -> Result<R, Failure> {
         let handle = self.object()?;
@@ -309,6 +319,7 @@ pub fn consumed(bytes: &[u8]) -> Results {
 
 fn object_close<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
     let object = call.consume_object()?;
+    call.may_wait_in_library(); // some flush first
     call.begin();
     drop(object);
     Ok(Vec::new())
@@ -560,6 +571,7 @@ fn listener_close<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
 
 fn stream_close<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
     let stream = call.consume_stream()?;
+    call.may_wait_in_library(); // some flush first
     call.begin();
     call.peer.library.stream_close(stream)?;
     Ok(Vec::new())
