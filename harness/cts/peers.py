@@ -162,8 +162,8 @@ def _ask(command: List[str]) -> "Optional[subprocess.CompletedProcess[str]]":
 def missing_tool(peer: Peer) -> str:
     """Which program the peer needs and this machine lacks, as a sentence; empty if there is everything.
 
-    Of a tool, `version` is the command that tells its version, and `minimum` the least one that will do; or `part` names
-    something that is installed beside it, and `check` is a command that succeeds if that is there.
+    Of a tool, `version` is the command that tells its version, and `minimum` the least one that will do; or `part`
+    names something that is installed beside it, and `check` is a command that succeeds if that is there.
     """
     for tool in peer.toolchain:
         program, minimum = tool["program"], str(tool.get("minimum", ""))

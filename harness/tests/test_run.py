@@ -136,11 +136,11 @@ class Runs(Checkout):
 
     def test_missing_part_of_a_tool_is_said_by_name(self) -> None:
         python = sys.executable
-        for source, expected in (("", ""), ("import no_such_module", f"needs {python} with that, which is not installed")):
+        for name, source in (("with", ""), ("without", "import no_such_module")):
             check = json.dumps([python, "-c", source])
-            tool = f'toolchain = [{{ program = "{python}", part = "that", check = {check} }}]'
-            self.third_party("other", extra=tool)
-            self.assertEqual(self.run_cts()["run"]["peers"][1]["why"], expected)
+            self.third_party(name, extra=f'toolchain = [{{ program = "{python}", part = "that", check = {check} }}]')
+        why = {p["name"]: p["why"] for p in self.run_cts()["run"]["peers"]}
+        self.assertEqual((why["with"], why["without"]), ("", f"needs {python} with that, which is not installed"))
 
     def test_failing_build_is_said(self) -> None:
         self.third_party("other", extra='build = [["false"]]')

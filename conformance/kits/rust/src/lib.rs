@@ -53,6 +53,8 @@ pub use library::{Credentials, Identity, Library, ListenOptions, Mode, Name, Nam
 pub use operations::{consumed, raw_results, Results};
 pub use peer::Call;
 pub use status::{Failure, Outcome};
+#[cfg(windows)]
+pub use system::os_text;
 pub use system::RawFd;
 
 /// Serves requests on standard input until it ends, and then ends the process with status 0. The calling thread, which

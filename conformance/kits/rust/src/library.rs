@@ -266,4 +266,14 @@ pub trait Library: Send + Sync + 'static {
         drop(stream);
         Ok(())
     }
+
+    /// Closes in a reset. Where a close waits for the other end, this one does not: a reset must end.
+    fn stream_discard(&self, stream: Self::Stream) {
+        let _ = self.stream_close(stream);
+    }
+
+    /// The same for an object.
+    fn object_discard(&self, object: Self::Object) {
+        drop(object);
+    }
 }

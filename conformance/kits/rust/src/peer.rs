@@ -321,8 +321,8 @@ impl<L: Library> Peer<L> {
         match slot {
             Slot::Reserved => (),
             Slot::Listener(handle) => drop(handle.take().map(|listener| self.library.listener_close(listener))),
-            Slot::Stream(handle) => drop(handle.take().map(|stream| self.library.stream_close(stream))),
-            Slot::Object(handle) => drop(handle.take()),
+            Slot::Stream(handle) => drop(handle.take().map(|stream| self.library.stream_discard(stream))),
+            Slot::Object(handle) => drop(handle.take().map(|object| self.library.object_discard(object))),
             Slot::Process(handle) => {
                 kill(&handle); // it may have been made after the reset began
                 drop(handle.take().map(|child| child.reap()));

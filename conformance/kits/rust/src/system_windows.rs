@@ -2,10 +2,11 @@
 
 use crate::process::CONTROL_VARIABLE;
 use crate::status::Failure;
-use std::ffi::c_void;
+use std::ffi::{c_void, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::windows::ffi::OsStringExt;
 use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, IntoRawHandle, OwnedHandle, RawHandle};
 
 /// What Unix calls a descriptor is a handle here; this is its number.
@@ -86,6 +87,26 @@ fn connect(control: &str) -> io::Result<TcpStream> {
     let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     connection.write_all(format!("{token}\n").as_bytes())?;
     Ok(connection)
+}
+
+/// A text of the protocol, which is WTF-8, as the system has it.
+pub fn os_text(wtf8: &[u8]) -> Result<OsString, Failure> {
+    let mut units = Vec::new();
+    let mut rest = wtf8;
+    while !rest.is_empty() {
+        let valid = std::str::from_utf8(rest).map_or_else(|error| error.valid_up_to(), str::len);
+        let (text, behind) = rest.split_at(valid);
+        units.extend(String::from_utf8_lossy(text).encode_utf16());
+        rest = match behind {
+            [] => behind,
+            [0xED, high @ 0xA0..=0xBF, low @ 0x80..=0xBF, ..] => {
+                units.push(0xD000 | u16::from(high & 0x3F) << 6 | u16::from(low & 0x3F));
+                &behind[3..]
+            }
+            _ => return Err(Failure::new("invalid_name", "no WTF-8")),
+        };
+    }
+    Ok(OsString::from_wide(&units))
 }
 
 /// Ends the process at once: nothing that other threads do can delay it.

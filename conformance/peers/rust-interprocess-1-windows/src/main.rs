@@ -14,11 +14,10 @@ mod signals;
 mod streams;
 
 use cts_peer::{
-    Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, Outcome, RawFd,
-    StreamOptions,
+    os_text, Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, Outcome,
+    RawFd, StreamOptions,
 };
-use interprocess::local_socket::{LocalSocketListener, ToLocalSocketName};
-use std::ffi::OsStr;
+use interprocess::local_socket::{LocalSocketListener, LocalSocketStream, ToLocalSocketName};
 use std::io::{IoSlice, IoSliceMut};
 use streams::Stream;
 
@@ -36,21 +35,14 @@ fn wrong_listener() -> Failure {
     Failure::unsupported("the listener is of another kind")
 }
 
-/// Bytes as a text of Rust.
-fn text(bytes: &[u8]) -> Result<&str, Failure> {
-    std::str::from_utf8(bytes).map_err(|error| Failure::new("invalid_name", error.to_string()))
-}
-
 /// The name of a pipe behind the prefix, which the crate puts there itself.
-fn pipe_name(name: &Name) -> Result<&str, Failure> {
-    let text = text(&name.bytes)?;
+fn pipe_name(name: &Name) -> Result<&[u8], Failure> {
     match name.kind {
-        NameKind::Namespaced => Ok(text),
+        NameKind::Namespaced => Ok(&name.bytes),
         NameKind::Native => {
-            let prefix = text.get(..PREFIX.len()).filter(|prefix| prefix.eq_ignore_ascii_case(PREFIX));
-            prefix
-                .map(|_| &text[PREFIX.len()..])
-                .ok_or_else(|| Failure::unsupported("no name of a pipe of this machine"))
+            let prefix = name.bytes.get(..PREFIX.len());
+            let known = prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX.as_bytes()));
+            known.then(|| &name.bytes[PREFIX.len()..]).ok_or_else(|| Failure::unsupported("no pipe of this machine"))
         }
         NameKind::Path => Err(Failure::unsupported("a pipe has no path")),
     }
@@ -58,9 +50,14 @@ fn pipe_name(name: &Name) -> Result<&str, Failure> {
 
 /// How a program spells the name of a local socket: namespaced ones with `@`. A pipe that is not named so can be given,
 /// too, as the crate takes every text for a name here.
-fn local_name(name: &Name) -> Result<String, Failure> {
-    let mark = if name.kind == NameKind::Namespaced { "@" } else { "" };
-    Ok(format!("{mark}{}", pipe_name(name)?))
+fn local_name(name: &Name) -> Result<Vec<u8>, Failure> {
+    let mark: &[u8] = if name.kind == NameKind::Namespaced { b"@" } else { b"" };
+    Ok([mark, pipe_name(name)?].concat())
+}
+
+/// The address of the pipe of that name.
+fn native(name: &[u8]) -> Vec<u8> {
+    [PREFIX.as_bytes(), name].concat()
 }
 
 impl Library for Interprocess1Windows {
@@ -123,19 +120,19 @@ impl Library for Interprocess1Windows {
     }
 
     fn name_parse(&self, bytes: &[u8]) -> Result<(NameKind, Vec<u8>), Failure> {
-        let name = OsStr::new(text(bytes)?).to_local_socket_name()?;
+        let name = os_text(bytes)?.to_local_socket_name()?;
         let kind = if name.is_namespaced() { NameKind::Namespaced } else { NameKind::Path };
         Ok((kind, name.inner().as_encoded_bytes().to_vec()))
     }
 
     fn listen(&self, name: &Name, _options: &ListenOptions) -> Result<(Listener, Vec<u8>), Failure> {
         let name = local_name(name)?;
-        let listener = LocalSocketListener::bind(name.as_str())?;
-        Ok((Listener::Local(listener), format!("{PREFIX}{name}").into_bytes()))
+        let listener = LocalSocketListener::bind(os_text(&name)?)?;
+        Ok((Listener::Local(listener), native(&name)))
     }
 
     fn connect(&self, name: &Name, _options: StreamOptions) -> Result<Stream, Failure> {
-        Stream::connect(&local_name(name)?)
+        Ok(Stream::from(LocalSocketStream::connect(os_text(&local_name(name)?)?)?))
     }
 
     fn accept(&self, listener: &Listener, _options: StreamOptions) -> Result<Stream, Failure> {
@@ -196,6 +193,14 @@ impl Library for Interprocess1Windows {
 
     fn stream_adopt(&self, handle: RawFd, _nonblocking: bool) -> Result<Stream, Failure> {
         Stream::adopt(handle)
+    }
+
+    fn stream_discard(&self, stream: Stream) {
+        stream.discard();
+    }
+
+    fn object_discard(&self, object: named::Object) {
+        object.discard();
     }
 
     fn other(&self, call: &Call<Self>) -> Outcome {

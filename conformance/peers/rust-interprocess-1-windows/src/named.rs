@@ -1,13 +1,12 @@
 //! Named pipes. The crate has a type for each direction and mode of reading; which one a program takes, its request says.
 
-use crate::{pipe_name, wrong_listener, Interprocess1Windows, PREFIX};
-use cts_peer::{consumed, raw_results, Call, Failure, Outcome, RawFd, Results};
+use crate::{native, pipe_name, wrong_listener, Interprocess1Windows};
+use cts_peer::{consumed, os_text, raw_results, to_json, Call, Failure, Outcome, RawFd, Results};
 use interprocess::os::windows::named_pipe::{
     ByteReaderPipeStream, ByteWriterPipeStream, DuplexBytePipeStream, DuplexMsgPipeStream, MsgReaderPipeStream,
     MsgWriterPipeStream, PipeListener, PipeListenerOptions, PipeMode, PipeStream,
 };
 use interprocess::ReliableReadMsg;
-use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::num::NonZeroU8;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, IntoRawHandle, RawHandle};
@@ -15,6 +14,19 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 
 /// A pipe of any of the six types, for the only lane that uses it.
 pub struct Object(Mutex<Option<Box<dyn Pipe>>>);
+
+/// What a pipe holds in each direction unless a request says it. The crate's own choice is 512 bytes; a program whose
+/// writes are not to wait gives sizes.
+const SIZE: usize = 65_536;
+
+impl Object {
+    /// Closes without waiting for the reader.
+    pub fn discard(self) {
+        if let Some(pipe) = self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let _ = pipe.disconnect();
+        }
+    }
+}
 
 /// What the six types have in common, and what some of them have.
 pub trait Pipe: Send {
@@ -152,19 +164,16 @@ fn listen(call: &PeerCall) -> Performed {
     }
     let name = call.name_under("kind", "name");
     let name = pipe_name(&name)?;
+    let text = os_text(name)?;
     let messages = is(call, "type", "messages", false);
     let reads_messages = is(call, "read_mode", "messages", messages);
-    let mut options = PipeListenerOptions::new().name(OsStr::new(name)).mode(mode(messages));
+    let mut options = PipeListenerOptions::new().name(text).mode(mode(messages));
     if let Some(limit) = call.arguments.unsigned("instances_max") {
         let limit = u8::try_from(limit).map_err(|_| Failure::invalid_argument("instance_limit is a u8"))?;
         options = options.instance_limit(NonZeroU8::new(limit));
     }
-    if let Some(size) = call.arguments.unsigned("in_size") {
-        options = options.input_buffer_size_hint(size as usize);
-    }
-    if let Some(size) = call.arguments.unsigned("out_size") {
-        options = options.output_buffer_size_hint(size as usize);
-    }
+    let size = |argument| call.arguments.unsigned(argument).map_or(SIZE, |size| size as usize);
+    options = options.input_buffer_size_hint(size("in_size")).output_buffer_size_hint(size("out_size"));
     call.begin();
     let listener: Listener = match (call.arguments.text("direction"), reads_messages) {
         (Some("inbound"), false) => Box::new(options.create::<ByteReaderPipeStream>()?),
@@ -175,7 +184,7 @@ fn listen(call: &PeerCall) -> Performed {
         (_, true) => Box::new(options.create::<DuplexMsgPipeStream>()?),
     };
     call.add_listener(crate::Listener::Named(listener));
-    Ok(vec![("native", cts_peer::to_json(format!("{PREFIX}{name}").as_bytes()))])
+    Ok(vec![("native", to_json(&native(name)))])
 }
 
 fn add(call: &PeerCall, pipe: Box<dyn Pipe>) -> Performed {
@@ -193,7 +202,7 @@ fn accept(call: &PeerCall) -> Performed {
 
 fn connect(call: &PeerCall) -> Performed {
     let name = call.name_under("kind", "name");
-    let name = pipe_name(&name)?;
+    let name = &os_text(pipe_name(&name)?)?;
     let messages = is(call, "read_mode", "messages", false);
     call.may_wait_in_library();
     call.begin();

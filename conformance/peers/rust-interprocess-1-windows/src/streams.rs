@@ -36,10 +36,6 @@ impl From<LocalSocketStream> for Stream {
 }
 
 impl Stream {
-    pub fn connect(name: &str) -> Result<Stream, Failure> {
-        Ok(Stream::from(LocalSocketStream::connect(name)?))
-    }
-
     pub fn socket(&self) -> Result<MutexGuard<'_, LocalSocketStream>, Failure> {
         match self {
             Stream::Socket(socket) => Ok(lone(socket)),
@@ -103,11 +99,24 @@ impl Stream {
         }) as RawFd
     }
 
+    /// Closes without waiting for the reader, for which a server's end has no call: the drop flushes what is connected.
+    pub fn discard(self) {
+        if matches!(self, Stream::Socket(_)) {
+            // SAFETY: the handle is open; a client's end says no.
+            unsafe { DisconnectNamedPipe(self.raw() as RawHandle) };
+        }
+    }
+
     /// A local socket of a handle. Those of unnamed pipes look the same to the system.
     pub fn adopt(handle: RawFd) -> Result<Stream, Failure> {
         // SAFETY: the kit has asked that the handle is open, and it is the stream's from here on.
         Ok(Stream::from(unsafe { LocalSocketStream::from_raw_handle(handle as RawHandle) }))
     }
+}
+
+#[link(name = "kernel32")]
+extern "system" {
+    fn DisconnectNamedPipe(pipe: RawHandle) -> i32;
 }
 
 pub fn create_pipe(call: &Call<Interprocess1Windows>) -> Result<Results, Failure> {
