@@ -95,8 +95,8 @@ def _fuzz(project: Project, name: str, seconds: int, peers: List[str]) -> int:
     for finding in kept:
         if not told:  # a report names the difference of each
             print(f"finding: {printable(outcome.cause) or 'see the replay'}")
-        print(f"  ./cts fuzz replay {_relative(project, finding)}")
-        print(f"  ./cts fuzz minimise {_relative(project, finding)}")
+        for action in ("replay", "minimise"):
+            print(f"  ./cts fuzz {action} {_relative(project, finding)}{''.join(f' --peer {peer}' for peer in peers)}")
     for line in fuzz_differential.lines(told, outcome.runs):
         print(line)
     print(

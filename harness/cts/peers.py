@@ -149,23 +149,34 @@ def load_all(root: Path) -> Dict[str, Peer]:
     return dict(sorted(found.items()))
 
 
+def _ask(command: List[str]) -> "Optional[subprocess.CompletedProcess[str]]":
+    """What a tool answers with an empty standard input; None if it cannot be asked."""
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
 def missing_tool(peer: Peer) -> str:
-    """Which program the peer needs and this machine lacks, as a sentence; empty if there is everything."""
+    """Which program the peer needs and this machine lacks, as a sentence; empty if there is everything.
+
+    Of a tool, `version` is the command that tells its version, and `minimum` the least one that will do; or `part`
+    names something that is installed beside it, and `check` is a command that succeeds if that is there.
+    """
     for tool in peer.toolchain:
         program, minimum = tool["program"], str(tool.get("minimum", ""))
         wanted = f"{program} {minimum} or newer".replace("  ", " ") if minimum else program
         if not shutil.which(program):
             return f"needs {wanted}, which is not installed"
-        try:
-            done = subprocess.run(
-                tool.get("version", [program, "--version"]),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=60,
-            )
-        except (OSError, subprocess.TimeoutExpired):
+        if "check" in tool:
+            done = _ask(tool["check"])
+            if done is None or done.returncode != 0:
+                return f"needs {program} with {tool['part']}, which is not installed"
+            continue
+        done = _ask(tool.get("version", [program, "--version"]))
+        if done is None:
             return f"needs {wanted}, but asking {program} for its version failed"
         if minimum:
             said = re.search(r"\d+(?:\.\d+)*", done.stdout + done.stderr)

@@ -134,6 +134,14 @@ class Runs(Checkout):
         self.assertIn("99 or newer, found 3.", document["run"]["peers"][1]["why"])
         self.assertEqual(self.cts("run", "--peer", "other", "--report", str(self.report))[0], 2)
 
+    def test_missing_part_of_a_tool_is_said_by_name(self) -> None:
+        python = sys.executable
+        for name, source in (("with", ""), ("without", "import no_such_module")):
+            check = json.dumps([python, "-c", source])
+            self.third_party(name, extra=f'toolchain = [{{ program = "{python}", part = "that", check = {check} }}]')
+        why = {p["name"]: p["why"] for p in self.run_cts()["run"]["peers"]}
+        self.assertEqual((why["with"], why["without"]), ("", f"needs {python} with that, which is not installed"))
+
     def test_failing_build_is_said(self) -> None:
         self.third_party("other", extra='build = [["false"]]')
         self.assertIn("its build failed: `false` gave 1", self.run_cts()["run"]["peers"][1]["why"])

@@ -1,46 +1,7 @@
-//! The channel: lines in, lines out, kept away from the library under test and from children.
+//! The channel: lines in, lines out.
 
-use crate::process::CONTROL_VARIABLE;
-use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
-use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
-
-/// Lowest descriptor the channel moves to: what a library opens first stays where it would be without the channel.
-const CHANNEL_FD_MIN: RawFd = 64;
-
-fn check(result: i32) -> io::Result<i32> {
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(result)
-}
-
-/// A close-on-exec duplicate of `fd` out of the way of low descriptors.
-fn moved(fd: RawFd) -> io::Result<File> {
-    // SAFETY: fcntl touches no memory; the new descriptor has no other owner.
-    unsafe { Ok(File::from_raw_fd(check(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, CHANNEL_FD_MIN))?)) }
-}
-
-/// Takes standard input and output for the channel; 0 becomes the null device and 1 standard error, so that nothing
-/// that a library reads or prints there can meet the channel. In a child of another peer the channel is the connection
-/// to the socket that the environment names, and the variable goes.
-pub fn take_standard_streams() -> io::Result<(File, File)> {
-    let control = std::env::var_os(CONTROL_VARIABLE);
-    let connection = control.as_ref().map(UnixStream::connect).transpose()?;
-    std::env::remove_var(CONTROL_VARIABLE);
-    let connected = connection.as_ref().map(AsRawFd::as_raw_fd);
-    let input = moved(connected.unwrap_or(0))?;
-    let output = moved(connected.unwrap_or(1))?;
-    let null = File::open("/dev/null")?;
-    // SAFETY: dup2 touches no memory; 0 and 1 belong to the process as a whole.
-    unsafe {
-        check(libc::dup2(null.as_raw_fd(), 0))?;
-        check(libc::dup2(2, 1))?;
-    }
-    Ok((input, output))
-}
 
 /// What stood on a line.
 #[derive(Debug, PartialEq)]

@@ -32,6 +32,9 @@ mod arguments;
 mod bytes;
 mod call_off;
 mod channel;
+#[cfg_attr(unix, path = "child_unix.rs")]
+#[cfg_attr(windows, path = "child_windows.rs")]
+mod child;
 mod handle;
 mod json;
 mod library;
@@ -39,6 +42,9 @@ mod operations;
 mod peer;
 mod process;
 mod status;
+#[cfg_attr(unix, path = "system_unix.rs")]
+#[cfg_attr(windows, path = "system_windows.rs")]
+mod system;
 mod table;
 #[cfg(feature = "tokio")]
 mod tasks;
@@ -53,6 +59,9 @@ pub use library::{Credentials, Identity, Library, ListenOptions, Mode, Name, Nam
 pub use operations::{consumed, raw_results, Results};
 pub use peer::Call;
 pub use status::{Failure, Outcome};
+#[cfg(windows)]
+pub use system::os_text;
+pub use system::RawFd;
 #[cfg(feature = "tokio")]
 pub use tasks::Tasks;
 
@@ -62,7 +71,7 @@ pub use tasks::Tasks;
 /// # Errors
 /// The channel cannot be set up. Nothing has been served then.
 pub fn run<L: Library>(library: L) -> std::io::Result<()> {
-    let (input, output) = channel::take_standard_streams()?;
+    let (input, output) = system::take_standard_streams()?;
     peer::serve(library, input, channel::Output::new(output))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::peer::Call;
 use crate::status::{Failure, Outcome};
-use std::os::fd::RawFd;
+use crate::system::RawFd;
 
 /// How the peer reaches the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,5 +273,15 @@ pub trait Library: Send + Sync + 'static {
     fn stream_close(&self, stream: Self::Stream) -> Result<(), Failure> {
         drop(stream);
         Ok(())
+    }
+
+    /// Closes in a reset. Where a close waits for the other end, this one does not: a reset must end.
+    fn stream_discard(&self, stream: Self::Stream) {
+        let _ = self.stream_close(stream);
+    }
+
+    /// The same for an object.
+    fn object_discard(&self, object: Self::Object) {
+        drop(object);
     }
 }

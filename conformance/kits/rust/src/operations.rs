@@ -7,10 +7,10 @@ use crate::library::{Library, ListenOptions, Mode, Name, NameKind, StreamOptions
 use crate::peer::{kill, Call, Slot};
 use crate::process::{Child, ChildHandle};
 use crate::status::{Failure, Outcome};
+use crate::system::{self, RawFd};
 use crate::table::Table;
 use std::collections::BTreeMap;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::RawFd;
 use std::sync::{Arc, PoisonError};
 
 /// Bytes of a read's buffer if the request does not say.
@@ -72,6 +72,16 @@ impl<L: Library> Call<'_, L> {
     /// One call of the library on the stream in `on`, which may wait in there if `waits`.
     pub fn with_stream<R>(&self, waits: bool, act: impl FnMut(&L::Stream) -> Result<R, Failure>) -> Result<R, Failure> {
         let handle = self.stream()?;
+        self.once(&handle, waits, act)
+    }
+
+    /// The same on the listener in `on`.
+    pub fn with_listener<R>(
+        &self,
+        waits: bool,
+        act: impl FnMut(&L::Listener) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let handle = self.listener()?;
         self.once(&handle, waits, act)
     }
 
@@ -313,6 +323,7 @@ pub fn consumed(bytes: &[u8]) -> Results {
 
 fn object_close<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
     let object = call.consume_object()?;
+    call.may_wait_in_library(); // some flush first
     call.begin();
     drop(object);
     Ok(Vec::new())
@@ -442,7 +453,7 @@ fn accept<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
     let library = &call.peer.library;
     let stream = call.with(&handle, |listener| {
         let waiting = Waiting::new(call, &handle, library.listener_poll_fd(listener))?;
-        waiting.call(call, &handle, libc::POLLIN, || library.accept(listener, call.stream_options()))
+        waiting.call(call, &handle, system::READABLE, || library.accept(listener, call.stream_options()))
     })?;
     call.add_stream("as", stream);
     Ok(Vec::new())
@@ -486,7 +497,10 @@ fn stream_set_nonblocking<L: Library>(call: &Call<L>) -> Result<Results, Failure
 
 /// The results of a `.raw`.
 pub fn raw_results(fd: RawFd) -> Results {
-    let raw = BTreeMap::from([("kind".to_owned(), Json::from("fd")), ("value".to_owned(), Json::Text(fd.to_string()))]);
+    let raw = BTreeMap::from([
+        ("kind".to_owned(), Json::from(system::RAW_KIND)),
+        ("value".to_owned(), Json::Text(fd.to_string())),
+    ]);
     vec![("raw", Json::Object(raw))]
 }
 
@@ -531,12 +545,9 @@ fn stream_release<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
 /// so this is asked here; whether it is a socket of the right kind is the library's business.
 fn adoptable<L: Library>(call: &Call<L>) -> Result<RawFd, Failure> {
     let (kind, value) = call.arguments.raw();
-    let fd = RawFd::try_from(value).ok().filter(|_| kind == "fd");
+    let fd = RawFd::try_from(value).ok().filter(|_| kind == system::RAW_KIND);
     let fd = fd.ok_or_else(|| Failure::invalid_argument("raw is no descriptor of this system"))?;
-    // SAFETY: fcntl touches no memory.
-    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
-        return Err(std::io::Error::last_os_error().into());
-    }
+    system::check_open(fd)?;
     Ok(fd)
 }
 
@@ -567,6 +578,7 @@ fn listener_close<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
 
 fn stream_close<L: Library>(call: &Call<L>) -> Result<Results, Failure> {
     let stream = call.consume_stream()?;
+    call.may_wait_in_library(); // some flush first
     call.begin();
     call.peer.library.stream_close(stream)?;
     Ok(Vec::new())
@@ -712,7 +724,7 @@ fn read_until<L: Library>(
     loop {
         let room = (max - consumed.length).min(buffer.len() as u64) as usize;
         let part = &mut buffer[..room];
-        let length = waiting.call(call, handle, libc::POLLIN, || library.read(stream, part, timeout_ms))?;
+        let length = waiting.call(call, handle, system::READABLE, || library.read(stream, part, timeout_ms))?;
         consumed.add(buffer.get(..length).ok_or_else(|| Failure::new("failed", "read more than the buffer holds"))?);
         if length == 0 && room > 0 {
             return Err(end());
@@ -743,7 +755,7 @@ fn read_buffers<L: Library>(
     let timeout_ms = call.arguments.unsigned("timeout_ms");
     let mut buffers: Vec<Vec<u8>> = call.arguments.lengths().iter().map(|length| vec![0; *length]).collect();
     let room: usize = buffers.iter().map(Vec::len).sum();
-    let length = waiting.call(call, handle, libc::POLLIN, || {
+    let length = waiting.call(call, handle, system::READABLE, || {
         let mut slices: Vec<IoSliceMut> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
         library.read_vectored(stream, &mut slices, timeout_ms)
     })?;
@@ -773,7 +785,7 @@ fn write_all<L: Library>(
     let total = call.arguments.data().len();
     let waiting = Waiting::new(call, handle, call.peer.library.stream_poll_fd(stream))?;
     loop {
-        let length = match waiting.call(call, handle, libc::POLLOUT, || attempt(*accepted)) {
+        let length = match waiting.call(call, handle, system::WRITABLE, || attempt(*accepted)) {
             Err(failure) if failure.status == "would_block" && waiting.single && *accepted > 0 => return Ok(()),
             result => result?,
         };

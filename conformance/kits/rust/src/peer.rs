@@ -9,11 +9,11 @@ use crate::library::{Identity, Library, Mode};
 use crate::operations;
 use crate::process::{self, ChildHandle};
 use crate::status::{Failure, Outcome};
+use crate::system::{self, RawFd};
 use crate::table::{Kind, Operation, Table, CONTROL};
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Read};
-use std::os::fd::RawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -184,7 +184,7 @@ impl<L: Library> Peer<L> {
 
     /// Writes the announcement of a watched call. A task waits in no thread that could be looked at.
     pub fn announce(&self, id: u64, mode: Mode) {
-        let tid = if mode == Mode::Async { 0 } else { thread_id() };
+        let tid = if mode == Mode::Async { 0 } else { system::thread_id() };
         self.output.write_line(format!("{{\"event\":\"begun\",\"id\":{id},\"tid\":{tid}}}"));
     }
 
@@ -332,7 +332,7 @@ impl<L: Library> Peer<L> {
         }
         for fd in released {
             // SAFETY: the peer owns what was released, and the set held it once.
-            unsafe { libc::close(fd) };
+            unsafe { system::close_raw(fd) };
         }
         if stuck > 0 {
             return Err(Failure::new(
@@ -348,8 +348,8 @@ impl<L: Library> Peer<L> {
         match slot {
             Slot::Reserved => (),
             Slot::Listener(handle) => drop(handle.take().map(|listener| self.library.listener_close(listener))),
-            Slot::Stream(handle) => drop(handle.take().map(|stream| self.library.stream_close(stream))),
-            Slot::Object(handle) => drop(handle.take()),
+            Slot::Stream(handle) => drop(handle.take().map(|stream| self.library.stream_discard(stream))),
+            Slot::Object(handle) => drop(handle.take().map(|object| self.library.object_discard(object))),
             Slot::Process(handle) => {
                 kill(&handle); // it may have been made after the reset began
                 drop(handle.take().map(|child| child.reap()));
@@ -358,6 +358,7 @@ impl<L: Library> Peer<L> {
     }
 
     fn work(&self, jobs: &Receiver<Job>) {
+        system::describe_thread();
         for job in jobs {
             match job {
                 Job::Perform(request) => self.perform(&request),
@@ -469,14 +470,6 @@ fn cut(text: &str) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-fn thread_id() -> i64 {
-    #[cfg(target_os = "linux")]
-    // SAFETY: gettid has no arguments and cannot fail.
-    return unsafe { libc::syscall(libc::SYS_gettid) };
-    #[cfg(not(target_os = "linux"))]
-    0
-}
-
 /// Hands requests to their lanes; owned by the thread that reads the channel.
 struct Dispatcher<L: Library> {
     peer: Arc<Peer<L>>,
@@ -567,11 +560,10 @@ pub fn serve<L: Library>(library: L, input: impl Read + Send + 'static, output: 
         loop {
             match lines.next_line() {
                 Ok(Some(line)) => dispatcher.line(line),
-                // SAFETY: _exit runs no destructors and no exit handlers: nothing that other threads do can delay it.
-                Ok(None) => unsafe { libc::_exit(0) },
+                Ok(None) => system::end_process(0),
                 Err(error) => {
                     eprintln!("peer: cannot read requests: {error}");
-                    unsafe { libc::_exit(1) }
+                    system::end_process(1)
                 }
             }
         }

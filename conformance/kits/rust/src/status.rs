@@ -1,6 +1,7 @@
 //! Statuses, and the native error → status table of `operations.json`.
 
 use crate::json::Json;
+use crate::system;
 use crate::table::Table;
 use std::collections::HashMap;
 use std::io;
@@ -52,8 +53,8 @@ impl From<io::Error> for Failure {
 pub fn status_of_errno(number: i32) -> &'static str {
     static TABLE: OnceLock<HashMap<i32, &'static str>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
-        let listed = Table::get().errno();
-        listed.iter().filter_map(|(name, status)| Some((errno_number(name)?, *status))).collect()
+        let listed = Table::get().errors();
+        listed.iter().filter_map(|(name, status)| Some((system::error_number(name)?, *status))).collect()
     });
     table.get(&number).copied().unwrap_or("failed")
 }
@@ -78,17 +79,6 @@ fn status_of_kind(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::OutOfMemory => "out_of_resources",
         _ => "failed",
     }
-}
-
-/// The number that this system gives a symbolic name; `None` if it has none.
-pub(crate) fn errno_number(name: &str) -> Option<i32> {
-    macro_rules! numbers {
-        ($($name:ident)*) => { match name { $(stringify!($name) => Some(libc::$name),)* _ => None } };
-    }
-    numbers!(EAGAIN EWOULDBLOCK EINPROGRESS ETIMEDOUT ECANCELED EINTR EINVAL EFAULT EBADF ENOTSOCK ENAMETOOLONG ENOENT
-        ENOTDIR ENXIO ECONNREFUSED EPROTOTYPE EADDRINUSE EEXIST EACCES EPERM EROFS ELOOP EBUSY EPIPE ESHUTDOWN
-        ECONNRESET ECONNABORTED ENOTCONN EDESTADDRREQ EISCONN EMSGSIZE EPROTO EBADMSG ESRCH ENOSYS EOPNOTSUPP ENOTSUP
-        EAFNOSUPPORT EPROTONOSUPPORT EMFILE ENFILE ENOMEM ENOBUFS ENOSPC ETOOMANYREFS)
 }
 
 /// The outcome of an operation: its status beside results, which count whatever the status is.

@@ -1,6 +1,7 @@
 //! `operations.json`: the operations with their arguments, made from the specification.
 
 use crate::json::{self, Json};
+use crate::system;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -93,9 +94,12 @@ impl Table {
         self.operations.get(name)
     }
 
-    /// Symbolic error name → status.
-    pub fn errno(&self) -> BTreeMap<&'static str, &'static str> {
-        object(field(&self.root, "errno")).iter().map(|(name, status)| (leak(name), leak(text(status)))).collect()
+    /// Symbolic name of an error of this system → status.
+    pub fn errors(&self) -> BTreeMap<&'static str, &'static str> {
+        object(field(&self.root, system::ERRORS))
+            .iter()
+            .map(|(name, status)| (leak(name), leak(text(status))))
+            .collect()
     }
 
     /// One of the limits under `protocol`.

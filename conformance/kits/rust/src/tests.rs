@@ -4,7 +4,8 @@ use crate::arguments::Arguments;
 use crate::bytes::{base64_decode, base64_encode, to_json, Crc32, Data};
 use crate::channel::{Line, Lines};
 use crate::json::{parse, Json};
-use crate::status::{errno_number, status_of_errno, Failure};
+use crate::status::{status_of_errno, Failure};
+use crate::system::error_number;
 use crate::table::Table;
 use std::io::{self, Read};
 
@@ -134,8 +135,8 @@ fn an_argument_of_a_feature_not_offered_is_unsupported() {
 
 #[test]
 fn every_error_name_of_the_table_is_known_here() {
-    for (name, status) in Table::get().errno() {
-        let number = errno_number(name).unwrap_or_else(|| panic!("{name}"));
+    for (name, status) in Table::get().errors() {
+        let number = error_number(name).unwrap_or_else(|| panic!("{name}"));
         assert!(Table::get().lists("statuses", status), "{status}");
         assert_eq!(status_of_errno(number), status, "{name}");
     }
