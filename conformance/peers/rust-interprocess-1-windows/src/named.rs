@@ -143,7 +143,7 @@ pub fn perform(call: &PeerCall) -> Outcome {
     }
 }
 
-/// What is asked for, of two: `first` unless the request says `second`.
+/// Whether an argument says `wanted`; `otherwise` if it was not given.
 fn is(call: &PeerCall, argument: &str, wanted: &str, otherwise: bool) -> bool {
     call.arguments.text(argument).map_or(otherwise, |given| given == wanted)
 }
