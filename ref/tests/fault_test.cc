@@ -1123,7 +1123,11 @@ TEST_P(FaultTest, EveryCallMayFail) {
         }
         for (const auto &[called, times] : outcome.calls) reached.insert(called);
         EXPECT_EQ("", outcome.problems) << describe(point);
-        EXPECT_TRUE(fault::was_met()) << describe(point) << ": the scenario did not come there";
+        if (!fault::was_met()) {  // then such a thread made this call once, and hardly ever does
+          const Outcome unharmed = perform(scenario, world, nullptr);
+          const auto now = unharmed.calls.find(function);
+          EXPECT_LE(now == unharmed.calls.end() ? 0 : now->second, nth) << describe(point) << ": it was not met";
+        }
         points++;
       }
     }
