@@ -316,7 +316,7 @@ void Case::OnTrace(const Peer &peer, const char *kind, const std::string &member
 
 void Case::OnLook(const Json &look) { Trace("look", "system", "\"look\":" + Dump(look)); }
 
-// The line is put together as text: to build it as JSON took a third of what a request cost here.
+// The line is put together as text: there are two for every request, and its parts are text already.
 void Case::Trace(const char *kind, const std::string &role, const std::string &members) {
   Session &session = TheSession();
   if (!session.trace.is_open() || repetition_ > 0) return;

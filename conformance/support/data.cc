@@ -24,7 +24,7 @@ const std::string &PatternTable() {
 /// Tables for eight bytes at a time ("slicing by 8"): [k][b] is the CRC of byte b with k zero bytes behind it.
 using CrcTables = std::array<std::array<uint32_t, 256>, 8>;
 
-const CrcTables &Crc() {
+const CrcTables &TheCrcTables() {
   static const CrcTables tables = [] {
     CrcTables made{};
     for (uint32_t i = 0; i < 256; i++) {
@@ -45,7 +45,7 @@ constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 }  // namespace
 
 uint32_t Crc32(uint32_t crc, const void *data, size_t size) {
-  const CrcTables &table = Crc();
+  const CrcTables &table = TheCrcTables();
   const auto *p = static_cast<const unsigned char *>(data);
   crc = ~crc;
   for (; size >= 8; size -= 8, p += 8) {

@@ -30,7 +30,7 @@ Record = Dict[str, Any]
 
 CANARIES = ("Canary.MustFail", "Canary.NotOffered")
 DEADLINE_MS = 10000
-KNOWN_HANG_DEADLINE_MS = 3000  # of cases that are known to hang, where no emulation makes starts slow
+KNOWN_HANG_DEADLINE_MS = 3000  # of cases that are known to hang
 SLOWED_DEADLINE_MS = 60000  # where peers are slowed, what is late is late later
 IDLE_S = 300.0  # a runner that writes nothing for so long is broken: a case may use three deadlines
 REPEATS_MAX = 2
@@ -244,10 +244,15 @@ class Runner:
             raise CannotRun("the runner of the in-process cases was not built")
         return self.artifacts.abi
 
+    def _deadline_ms(self, task: Task) -> int:
+        """Short for a case that is known to hang, which costs all of it, unless what is slow would seem to hang."""
+        if not task.waits or self.system.emulated or self.conditions.slow > 1:
+            return self.deadline_ms
+        return min(self.deadline_ms, KNOWN_HANG_DEADLINE_MS)
+
     def _argv(self, task: Task, *more: str) -> List[str]:
         directory = self._directory(task)
         work_dir = self.system.work_dir(directory, f"cts-{self.run_id[:8]}-{task.number}")
-        brief = task.waits and type(self.system) is System
         plan = {
             # Runners side by side share the abstract namespace, so each needs names of its own: the run's digits first,
             # then the task's.
@@ -258,7 +263,7 @@ class Runner:
             "client": task.pairing.client.plan(),
             "records": self.system.path(directory / "records.jsonl"),
             "trace": self.system.path(directory / "trace.jsonl"),
-            "deadline_ms": min(self.deadline_ms, KNOWN_HANG_DEADLINE_MS) if brief else self.deadline_ms,
+            "deadline_ms": self._deadline_ms(task),
             **asdict(self.conditions),
         }
         file = directory / "plan.json"

@@ -38,6 +38,7 @@ class System:
     """The machine as it is."""
 
     bazel_flags: Tuple[str, ...] = ()
+    emulated = False  # programs start and run slower there
     only_the_reference = False  # and --library: it takes no peers with programs of their own
 
     def __init__(self, label: str) -> None:
@@ -105,6 +106,7 @@ class Wine(System):
     """Windows programs under Wine: a prefix and a wineserver for this run alone."""
 
     bazel_flags = ("--config=windows",)
+    emulated = True
 
     def __init__(self) -> None:
         self.loader = _wine_program("wine64", "/usr/lib/wine/wine64", "wine")
@@ -230,6 +232,7 @@ class Gvisor(System):
     only records and traces are written through.
     """
 
+    emulated = True
     only_the_reference = True
     runs_here = False
     _FLAGS = ("--rootless", "--network=none", "--platform=systrap", "--ignore-cgroups")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 from cts import expectations, systems
 from cts.common import CannotRun, cache_dir
 from cts.requirements import Requirement
+from cts.runner import KNOWN_HANG_DEADLINE_MS, Conditions, Pairing, Runner, Task
 from tests.support import Checkout
 
 # What Wine's loader is asked: its version, or to run Z:\PROGRAM. Arguments lose the drive again.
@@ -135,6 +138,23 @@ class UnderWine(Checkout):
         self.assertEqual(got, 2)
         self.assertIn("the reference does not start", err)
         self.assertEqual((self._left(), self._server_lives()), ([], False))
+
+
+class Deadlines(unittest.TestCase):
+    """Cases that are known to hang wait for less, unless what is slow by itself would look as if it hung."""
+
+    def deadline_ms(self, system: type, slow: int = 1, waits: bool = True, deadline_ms: int = 10000) -> int:
+        given = SimpleNamespace(system=system, conditions=Conditions(slow=slow), deadline_ms=deadline_ms)
+        task = Task(0, cast(Pairing, None), [], False, waits=waits)
+        return Runner._deadline_ms(cast(Runner, given), task)
+
+    def test_known_hangs(self) -> None:
+        self.assertEqual(self.deadline_ms(systems.System), KNOWN_HANG_DEADLINE_MS)
+        self.assertEqual(self.deadline_ms(systems.System, deadline_ms=2000), 2000)
+        self.assertEqual(self.deadline_ms(systems.System, waits=False), 10000)
+        self.assertEqual(self.deadline_ms(systems.System, slow=20), 10000)
+        self.assertEqual(self.deadline_ms(systems.Wine), 10000)
+        self.assertEqual(self.deadline_ms(systems.Gvisor), 10000)
 
 
 if __name__ == "__main__":

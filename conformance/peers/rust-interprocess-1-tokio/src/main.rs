@@ -9,22 +9,18 @@
 //! * There are no timeouts, no single attempts and no switch: with Tokio a program has those from Tokio.
 //! * A listener shows no address, and neither it nor a stream can be given away or made of a descriptor.
 
+#[path = "../../rust-interprocess-1/src/names.rs"]
+mod names;
+
 use cts_peer::{Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack};
 use cts_peer::{StreamOptions, Tasks};
 use futures_io::{AsyncRead, AsyncWrite};
 use interprocess::local_socket::tokio::{LocalSocketListener, LocalSocketStream, OwnedReadHalf, OwnedWriteHalf};
-use interprocess::local_socket::ToLocalSocketName;
-use std::ffi::{OsStr, OsString};
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Bytes of `sun_path`.
-const ADDRESS_MAX: usize = 108;
 
 struct Interprocess1 {
     tasks: Tasks,
@@ -72,39 +68,6 @@ impl Ends {
     }
 }
 
-/// A name in the crate's two forms: a path, or a string whose leading `@` means namespaced.
-enum Spelling {
-    Path(PathBuf),
-    Text(OsString),
-}
-
-/// How a program spells a name for the crate. An address in the abstract namespace can only be given as `@` and its
-/// name, without the NULs that the crate itself puts behind it.
-fn spell(name: &Name) -> Spelling {
-    let namespaced = |bytes: &[u8]| Spelling::Text(OsString::from_vec([b"@", bytes].concat()));
-    match (name.kind, name.bytes.first()) {
-        (NameKind::Namespaced, _) => namespaced(&name.bytes),
-        (NameKind::Native, Some(0)) => {
-            let end = name.bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
-            namespaced(&name.bytes[1..end])
-        }
-        _ => Spelling::Path(PathBuf::from(OsString::from_vec(name.bytes.clone()))),
-    }
-}
-
-/// The address that the crate binds. It shows none, but hands the system the whole `sockaddr_un`: a path ends at its
-/// NUL, while every NUL after an abstract name is part of it.
-fn native(spelling: &Spelling) -> Vec<u8> {
-    match spelling {
-        Spelling::Path(path) => path.as_os_str().as_bytes().to_vec(),
-        Spelling::Text(text) => {
-            let mut address = [b"\0", &text.as_bytes()[1..]].concat();
-            address.resize(ADDRESS_MAX, 0);
-            address
-        }
-    }
-}
-
 impl Library for Interprocess1 {
     type Listener = LocalSocketListener;
     type Stream = Stream;
@@ -142,9 +105,7 @@ impl Library for Interprocess1 {
     }
 
     fn name_parse(&self, text: &[u8]) -> Result<(NameKind, Vec<u8>), Failure> {
-        let name = OsStr::from_bytes(text).to_local_socket_name()?;
-        let kind = if name.is_namespaced() { NameKind::Namespaced } else { NameKind::Path };
-        Ok((kind, name.inner().as_bytes().to_vec()))
+        names::parse(text)
     }
 
     fn turn(&self) {
@@ -153,19 +114,19 @@ impl Library for Interprocess1 {
 
     fn listen(&self, name: &Name, _options: &ListenOptions) -> Result<(LocalSocketListener, Vec<u8>), Failure> {
         let _entered = self.tasks.enter();
-        let spelling = spell(name);
-        let address = native(&spelling);
+        let spelling = names::spell(name);
+        let address = names::native(&spelling);
         let listener = match spelling {
-            Spelling::Path(path) => LocalSocketListener::bind(path)?,
-            Spelling::Text(text) => LocalSocketListener::bind(text)?,
+            names::Spelling::Path(path) => LocalSocketListener::bind(path)?,
+            names::Spelling::Text(text) => LocalSocketListener::bind(text)?,
         };
         Ok((listener, address))
     }
 
     fn connect(&self, name: &Name, _options: StreamOptions) -> Result<Stream, Failure> {
-        let stream = match spell(name) {
-            Spelling::Path(path) => self.tasks.wait(LocalSocketStream::connect(path))?,
-            Spelling::Text(text) => self.tasks.wait(LocalSocketStream::connect(text))?,
+        let stream = match names::spell(name) {
+            names::Spelling::Path(path) => self.tasks.wait(LocalSocketStream::connect(path))?,
+            names::Spelling::Text(text) => self.tasks.wait(LocalSocketStream::connect(text))?,
         };
         Ok(Stream::new(Ends::Whole(stream)))
     }

@@ -9,17 +9,13 @@
 //!   theirs and can be waited for; `accept` waits by itself in both modes, as there is nothing else to wait with.
 //! * `connect` and `accept` have no single attempt, so that `wait: false` is not offered; `set_nonblocking` is.
 
+mod names;
+
 use cts_peer::{Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, StreamOptions};
-use interprocess::local_socket::{LocalSocketListener, LocalSocketStream, ToLocalSocketName};
-use std::ffi::{OsStr, OsString};
+use interprocess::local_socket::{LocalSocketListener, LocalSocketStream};
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, TryLockError};
-
-/// Bytes of `sun_path`.
-const ADDRESS_MAX: usize = 108;
 
 struct Interprocess1;
 
@@ -44,39 +40,6 @@ impl Stream {
 
     fn into_inner(self) -> LocalSocketStream {
         self.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-/// A name in the crate's two forms: a path, or a string whose leading `@` means namespaced.
-enum Spelling {
-    Path(PathBuf),
-    Text(OsString),
-}
-
-/// How a program spells a name for the crate. An address in the abstract namespace can only be given as `@` and its
-/// name, without the NULs that the crate itself puts behind it.
-fn spell(name: &Name) -> Spelling {
-    let namespaced = |bytes: &[u8]| Spelling::Text(OsString::from_vec([b"@", bytes].concat()));
-    match (name.kind, name.bytes.first()) {
-        (NameKind::Namespaced, _) => namespaced(&name.bytes),
-        (NameKind::Native, Some(0)) => {
-            let end = name.bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
-            namespaced(&name.bytes[1..end])
-        }
-        _ => Spelling::Path(PathBuf::from(OsString::from_vec(name.bytes.clone()))),
-    }
-}
-
-/// The address that the crate binds. It shows none, but hands the system the whole `sockaddr_un`: a path ends at its
-/// NUL, while every NUL after an abstract name is part of it.
-fn native(spelling: &Spelling) -> Vec<u8> {
-    match spelling {
-        Spelling::Path(path) => path.as_os_str().as_bytes().to_vec(),
-        Spelling::Text(text) => {
-            let mut address = [b"\0", &text.as_bytes()[1..]].concat();
-            address.resize(ADDRESS_MAX, 0);
-            address
-        }
     }
 }
 
@@ -120,25 +83,23 @@ impl Library for Interprocess1 {
     }
 
     fn name_parse(&self, text: &[u8]) -> Result<(NameKind, Vec<u8>), Failure> {
-        let name = OsStr::from_bytes(text).to_local_socket_name()?;
-        let kind = if name.is_namespaced() { NameKind::Namespaced } else { NameKind::Path };
-        Ok((kind, name.inner().as_bytes().to_vec()))
+        names::parse(text)
     }
 
     fn listen(&self, name: &Name, _options: &ListenOptions) -> Result<(LocalSocketListener, Vec<u8>), Failure> {
-        let spelling = spell(name);
-        let address = native(&spelling);
+        let spelling = names::spell(name);
+        let address = names::native(&spelling);
         let listener = match spelling {
-            Spelling::Path(path) => LocalSocketListener::bind(path)?,
-            Spelling::Text(text) => LocalSocketListener::bind(text)?,
+            names::Spelling::Path(path) => LocalSocketListener::bind(path)?,
+            names::Spelling::Text(text) => LocalSocketListener::bind(text)?,
         };
         Ok((listener, address))
     }
 
     fn connect(&self, name: &Name, options: StreamOptions) -> Result<Stream, Failure> {
-        let stream = match spell(name) {
-            Spelling::Path(path) => LocalSocketStream::connect(path)?,
-            Spelling::Text(text) => LocalSocketStream::connect(text)?,
+        let stream = match names::spell(name) {
+            names::Spelling::Path(path) => LocalSocketStream::connect(path)?,
+            names::Spelling::Text(text) => LocalSocketStream::connect(text)?,
         };
         Stream::new(stream, options.nonblocking)
     }

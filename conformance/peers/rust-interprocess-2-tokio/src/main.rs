@@ -13,24 +13,23 @@
 // Splitting is deprecated since 2.4.7, and is what every program written for an earlier release uses.
 #![allow(deprecated)]
 
+#[path = "../../rust-interprocess-2/src/names.rs"]
+mod names;
+
 use cts_peer::{
-    Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, Outcome, StreamOptions,
-    Tasks,
+    Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, OrBack, Outcome, StreamOptions, Tasks,
 };
 use interprocess::local_socket::tokio::prelude::*;
 use interprocess::local_socket::tokio::{Listener, RecvHalf, SendHalf, Stream as LocalSocket};
-use interprocess::local_socket::{self, ConnectOptions, GenericFilePath, GenericNamespaced, ListenerOptions};
-use interprocess::local_socket::{ToFsName, ToNsName};
+use interprocess::local_socket::{ConnectOptions, ListenerOptions};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use interprocess::os::unix::uds_local_socket::tokio as uds;
 use interprocess::unnamed_pipe::tokio::{pipe, Recver, Sender};
 use interprocess::ConnectWaitMode;
-use std::ffi::OsStr;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -80,15 +79,6 @@ fn given_away(released: io::Result<OwnedFd>) -> RawFd {
 fn shown(stream: &UnixStream) -> Result<Credentials, Failure> {
     let shown = stream.peer_cred()?;
     Ok(Credentials { pid: shown.pid().map(|pid| pid as u64), uid: Some(shown.uid()), gid: Some(shown.gid()) })
-}
-
-/// The name as the crate has it.
-fn spell(name: &Name) -> io::Result<local_socket::Name<'_>> {
-    match (name.kind, name.bytes.first()) {
-        (NameKind::Namespaced, _) => OsStr::from_bytes(&name.bytes).to_ns_name::<GenericNamespaced>(),
-        (NameKind::Native, Some(0)) => OsStr::from_bytes(&name.bytes[1..]).to_ns_name::<GenericNamespaced>(),
-        _ => Path::new(OsStr::from_bytes(&name.bytes)).to_fs_name::<GenericFilePath>(),
-    }
 }
 
 /// The address that a listener is bound to, from Tokio's listener inside.
@@ -182,7 +172,7 @@ impl Library for Interprocess2 {
 
     fn listen(&self, name: &Name, options: &ListenOptions) -> Result<(Listener, Vec<u8>), Failure> {
         let _entered = self.tasks.enter();
-        let mut wanted = ListenerOptions::new().name(spell(name)?);
+        let mut wanted = ListenerOptions::new().name(names::spell(name)?);
         if let Some(mode) = options.mode {
             wanted = wanted.mode(mode as _);
         }
@@ -194,7 +184,7 @@ impl Library for Interprocess2 {
     fn connect(&self, name: &Name, options: StreamOptions) -> Result<Stream, Failure> {
         let timeout = options.timeout_ms.map(Duration::from_millis);
         let wanted = ConnectOptions::new()
-            .name(spell(name)?)
+            .name(names::spell(name)?)
             .wait_mode(timeout.map_or(ConnectWaitMode::Unbounded, ConnectWaitMode::Timeout));
         Ok(Stream::Whole(self.tasks.wait(wanted.connect_tokio())?))
     }

@@ -13,27 +13,25 @@
 // Splitting is deprecated since 2.4.7, and is what every program written for an earlier release uses.
 #![allow(deprecated)]
 
+mod names;
 mod pipes;
 
 use cts_peer::{
-    Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, Outcome, StreamOptions,
+    Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, OrBack, Outcome, StreamOptions,
 };
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::traits::{RecvHalf as _, SendHalf as _};
 use interprocess::local_socket::{
-    self, ConnectOptions, GenericFilePath, GenericNamespaced, Listener, ListenerNonblockingMode, ListenerOptions,
-    RecvHalf, SendHalf,
+    self, ConnectOptions, Listener, ListenerNonblockingMode, ListenerOptions, RecvHalf, SendHalf,
 };
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use interprocess::os::unix::uds_local_socket;
 use interprocess::ConnectWaitMode;
-use std::ffi::OsStr;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 #[cfg(target_os = "linux")]
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::time::Duration;
 
 struct Interprocess2;
@@ -105,15 +103,6 @@ fn with_timeout(
         "would_block" => Failure { status: "timed_out", ..failure },
         _ => failure,
     })
-}
-
-/// The name as the crate has it.
-fn spell(name: &Name) -> io::Result<local_socket::Name<'_>> {
-    match (name.kind, name.bytes.first()) {
-        (NameKind::Namespaced, _) => OsStr::from_bytes(&name.bytes).to_ns_name::<GenericNamespaced>(),
-        (NameKind::Native, Some(0)) => OsStr::from_bytes(&name.bytes[1..]).to_ns_name::<GenericNamespaced>(),
-        _ => Path::new(OsStr::from_bytes(&name.bytes)).to_fs_name::<GenericFilePath>(),
-    }
 }
 
 /// The address that a listener is bound to, from the standard library's listener inside.
@@ -194,7 +183,8 @@ impl Library for Interprocess2 {
     }
 
     fn listen(&self, name: &Name, options: &ListenOptions) -> Result<(Listener, Vec<u8>), Failure> {
-        let mut wanted = ListenerOptions::new().name(spell(name)?).nonblocking(listener_mode(options.nonblocking));
+        let mut wanted =
+            ListenerOptions::new().name(names::spell(name)?).nonblocking(listener_mode(options.nonblocking));
         if let Some(mode) = options.mode {
             wanted = wanted.mode(mode as _);
         }
@@ -206,7 +196,7 @@ impl Library for Interprocess2 {
     fn connect(&self, name: &Name, options: StreamOptions) -> Result<Stream, Failure> {
         let timeout = options.timeout_ms.map(Duration::from_millis);
         let wanted = ConnectOptions::new()
-            .name(spell(name)?)
+            .name(names::spell(name)?)
             .wait_mode(timeout.map_or(ConnectWaitMode::Unbounded, ConnectWaitMode::Timeout))
             .nonblocking_stream(options.nonblocking);
         Ok(Stream::Whole(wanted.connect_sync()?))
