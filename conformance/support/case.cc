@@ -30,6 +30,7 @@ struct Session {
   Plan plan;
   std::map<std::string, std::unique_ptr<Peer>> peers;
   std::deque<Requirement> canaries;  // they have none in the specification; a deque keeps their addresses
+  std::vector<char> trace_buffer = std::vector<char>(size_t{1} << 16);
   std::ofstream records, trace;
   uint64_t sequence = 0;
   int names = 0;
@@ -86,6 +87,9 @@ bool RegisterCases(const Plan &plan, std::string *error) {
   session.plan = plan;
   session.begun_us = NowUs();
   constexpr auto kAppend = std::ios::app | std::ios::binary;
+  // Of the usual size it is written several times in one case.
+  session.trace.rdbuf()->pubsetbuf(session.trace_buffer.data(),
+                                   static_cast<std::streamsize>(session.trace_buffer.size()));
   if (!plan.records.empty()) session.records.open(std::filesystem::u8path(plan.records), kAppend);
   if (!plan.trace.empty()) session.trace.open(std::filesystem::u8path(plan.trace), kAppend);
   if (session.records.fail() || session.trace.fail()) {
@@ -406,15 +410,23 @@ void Case::EndChildren() {
 }
 
 void Case::ResetPeers() {
-  for (Peer *peer : peers_) {
+  // The first thing that went wrong is the case's outcome; what follows from it is told behind it.
+  std::optional<Abort> first;
+  const auto guarded = [&](auto step) {
     try {
-      peer->Reset();
+      step();
     } catch (const Abort &abort) {
-      // The first thing that went wrong is the case's outcome; what follows from it is told behind it.
-      if (!aborted_ && !HasFailure()) throw;
-      aftermath_ += " ; then: " + abort.message;
+      if (!aborted_ && !HasFailure() && !first) {
+        first = abort;
+      } else {
+        aftermath_ += " ; then: " + abort.message;
+      }
     }
-  }
+  };
+  std::vector<std::pair<Peer *, std::optional<Pending>>> resets;
+  for (Peer *peer : peers_) guarded([&] { resets.emplace_back(peer, peer->StartReset()); });
+  for (const auto &[peer, reset] : resets) guarded([&, peer = peer, &reset = reset] { peer->FinishReset(reset); });
+  if (first) throw Abort(*first);
 }
 
 void Case::EndFresh() {

@@ -109,6 +109,7 @@ std::string Data::describe() const {
 
 std::string Base64(const std::string &bytes) {
   std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t i = 0; i < bytes.size(); i += 3) {
     uint32_t group = 0;
     size_t have = std::min<size_t>(3, bytes.size() - i);
@@ -119,27 +120,30 @@ std::string Base64(const std::string &bytes) {
 }
 
 bool FromBase64(const std::string &text, std::string *bytes) {
+  static constexpr uint8_t kNone = 64;
+  static const std::array<uint8_t, 256> values = [] {
+    std::array<uint8_t, 256> made{};
+    made.fill(kNone);
+    for (uint8_t i = 0; i < kNone; i++) made[static_cast<unsigned char>(kAlphabet[i])] = i;
+    return made;
+  }();
   if (text.size() % 4 != 0) return false;
+  size_t digits = text.size();
+  while (digits > 0 && text.size() - digits < 2 && text[digits - 1] == '=') digits--;
   bytes->clear();
-  size_t padding = 0;
-  for (size_t i = 0; i < text.size(); i += 4) {
-    uint32_t group = 0;
-    for (size_t k = 0; k < 4; k++) {
-      char c = text[i + k];
-      const char *at = c == '\0' ? nullptr : std::find(kAlphabet, kAlphabet + 64, c);
-      if (c == '=' && i + 4 == text.size() && k >= 2 && text.find_first_not_of('=', i + k) == std::string::npos) {
-        padding++;
-        group <<= 6;
-      } else if (at == nullptr || at == kAlphabet + 64) {
-        return false;
-      } else {
-        group = group << 6 | static_cast<uint32_t>(at - kAlphabet);
-      }
-    }
-    for (int k = 2; k >= 0; k--) *bytes += static_cast<char>((group >> (8 * k)) & 0xff);
+  bytes->reserve(text.size() / 4 * 3);
+  uint32_t group = 0;
+  unsigned held = 0;  // bits of the group that are no byte yet
+  for (size_t i = 0; i < digits; i++) {
+    const uint8_t value = values[static_cast<unsigned char>(text[i])];
+    if (value == kNone) return false;
+    group = group << 6 | value;
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    bytes->push_back(static_cast<char>(group >> held & 0xff));
   }
-  bytes->resize(bytes->size() - padding);
-  return Base64(*bytes) == text;
+  return (group & ((1u << held) - 1)) == 0;  // what is left over says nothing
 }
 
 Json BytesJson(const std::string &bytes) {

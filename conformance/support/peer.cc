@@ -344,10 +344,23 @@ void Peer::Renew() {
   EnsureStarted();
 }
 
-bool Peer::Reset() {
-  if (!process_) return true;
+bool Peer::Reset() { return FinishReset(StartReset()); }
+
+std::optional<Pending> Peer::StartReset() {
+  if (!process_) return std::nullopt;
   try {
-    Reply reply = Control(op::reset());
+    const op::reset request;
+    return Send(request.body(), request.operation(), "control");
+  } catch (const Abort &) {
+    Kill();
+    throw;
+  }
+}
+
+bool Peer::FinishReset(const std::optional<Pending> &reset) {
+  if (!reset) return true;
+  try {
+    const Reply reply = reset->wait();
     if (reply.ok() && outstanding_.empty()) return true;
     if (!reply.ok() && reply.status() != "busy") Fail("failed", reply.describe());
     if (reply.ok()) Fail("failed", "reset answered ok while requests were unanswered");
@@ -456,11 +469,6 @@ Reply Peer::WaitFor(uint64_t id, const std::string &operation) {
     }
     if (!process_) throw Abort{"crashed", role_, "the peer has been ended; no reply to " + operation + " can come"};
     if (process_->ended()) FailDead();
-    if (process_->exited()) {
-      PumpOnce(0);  // what it wrote before it ended
-      if (replies_.count(id) == 0) FailDead();
-      continue;
-    }
     int64_t left = deadline - NowMs();
     if (left <= 0) {
       const std::string half = Printable(process_->output(), 80);
@@ -470,6 +478,11 @@ Reply Peer::WaitFor(uint64_t id, const std::string &operation) {
     // In slices, because an orphan that holds the output would hide the end of the process, and to watch its memory.
     PumpOnce(static_cast<int>(std::min<int64_t>(left, kSliceMs)));
     if (NowMs() < next_check) continue;
+    if (process_->exited()) {
+      PumpOnce(0);  // what it wrote before it ended
+      if (replies_.count(id) == 0) FailDead();
+      continue;
+    }
     CheckMemory();
     next_check = NowMs() + kSliceMs;
   }

@@ -131,6 +131,9 @@ class Peer {
   void Renew();
   /// Ends every handle; a peer that answers busy or nothing is killed, to be started again. False if it had to be.
   bool Reset();
+  /// The two halves of Reset: several peers may do it at the same time. What has not been started needs none.
+  std::optional<Pending> StartReset();
+  bool FinishReset(const std::optional<Pending> &reset);
   /// Ends its input and waits for it to end by itself; kills it if it does not. nullptr: it did not end.
   std::unique_ptr<Exit> End();
   /// Waits until the process ends by itself, as the case has brought about: requests under way get no answer, and the
