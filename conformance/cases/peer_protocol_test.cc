@@ -24,6 +24,12 @@ std::string RandomOperation(uint64_t salt) {
   return name + ".unknown";
 }
 
+/// A reset with a key that does not exist, nested `depth` deep, the request itself among it.
+std::string NestedReset(uint64_t id, size_t depth, const std::string &innermost) {
+  return "{\"id\":" + std::to_string(id) + ",\"op\":\"reset\",\"x-unknown\":" + std::string(depth - 1, '[') +
+         innermost + std::string(depth - 1, ']') + "}\n";
+}
+
 }  // namespace
 
 CTS_CASE(PeerProtocol, UnknownOperationIsUnsupported) {
@@ -44,6 +50,20 @@ CTS_CASE(PeerProtocol, GarbageLineIsAnswered) {
 CTS_CASE(PeerProtocol, OverlongLineIsAnswered) {
   std::string line = "{\"id\":1,\"op\":\"reset\",\"x\":\"" + std::string(1 << 20, 'x') + "\"}\n";
   EXPECT_THAT(peer().send_line(line, 0).wait(), StatusIs("invalid_argument"));
+  EXPECT_TRUE(peer().Reset());
+}
+
+CTS_CASE(PeerProtocol, NestingOf8IsTaken) {
+  for (const char *innermost : {"", "true"})
+    EXPECT_THAT(peer().send_line(NestedReset(1u << 30, 8, innermost), 1u << 30).wait(), IsOk()) << innermost;
+}
+
+CTS_CASE(PeerProtocol, DeeperNestingIsAnswered) {
+  for (const size_t depth : {9, 30000}) {
+    for (const char *innermost : {"", "true"}) {
+      EXPECT_THAT(peer().send_line(NestedReset(1, depth, innermost), 0).wait(), StatusIs("invalid_argument")) << depth;
+    }
+  }
   EXPECT_TRUE(peer().Reset());
 }
 
