@@ -188,7 +188,7 @@ Facts compare_decoded(std::string_view request, std::string_view ours, std::stri
       const Read jrpc2 = read_as_jrpc2(rest, request[kCodecLen + 1] != 0);
       const unsigned status = jrpc2.status == IPC_MALFORMED ? kUntold : static_cast<unsigned>(jrpc2.status);
       facts["as_jrpc2"] = b.status == status && b.body == jrpc2.body ? "1" : "0";
-      facts["as_vscode_jsonrpc"] = b.status == IPC_OK && vscode_jsonrpc_reads(rest, b.body) ? "1" : "0";
+      facts["as_vscode_jsonrpc"] = vscode_jsonrpc_answers(rest, static_cast<int32_t>(b.status), b.body) ? "1" : "0";
     }
     if (f.codec == IPC_FRAMING_VARINT) facts["overlong_came"] = overlong_in(f, stream, frame) ? "1" : "0";
     return facts;

@@ -88,7 +88,7 @@ Read read_as_jrpc2(std::string_view stream, bool ended) {
   return {left == 0 ? IPC_END : IPC_MESSAGE_TRUNCATED, {}};
 }
 
-bool vscode_jsonrpc_reads(std::string_view stream, std::string_view body) {
+bool vscode_jsonrpc_answers(std::string_view stream, int32_t status, std::string_view body) {
   /* The end of a header: CR LF CR LF, where a third CR begins nothing. */
   int state = 0;
   size_t end = 0;
@@ -96,7 +96,7 @@ bool vscode_jsonrpc_reads(std::string_view stream, std::string_view body) {
     const char c = stream[end];
     state = c == '\r' ? (state == 0 ? 1 : state == 2 ? 3 : 0) : c == '\n' ? (state == 1 ? 2 : state == 3 ? 4 : 0) : 0;
   }
-  if (state != 4) return false;
+  if (state != 4) return status == IPC_WOULD_BLOCK;
   std::string header(stream.substr(0, end));
   for (char &c : header) c = static_cast<char>(c & 0x7F);
   std::string length;
@@ -106,14 +106,15 @@ bool vscode_jsonrpc_reads(std::string_view stream, std::string_view body) {
     const std::string_view line = std::string_view(header).substr(at, next - at);
     at = next + 2;
     const size_t colon = line.find(':');
-    if (colon == line.npos) return false;
+    if (colon == line.npos) return status == IPC_MALFORMED;
     if (lower(line.substr(0, colon)) == "content-length") length = trimmed(line.substr(colon + 1));
   }
   int64_t size;
-  if (!parse_int(length, &size)) return false;
+  if (!parse_int(length, &size)) return status == IPC_MALFORMED;
   const std::string_view rest = stream.substr(end);
-  if (size < 0) return rest.substr(0, body.size()) == body;
-  return static_cast<int64_t>(rest.size()) >= size && rest.substr(0, static_cast<size_t>(size)) == body;
+  if (size < 0) return status == IPC_OK && rest.substr(0, body.size()) == body;
+  if (static_cast<int64_t>(rest.size()) < size) return status == IPC_WOULD_BLOCK;
+  return status == IPC_OK && rest.substr(0, static_cast<size_t>(size)) == body;
 }
 
 }  // namespace fuzz

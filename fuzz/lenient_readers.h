@@ -19,10 +19,11 @@ struct Read {
  * are not part of them; of two lengths the last counts; a length is what strconv.Atoi takes. */
 Read read_as_jrpc2(std::string_view stream, bool ended);
 
-/* Whether vscode-jsonrpc's reader (docs/findings/vscode-jsonrpc.md) delivers |body| as the first frame of |stream|:
- * bytes of a header are 7 bits, of two lengths the last counts, a length is what parseInt takes. With a negative length
- * it delivers the front of what has come, how much depends on the pieces. */
-bool vscode_jsonrpc_reads(std::string_view stream, std::string_view body);
+/* Whether vscode-jsonrpc's reader (docs/findings/vscode-jsonrpc.md) answers the begin of |stream| so: with IPC_OK and
+ * the body of a frame, with IPC_WOULD_BLOCK, or with IPC_MALFORMED. It looks at a header when its empty line is there;
+ * bytes of one are 7 bits, of two lengths the last counts, a length is what parseInt takes, and none is too great. With
+ * a negative one it delivers the front of what has come, how much depends on the pieces. */
+bool vscode_jsonrpc_answers(std::string_view stream, int32_t status, std::string_view body);
 
 }  // namespace fuzz
 
