@@ -1,7 +1,9 @@
 """`cts expect`: rewrites an expectation file from the results of one or several machines.
 
 What does not hold in the results becomes an expectation; reasons and links that stand in the file are kept;
-expectations of cases that the results do not contain stay as they are; those of cases that hold now are dropped.
+expectations of cases that the results do not contain stay as they are; those of cases that hold now are dropped. What
+results of one version disagree about is `flaky`. One that is `flaky` stays, and what stands beside it, whatever the
+results say: that it does not show is no sign that it has gone.
 """
 
 from __future__ import annotations
@@ -75,8 +77,19 @@ def _observed(record: Record) -> str:
     return str(record.get("observed", record["outcome"]))
 
 
-def from_results(records: List[Record], name: str, versions: Dict[int, str]) -> List[Dict[str, Any]]:
-    """The expectations that the records of `name` call for. Each record has `machine`, an index into `versions`."""
+def _foresees(e: Expectation, case: str, role: str, point: Point) -> bool:
+    """Whether the expectation is about this, of whatever version."""
+    wanted = zip((e.shape, e.mode, e.other), point)
+    return (e.case, e.role) == (case, role) and all(w is None or w == is_ for w, is_ in wanted)
+
+
+def from_results(
+    records: List[Record], name: str, versions: Dict[int, str], old: List[Expectation]
+) -> List[Dict[str, Any]]:
+    """The expectations that the records of `name` call for, beside those of `old` that are `flaky`.
+
+    Each record has `machine`, an index into `versions`.
+    """
     ran: Dict[Tuple[str, str], Dict[Point, Dict[int, Record]]] = {}
     for record in records:
         outcome = _observed(record)
@@ -88,28 +101,59 @@ def from_results(records: List[Record], name: str, versions: Dict[int, str]) -> 
             ran.setdefault((record["case"], each), {}).setdefault(_point(record, each), {})[record["machine"]] = record
     made: List[Dict[str, Any]] = []
     for (case, role), points in ran.items():
-        outcomes = {p: (_combined(by_machine), _foreign_blame(by_machine, role)) for p, by_machine in points.items()}
-        for outcome, blame in sorted({o for o in outcomes.values() if o[0] in _EXPECTABLE}):
-            failed = {p for p, o in outcomes.items() if o == (outcome, blame)}
-            bad = {m: r for p in failed for m, r in points[p].items() if _observed(r) != "passed"}
-            good_versions = {versions[m] for p in failed for m, r in points[p].items() if _observed(r) == "passed"}
-            message = next(iter(bad.values()))["message"] or outcome
-            for axes in generalise(failed, set(points)):
-                entry: Dict[str, Any] = {"case": case, **axes, "role": role, "outcome": outcome}
-                if blame:
-                    entry["blame"] = blame
-                if good_versions:
-                    entry["version"] = "==" + str(expectations.parse_version(versions[max(bad)]) or "0")
-                entry["reason"] = f"Observed: {clip(printable(message), 300)}"
-                made.append(entry)
+        # Where one is flaky, the point counts for none of the others: what stands beside it may come or go.
+        loose = {p for p in points if any(e.outcome == "flaky" and _foresees(e, case, role, p) for e in old)}
+        wanted: Dict[Tuple[str, str], Set[Point]] = {}
+        for point, by_machine in points.items():
+            seen = {(o, _foreign_blame(by_machine, role)) for o in _outcomes(by_machine, versions)}
+            if point in loose:
+                beside = {(e.outcome, e.blame or "") for e in old if _foresees(e, case, role, point)}
+                seen = {s for s in {*seen, *beside} if s[0] != "flaky"}
+            for outcome in seen:
+                wanted.setdefault(outcome, set()).add(point)
+        new = {p for (outcome, _), at in wanted.items() if outcome == "flaky" for p in at}
+        for (outcome, blame), failed in sorted(wanted.items()):
+            if outcome in _EXPECTABLE:
+                others = loose if outcome == "flaky" else loose | new
+                made += _entries(case, role, outcome, blame, failed, points, others, versions)
     return made
 
 
-def _combined(by_machine: Dict[int, Record]) -> str:
-    """What several machines say together: the failure if one has it; `flaky` where failures differ."""
-    outcomes = {_observed(r) for r in by_machine.values()}
-    bad = outcomes - {"passed"}
-    return "passed" if not bad else bad.pop() if len(bad) == 1 else "flaky"
+def _entries(
+    case: str,
+    role: str,
+    outcome: str,
+    blame: str,
+    failed: Set[Point],
+    points: Dict[Point, Dict[int, Record]],
+    loose: Set[Point],
+    versions: Dict[int, str],
+) -> List[Dict[str, Any]]:
+    """The entries that say that one role of a case comes out so at the points `failed`."""
+    bad = {m: r for p in sorted(failed) for m, r in points[p].items() if _observed(r) != "passed"}
+    good_versions = {versions[m] for p in failed - loose for m, r in points[p].items() if _observed(r) == "passed"}
+    message = next((r["message"] for r in bad.values() if r["message"]), outcome)
+    made = []
+    for axes in generalise(failed, {p for p in points if p in failed or p not in loose}):
+        entry: Dict[str, Any] = {"case": case, **axes, "role": role, "outcome": outcome}
+        if blame:
+            entry["blame"] = blame
+        if good_versions and not good_versions & {versions[m] for m in bad}:
+            entry["version"] = "==" + str(expectations.parse_version(versions[max(bad)]) or "0")
+        entry["reason"] = f"Observed: {clip(printable(message), 300)}"
+        made.append(entry)
+    return made
+
+
+def _outcomes(by_machine: Dict[int, Record], versions: Dict[int, str]) -> Set[str]:
+    """What several results say together of one point, but for `passed`.
+
+    It is `flaky`, too, where results of one version disagree: each outcome that stayed through a run's repetitions may
+    stay again.
+    """
+    seen = {(versions[m], _observed(r)) for m, r in by_machine.items()}
+    comes_and_goes = any(len({o for v, o in seen if v == version}) > 1 for version, _ in seen)
+    return ({o for _, o in seen} | ({"flaky"} if comes_and_goes else set())) - {"passed"}
 
 
 def _foreign_blame(by_machine: Dict[int, Record], role: str) -> str:
@@ -130,8 +174,8 @@ def _as_entry(e: Expectation) -> Dict[str, Any]:
 
 
 def keep_reasons(made: List[Dict[str, Any]], old: List[Expectation], ran: Set[str]) -> List[Dict[str, Any]]:
-    """The new entries with the old ones' reasons, links and version ranges, and the old entries of what did not run."""
-    kept = [_as_entry(e) for e in old if e.case not in ran]
+    """The new entries with the old ones' reasons, links and version ranges, and the old ones that stay."""
+    kept = [_as_entry(e) for e in old if e.case not in ran or e.outcome == "flaky"]
     for entry in made:
         # A reason is kept only for the same failure: another outcome, or another shape, may have another cause.
         alike = [
@@ -149,10 +193,8 @@ def keep_reasons(made: List[Dict[str, Any]], old: List[Expectation], ran: Set[st
             if best.version and "version" not in entry:
                 entry["version"] = best.version
         kept.append(entry)
-    return sorted(
-        kept,
-        key=lambda e: (e["case"], e["role"], str(e.get("shape", "")), str(e.get("mode", "")), str(e.get("with", ""))),
-    )
+    order = ("case", "role", "shape", "mode", "with", "outcome", "blame", "version")
+    return sorted(kept, key=lambda e: tuple(str(e.get(k, "")) for k in order))
 
 
 def _offers(peer: Dict[str, Any], old: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
@@ -198,7 +240,7 @@ def rewrite(project: Project, documents: List[Dict[str, Any]], name: str, path: 
         for r in records
         if _observed(r) in expectations.RAN and name in (r.get("server"), r.get("client"), r.get("peer"))
     }
-    entries = keep_reasons(from_results(records, name, versions), old, ran)
+    entries = keep_reasons(from_results(records, name, versions, old), old, ran)
     offers = _offers(newest, file.offers if file else [])
     document = {
         "schema": 1,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import unittest
-from typing import Any, Dict
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Tuple
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cts import expectations, schemas
 from cts.common import repository_root
-from cts.expect_command import generalise
+from cts.expect_command import from_results, generalise, keep_reasons
+from cts.expectations import Expectation
+from tests.properties import EXAMPLES
 from tests.support import Checkout
 
 HEAD = '[[expectation]]\ncase = "Alpha.One"\nrole = "{role}"\noutcome = "{outcome}"\nreason = "It never does."\n'
@@ -210,6 +217,98 @@ class Matching(Checkout):
         self.assertEqual(self.cts("expect", str(self.report), str(elsewhere))[0], 0)
         made = expectations.load(self.root / "conformance/expectations/other.linux.toml", self.root).expectations
         self.assertEqual([e.version for e in made], ["==2.3.1"])
+
+    def test_flaky_stays_when_it_does_not_show(self) -> None:
+        path = self.expectation("other", HEAD.format(role="server", outcome="flaky"))
+        self.behaviour["Alpha.One"] = {}
+        self.run_cts("--peer", "other")
+        self.assertEqual(self.cts("expect", str(self.report))[0], 0)
+        self.assertEqual(
+            [(e.outcome, e.reason) for e in expectations.load(path, self.root).expectations],
+            [("flaky", "It never does.")],
+        )
+
+    def test_runs_that_disagree_make_it_flaky(self) -> None:
+        self.run_cts("--peer", "other", status=1)
+        first = self.base / "first.json"
+        first.write_text(json.dumps(self.results()))
+        fails, self.behaviour["Alpha.One"] = self.behaviour["Alpha.One"], {}
+        self.run_cts("--peer", "other")
+        self.assertEqual(self.cts("expect", str(first), str(self.report))[0], 0)
+        made = expectations.load(self.root / "conformance/expectations/other.linux.toml", self.root).expectations
+        self.assertEqual(sorted((e.outcome, e.version) for e in made), [("failed", None), ("flaky", None)])
+        self.run_cts("--peer", "other")
+        self.behaviour["Alpha.One"] = fails
+        self.run_cts("--peer", "other")
+
+
+OUTCOMES = ("passed", "failed", "hung", "flaky", "unverifiable")
+POINTS = tuple(itertools.product(("p", "n"), ("blocking", "async"), ("ref", "else")))
+
+
+def _records(outcomes: Sequence[str], machine: int) -> List[Dict[str, Any]]:
+    return [
+        {"case": "A.B", "shape": shape, "server": "x", "server_mode": mode, "client": other, "client_mode": "blocking"}
+        | {"outcome": outcome, "blame": "" if outcome in ("passed", "unverifiable") else "server", "message": outcome}
+        | {"machine": machine}
+        for (shape, mode, other), outcome in zip(POINTS, outcomes)
+    ]
+
+
+def _expectation(outcome: str, axes: Tuple[Any, Any, Any]) -> Expectation:
+    shape, mode, other = axes
+    return Expectation("A.B", "server", outcome, "Why.", shape, mode, other, implementation="x")
+
+
+RUNS = st.lists(st.tuples(*[st.sampled_from(OUTCOMES)] * len(POINTS)), min_size=1, max_size=2)
+OLD = st.lists(
+    st.builds(
+        _expectation,
+        st.sampled_from(OUTCOMES[1:]),
+        st.tuples(
+            *[st.sampled_from((None, *values)) for values in zip(*[("p", "blocking", "ref"), ("n", "async", "else")])]
+        ),
+    ),
+    max_size=3,
+)
+
+
+class Rewriting(unittest.TestCase):
+    def rewritten(self, runs: List[Tuple[str, ...]], old: List[Expectation]) -> List[Expectation]:
+        records = [r for machine, outcomes in enumerate(runs) for r in _records(outcomes, machine)]
+        entries = keep_reasons(from_results(records, "x", dict.fromkeys(range(len(runs)), "1"), old), old, {"A.B"})
+        renamed = [{("other" if k == "with" else k): v for k, v in e.items()} for e in entries]
+        return [Expectation(**e, implementation="x") for e in renamed]
+
+    @EXAMPLES
+    @given(RUNS, OLD)
+    def test_what_was_seen_is_as_expected_afterwards(self, runs: List[Tuple[str, ...]], old: List[Expectation]) -> None:
+        made = self.rewritten(runs, old)
+        for outcomes in runs:
+            file = expectations.File(Path("x.linux.toml"), "x", "linux", self.rewritten(runs, old))
+            matcher = expectations.Matcher([file], {"x": ("x", "1"), "ref": ("ref", "1"), "else": ("else", "1")})
+            records = _records(outcomes, 0)
+            for record in records:
+                seen = record["outcome"]
+                matcher.apply(record)
+                self.assertEqual(
+                    record["outcome"], "passed" if seen == "passed" else "expected_failure", (record, made)
+                )
+            if len(runs) == 1 and not any(e.outcome == "flaky" for e in old):
+                self.assertEqual(matcher.unmatched(records, ["A.B"]), [])
+
+    @EXAMPLES
+    @given(RUNS, OLD)
+    def test_once_more_changes_nothing(self, runs: List[Tuple[str, ...]], old: List[Expectation]) -> None:
+        made = self.rewritten(runs, old)
+        self.assertEqual(self.rewritten(runs, made), made)
+
+    @EXAMPLES
+    @given(RUNS, OLD)
+    def test_flaky_stays(self, runs: List[Tuple[str, ...]], old: List[Expectation]) -> None:
+        made = self.rewritten(runs, old)
+        for e in old:
+            self.assertTrue(e.outcome != "flaky" or e in made, (e, made))
 
 
 class Parts(unittest.TestCase):

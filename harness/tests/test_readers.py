@@ -9,13 +9,12 @@ import contextlib
 import copy
 import io
 import json
-import os
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
-from hypothesis import HealthCheck, configuration, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cts import (
@@ -39,25 +38,10 @@ from cts import (
     trace,
 )
 from cts.common import CannotRun, repository_root
+from tests.properties import EXAMPLES
 from tests.support import DOCUMENT, PEER, RECORD
 
 ROOT = repository_root()
-_KEPT = tempfile.TemporaryDirectory()  # what Hypothesis keeps: nothing stays in the checkout
-configuration.set_hypothesis_home_dir(_KEPT.name)
-
-
-def tearDownModule() -> None:
-    _KEPT.cleanup()
-
-
-EXAMPLES = settings(
-    max_examples=int(os.environ.get("CTS_EXAMPLES", "100")),
-    deadline=None,
-    derandomize="CTS_EXAMPLES" not in os.environ,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
-
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
