@@ -373,6 +373,14 @@ CTS_CASE(FramedStream, MalformedStaysMalformed) {
   for (int i = 0; i < 3; i++) EXPECT_THAT(reader.read(), Reads("", "malformed"));
 }
 
+CTS_CASE(FramedStream, NegativeLengthIsMalformed) {
+  Pair pair = connected_pair();
+  Framed reader = Open(pair.reader(), Codec("escape"));
+  require_ok(pair.writer().write(std::string("\0\0\0\2ok\xFF\xFF\xFF\xFE\0\0\0\1a", 15)));
+  EXPECT_THAT(reader.read(), Reads("ok"));
+  for (int i = 0; i < 3; i++) ASSERT_THAT(reader.read(), Reads("", "malformed"));
+}
+
 CTS_CASE(FramedStream, TooLargeIsNotWritten) {
   Pair pair = connected_pair();
   Framed writer = Open(pair.writer(), Codec("u32").max(5)), reader = Open(pair.reader());

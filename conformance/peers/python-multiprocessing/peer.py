@@ -65,7 +65,7 @@ class Framed:
 class Connections(cts_peer.Peer):
     implementation, version = "python-multiprocessing", platform.python_version()
     lanes = "single"
-    features = ["local.listen.backlog", "stream.duplex", "stream.read.timeout"]
+    features = ["local.listen.backlog", "stream.duplex", "stream.read.timeout", "framing.escape"]
     features += NAME_FEATURES + CREDENTIAL_FEATURES
 
     def discard(self, value: Any) -> None:
@@ -124,7 +124,7 @@ class Connections(cts_peer.Peer):
                 return credentials_of(sock)
 
     def framed_open(self, call: Call) -> None:
-        if call["codec"] != "u32":
+        if call["codec"] not in ("u32", "escape"):  # which are one below 2^31
             raise Outcome("unsupported", "a Connection has one kind of frame")
         call.make(Framed(call.handle, call.get("max", 1 << 20)))
 
