@@ -105,7 +105,7 @@ def from_results(
         loose = {p for p in points if any(e.outcome == "flaky" and _foresees(e, case, role, p) for e in old)}
         wanted: Dict[Tuple[str, str], Set[Point]] = {}
         for point, by_machine in points.items():
-            seen = {(o, _foreign_blame(by_machine, role)) for o in _outcomes(by_machine, versions)}
+            seen = _outcomes(by_machine, role, versions)
             if point in loose:
                 beside = {(e.outcome, e.blame or "") for e in old if _foresees(e, case, role, point)}
                 seen = {s for s in {*seen, *beside} if s[0] != "flaky"}
@@ -145,21 +145,22 @@ def _entries(
     return made
 
 
-def _outcomes(by_machine: Dict[int, Record], versions: Dict[int, str]) -> Set[str]:
-    """What several results say together of one point, but for `passed`.
+def _outcomes(by_machine: Dict[int, Record], role: str, versions: Dict[int, str]) -> Set[Tuple[str, str]]:
+    """What several results say of one point, but for `passed`: each outcome, and where it shows if not at `role`.
 
     It is `flaky`, too, where results of one version disagree: each outcome that stayed through a run's repetitions may
     stay again.
     """
     seen = {(versions[m], _observed(r)) for m, r in by_machine.items()}
     comes_and_goes = any(len({o for v, o in seen if v == version}) > 1 for version, _ in seen)
-    return ({o for _, o in seen} | ({"flaky"} if comes_and_goes else set())) - {"passed"}
+    bad = {(_observed(r), _foreign_blame(r, role)) for r in by_machine.values() if _observed(r) != "passed"}
+    return bad | ({("flaky", blame) for _, blame in bad} if comes_and_goes else set())
 
 
-def _foreign_blame(by_machine: Dict[int, Record], role: str) -> str:
+def _foreign_blame(record: Record, role: str) -> str:
     """The role at which the failure shows, if that is not `role` itself."""
-    blamed = {r.get("blame", "") for r in by_machine.values() if _observed(r) != "passed"} - {"", role}
-    return blamed.pop() if len(blamed) == 1 else ""
+    blame = str(record.get("blame", ""))
+    return "" if blame == role else blame
 
 
 def _as_entry(e: Expectation) -> Dict[str, Any]:

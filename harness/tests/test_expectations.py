@@ -297,6 +297,13 @@ class Rewriting(unittest.TestCase):
             if len(runs) == 1 and not any(e.outcome == "flaky" for e in old):
                 self.assertEqual(matcher.unmatched(records, ["A.B"]), [])
 
+    def test_runs_that_blame_different_roles_are_both_foreseen(self) -> None:
+        runs = [
+            dict(r, blame=b, machine=m) for m, b in enumerate(("server", "client")) for r in _records(["failed"], m)
+        ]
+        entries = keep_reasons(from_results(runs, "x", {0: "1", 1: "1"}, []), [], {"A.B"})
+        self.assertEqual([(e["outcome"], e.get("blame")) for e in entries], [("failed", None), ("failed", "client")])
+
     @EXAMPLES
     @given(RUNS, OLD)
     def test_once_more_changes_nothing(self, runs: List[Tuple[str, ...]], old: List[Expectation]) -> None:
