@@ -168,12 +168,11 @@ impl Library for Interprocess2Windows {
     }
 
     fn peer_credentials(&self, stream: &Stream) -> Result<Credentials, Failure> {
-        let credentials = stream.whole()?.peer_creds()?;
-        Ok(Credentials { pid: credentials.pid().map(u64::from), ..Credentials::default() })
+        Ok(Credentials { pid: stream.peer_pid()?.map(u64::from), ..Credentials::default() })
     }
 
     fn stream_set_nonblocking(&self, stream: &Stream, nonblocking: bool) -> Result<(), Failure> {
-        Ok(stream.whole()?.set_nonblocking(nonblocking)?)
+        stream.set_nonblocking(nonblocking)
     }
 
     fn stream_raw(&self, stream: &Stream) -> Result<RawFd, Failure> {

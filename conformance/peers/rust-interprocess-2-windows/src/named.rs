@@ -276,7 +276,11 @@ fn read(call: &PeerCall) -> Outcome {
         }
         Ok(())
     });
-    Outcome { failure: result.err(), results: consumed(&buffer[..length]) }
+    let mut results = consumed(&buffer[..length]);
+    if matches!(&result, Err(failure) if failure.status == "message_truncated") {
+        results.push(("left", 0_u64.into()));
+    }
+    Outcome { failure: result.err(), results }
 }
 
 /// Bytes are written until all are taken; a message with one call.

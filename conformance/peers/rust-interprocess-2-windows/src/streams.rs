@@ -45,10 +45,22 @@ fn raw(end: &impl AsHandle) -> RawFd {
 }
 
 impl Stream {
-    pub fn whole(&self) -> Result<&local_socket::Stream, Failure> {
+    /// Which process is at the other end: of a half its pipe says so.
+    pub fn peer_pid(&self) -> Result<Option<u32>, Failure> {
         match self {
-            Stream::Whole(stream) => Ok(stream),
-            _ => Err(Failure::unsupported("halves and the ends of pipes have no such call")),
+            Stream::Whole(stream) => Ok(stream.peer_creds()?.pid()),
+            Stream::Reader(RecvHalf::NamedPipe(half)) => Ok(Some(half.as_ref().peer_process_id()?)),
+            Stream::Writer(SendHalf::NamedPipe(half)) => Ok(Some(half.as_ref().peer_process_id()?)),
+            Stream::Recver(_) | Stream::Sender(_) => Err(wrong_end()),
+        }
+    }
+
+    pub fn set_nonblocking(&self, nonblocking: bool) -> Result<(), Failure> {
+        match self {
+            Stream::Whole(stream) => Ok(stream.set_nonblocking(nonblocking)?),
+            Stream::Reader(RecvHalf::NamedPipe(half)) => Ok(half.as_ref().set_nonblocking(nonblocking)?),
+            Stream::Writer(SendHalf::NamedPipe(half)) => Ok(half.as_ref().set_nonblocking(nonblocking)?),
+            Stream::Recver(_) | Stream::Sender(_) => Err(wrong_end()),
         }
     }
 
