@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 import tomli_w
+from packaging.specifiers import SpecifierSet
 
 from cts import expectations, report
 from cts.common import FAILING, CannotRun, clip, plural, printable
@@ -83,84 +84,86 @@ def _foresees(e: Expectation, case: str, role: str, point: Point) -> bool:
     return (e.case, e.role) == (case, role) and all(w is None or w == is_ for w, is_ in wanted)
 
 
+def _plain(version: str) -> str:
+    """The version in what a peer says of itself, as an expectation compares it."""
+    return str(expectations.parse_version(version) or "0")
+
+
+def _covers(wanted: Optional[str], version: str) -> bool:
+    return SpecifierSet(wanted or "").contains(version, prereleases=True)
+
+
 def from_results(
     records: List[Record], name: str, versions: Dict[int, str], old: List[Expectation]
 ) -> List[Dict[str, Any]]:
     """The expectations that the records of `name` call for, beside those of `old` that are `flaky`.
 
-    Each record has `machine`, an index into `versions`.
+    Each record has `machine`, an index into `versions`. What one version does and another does not is told of that
+    version.
     """
-    ran: Dict[Tuple[str, str], Dict[Point, Dict[int, Record]]] = {}
+    ran: Dict[Tuple[str, str], Dict[str, Dict[Point, List[Record]]]] = {}
     for record in records:
         outcome = _observed(record)
         if outcome not in expectations.RAN:
             continue
         role = failing_role(record, name) if outcome != "passed" else None
         roles = [role] if role else [r for r in ("server", "client", "peer") if record.get(r) == name]
+        version = _plain(versions[record["machine"]])
         for each in roles if outcome == "passed" or role else []:
-            ran.setdefault((record["case"], each), {}).setdefault(_point(record, each), {})[record["machine"]] = record
+            points = ran.setdefault((record["case"], each), {}).setdefault(version, {})
+            points.setdefault(_point(record, each), []).append(record)
     made: List[Dict[str, Any]] = []
-    for (case, role), points in ran.items():
-        # Where one is flaky, the point counts for none of the others: what stands beside it may come or go.
-        loose = {p for p in points if any(e.outcome == "flaky" and _foresees(e, case, role, p) for e in old)}
-        wanted: Dict[Tuple[str, str], Set[Point]] = {}
-        for point, by_machine in points.items():
-            seen = _outcomes(by_machine, role, versions)
-            if point in loose:
-                beside = {(e.outcome, e.blame or "") for e in old if _foresees(e, case, role, point)}
-                seen = {s for s in {*seen, *beside} if s[0] != "flaky"}
-            for outcome in seen:
-                wanted.setdefault(outcome, set()).add(point)
-        new = {p for (outcome, _), at in wanted.items() if outcome == "flaky" for p in at}
-        for (outcome, blame), failed in sorted(wanted.items()):
-            if outcome in _EXPECTABLE:
-                others = loose if outcome == "flaky" else loose | new
-                made += _entries(case, role, outcome, blame, failed, points, others, versions)
+    for (case, role), by_version in ran.items():
+        found: Dict[Tuple[Tuple[str, str], ...], Dict[str, str]] = {}
+        for version, points in by_version.items():
+            here = [e for e in old if _covers(e.version, version)]
+            for entry, message in _of_one_version(case, role, points, here):
+                found.setdefault(tuple(entry.items()), {})[version] = message
+        for items, messages in found.items():
+            told = [""] if len(messages) == len(by_version) else sorted(messages)
+            for version in told:
+                only = {"version": f"=={version}"} if version else {}
+                message = messages[version or min(messages)]
+                made.append({**dict(items), **only, "reason": f"Observed: {clip(printable(message), 300)}"})
     return made
 
 
-def _entries(
-    case: str,
-    role: str,
-    outcome: str,
-    blame: str,
-    failed: Set[Point],
-    points: Dict[Point, Dict[int, Record]],
-    loose: Set[Point],
-    versions: Dict[int, str],
-) -> List[Dict[str, Any]]:
-    """The entries that say that one role of a case comes out so at the points `failed`."""
-    bad = {m: r for p in sorted(failed) for m, r in points[p].items() if _observed(r) != "passed"}
-    good_versions = {versions[m] for p in failed - loose for m, r in points[p].items() if _observed(r) == "passed"}
-    message = next((r["message"] for r in bad.values() if r["message"]), outcome)
+def _of_one_version(
+    case: str, role: str, points: Dict[Point, List[Record]], old: List[Expectation]
+) -> List[Tuple[Dict[str, str], str]]:
+    """The expectations of one role of a case, without their reasons, and what was observed."""
+    # Where one is flaky, the point counts for none of the others: what stands beside it may come or go.
+    loose = {p for p in points if any(e.outcome == "flaky" and _foresees(e, case, role, p) for e in old)}
+    wanted: Dict[Tuple[str, str], Set[Point]] = {}
+    for point, records in points.items():
+        seen = _outcomes(records, role)
+        if point in loose:
+            beside = {(e.outcome, e.blame or "") for e in old if _foresees(e, case, role, point)}
+            seen = {s for s in seen | beside if s[0] != "flaky"}
+        for outcome in seen:
+            wanted.setdefault(outcome, set()).add(point)
+    new = {p for (outcome, _), at in wanted.items() if outcome == "flaky" for p in at}
     made = []
-    for axes in generalise(failed, {p for p in points if p in failed or p not in loose}):
-        entry: Dict[str, Any] = {"case": case, **axes, "role": role, "outcome": outcome}
-        if blame:
-            entry["blame"] = blame
-        if good_versions and not good_versions & {versions[m] for m in bad}:
-            entry["version"] = "==" + str(expectations.parse_version(versions[max(bad)]) or "0")
-        entry["reason"] = f"Observed: {clip(printable(message), 300)}"
-        made.append(entry)
+    for (outcome, blame), failed in sorted(wanted.items()):
+        if outcome not in _EXPECTABLE:
+            continue
+        others = loose if outcome == "flaky" else loose | new
+        messages = [r["message"] for p in sorted(failed) for r in points[p] if _observed(r) == outcome and r["message"]]
+        for axes in generalise(failed, {p for p in points if p in failed or p not in others}):
+            entry = {"case": case, **axes, "role": role, "outcome": outcome, **({"blame": blame} if blame else {})}
+            made.append((entry, messages[0] if messages else outcome))
     return made
 
 
-def _outcomes(by_machine: Dict[int, Record], role: str, versions: Dict[int, str]) -> Set[Tuple[str, str]]:
-    """What several results say of one point, but for `passed`: each outcome, and where it shows if not at `role`.
+def _outcomes(records: List[Record], role: str) -> Set[Tuple[str, str]]:
+    """What the results of one version say of one point, but for `passed`: outcomes, and who is blamed if not `role`.
 
-    It is `flaky`, too, where results of one version disagree: each outcome that stayed through a run's repetitions may
-    stay again.
+    It is `flaky`, too, where they disagree: each outcome that stayed through a run's repetitions may stay again.
     """
-    seen = {(versions[m], _observed(r)) for m, r in by_machine.items()}
-    comes_and_goes = any(len({o for v, o in seen if v == version}) > 1 for version, _ in seen)
-    bad = {(_observed(r), _foreign_blame(r, role)) for r in by_machine.values() if _observed(r) != "passed"}
-    return bad | ({("flaky", blame) for _, blame in bad} if comes_and_goes else set())
-
-
-def _foreign_blame(record: Record, role: str) -> str:
-    """The role at which the failure shows, if that is not `role` itself."""
-    blame = str(record.get("blame", ""))
-    return "" if blame == role else blame
+    outcomes = {_observed(r) for r in records}
+    seen = {(_observed(r), "" if r.get("blame", "") == role else r.get("blame", "")) for r in records}
+    seen = {s for s in seen if s[0] != "passed"}
+    return seen | ({("flaky", blame) for _, blame in seen} if len(outcomes) > 1 else set())
 
 
 def _as_entry(e: Expectation) -> Dict[str, Any]:
@@ -174,8 +177,13 @@ def _as_entry(e: Expectation) -> Dict[str, Any]:
     return entry
 
 
-def keep_reasons(made: List[Dict[str, Any]], old: List[Expectation], ran: Set[str]) -> List[Dict[str, Any]]:
-    """The new entries with the old ones' reasons, links and version ranges, and the old ones that stay."""
+def keep_reasons(
+    made: List[Dict[str, Any]], old: List[Expectation], ran: Set[str], versions: Set[str]
+) -> List[Dict[str, Any]]:
+    """The new entries with the old ones' reasons, links and version ranges, and the old ones that stay.
+
+    `ran` are cases, `versions` those of the implementation that the results are of.
+    """
     kept = [_as_entry(e) for e in old if e.case not in ran or e.outcome == "flaky"]
     for entry in made:
         # A reason is kept only for the same failure: another outcome, or another shape, may have another cause.
@@ -191,7 +199,8 @@ def keep_reasons(made: List[Dict[str, Any]], old: List[Expectation], ran: Set[st
             entry["reason"] = best.reason
             if best.link:
                 entry["link"] = best.link
-            if best.version and "version" not in entry:
+            meant = {v for v in versions if _covers(entry.get("version"), v)}
+            if best.version and {v for v in versions if _covers(best.version, v)} == meant:
                 entry["version"] = best.version
         kept.append(entry)
     order = ("case", "role", "shape", "mode", "with", "outcome", "blame", "version")
@@ -241,7 +250,8 @@ def rewrite(project: Project, documents: List[Dict[str, Any]], name: str, path: 
         for r in records
         if _observed(r) in expectations.RAN and name in (r.get("server"), r.get("client"), r.get("peer"))
     }
-    entries = keep_reasons(from_results(records, name, versions, old), old, ran)
+    made = from_results(records, name, versions, old)
+    entries = keep_reasons(made, old, ran, {_plain(v) for v in versions.values()})
     offers = _offers(newest, file.offers if file else [])
     document = {
         "schema": 1,
