@@ -126,7 +126,7 @@ uint64_t ResidentBytes(int64_t pid);
 
 /// Makes every process that is started from now on run about `factor` times slower than alone: a process of this one
 /// that never waits takes its core (each core that this process may use) from it, by a higher priority. False if this
-/// system cannot.
+/// system cannot, or this process has so low a priority itself that none is low enough below it.
 bool SlowProcesses(int factor);
 /// Ends what SlowProcesses started.
 void EndSlowing();

@@ -301,6 +301,9 @@ class Run:
         pool = runner.run(tasks, finished)
         try:
             while True:
+                failure = self.system.failure()
+                if failure:
+                    raise CannotRun(failure)
                 try:
                     outcome = finished.get(timeout=0.2)
                 except queue.Empty:
@@ -378,7 +381,6 @@ class Run:
         self.runner = runner = Runner(
             artifacts, work, self.run_id, self.system, self.requirements, o.jobs, conditions(o)
         )
-        processes.become_subreaper()
         try:
             tests = self._tests(runner, cases)
             self.pairings = list(tests)
@@ -491,6 +493,8 @@ class Run:
         self.system.prepare(self.options, self.progress.step)
         artifacts = self._artifacts()
         workdir.sweep()
+        # Behind the build, whose server goes on; before the first program of the system, of which others may be orphans.
+        processes.become_subreaper()
         with workdir.WorkDir(self.run_id) as work, self._begun(work):
             self.gather(artifacts, known)
             matcher = self.matcher()

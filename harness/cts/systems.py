@@ -98,6 +98,10 @@ class System:
     def begin(self, root: Path, work: Path, progress: Callable[[str], None]) -> None:
         """Have ready, with its files below `work`, what programs need while they run; `root` is the checkout."""
 
+    def failure(self) -> str:
+        """Why nothing can run there any more, in a sentence; empty as long as it can."""
+        return ""
+
     def end(self) -> None:
         """End what `begin` began; may be called more than once."""
 
@@ -167,6 +171,14 @@ class Wine(System):
             if server.poll() is not None or time.monotonic() > until:
                 raise CannotRun(f"{self.server_program} does not start (status {server.poll()})")
             time.sleep(0.01)
+
+    def failure(self) -> str:
+        server = self._server
+        if server is None or server.poll() is None:
+            return ""
+        status = server.returncode
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        return f"the wineserver {how}, and nothing can run without it; run again"
 
     def end(self) -> None:
         server, self._server = self._server, None

@@ -32,6 +32,10 @@ for plan in "${arguments[@]}"; do
     --cts_plan=*) file=${plan#--cts_plan=}; sed -i 's/Z://g; s/\\\\\\\\/\\//g' "$file" ;;
   esac
 done
+if [ -n "${FAKE_WINE_DIES-}" ] && [[ "$*" == *--cts_plan=* && "$*" != *--gtest_list_tests* ]]; then
+  kill -9 "$(cat "$WINEPREFIX/server.pid")"
+  exec sleep 1000
+fi
 exec "${arguments[@]}"
 """
 SERVER = """#!/bin/bash
@@ -131,6 +135,14 @@ class UnderWine(Checkout):
         peer = next(p for p in document["run"]["peers"] if p["name"] == "other")
         self.assertEqual((peer["available"], peer["why"]), (True, ""))
         self.assertTrue([r for r in document["results"] if "other" in r["pairing"]])
+
+    def test_a_wineserver_that_dies_ends_the_run(self) -> None:
+        os.environ["FAKE_WINE_DIES"] = "1"
+        self.addCleanup(os.environ.pop, "FAKE_WINE_DIES")
+        got, _, err = self.cts("run", "--report", str(self.report), "--os", "windows")
+        self.assertEqual(got, 2)
+        self.assertIn("the wineserver was ended by signal 9, and nothing can run without it; run again", err)
+        self.assertEqual((self._left(), self._server_lives(), self.report.exists()), ([], False, False))
 
     def test_a_reference_that_does_not_start_leaves_nothing(self) -> None:
         self.artifacts.peer.write_text("#!/bin/sh\nexit 3\n")

@@ -29,6 +29,7 @@ namespace {
 
 constexpr size_t kOutputMax = size_t{1} << 20;
 constexpr size_t kErrorsMax = size_t{64} << 10;
+constexpr int kPriorityMax = 19;  // the greatest nice value, which is the lowest priority
 
 int g_priority = 0;              // the nice value of what is started
 std::vector<pid_t> g_occupants;  // what takes the cores from it (SlowProcesses)
@@ -403,8 +404,11 @@ namespace {
 bool SlowProcesses(int factor) {
   if (factor <= 1) return true;
   // A step of the nice value is worth a quarter of a core's share (sched(7)): against one that never waits, a process
-  // with 1/(factor-1) of its weight has 1/factor of the core.
-  g_priority = std::min(19, static_cast<int>(std::ceil(std::log(factor - 1) / std::log(1.25))));
+  // with 1/(factor-1) of its weight has 1/factor of the core. What runs at a low priority itself has few steps below it.
+  const int own = getpriority(PRIO_PROCESS, 0);
+  const int wanted = own + static_cast<int>(std::ceil(std::log(factor - 1) / std::log(1.25)));
+  if (own > 0 && wanted > kPriorityMax) return false;
+  g_priority = std::min(kPriorityMax, wanted);
   const size_t cores = CoresUsable();
   for (size_t core = 0; core < cores; core++) {
     const pid_t pid = fork();
