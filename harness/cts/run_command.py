@@ -493,7 +493,7 @@ class Run:
         self.system.prepare(self.options, self.progress.step)
         artifacts = self._artifacts()
         workdir.sweep()
-        # Behind the build, whose server goes on; before the first program of the system, of which others may be orphans.
+        # Behind the build, whose server goes on, and before what leaves orphans.
         processes.become_subreaper()
         with workdir.WorkDir(self.run_id) as work, self._begun(work):
             self.gather(artifacts, known)
