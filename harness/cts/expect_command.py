@@ -132,24 +132,21 @@ def _of_one_version(
     case: str, role: str, points: Dict[Point, List[Record]], old: List[Expectation]
 ) -> List[Tuple[Dict[str, str], str]]:
     """The expectations of one role of a case, without their reasons, and what was observed."""
-    # Where one is flaky, the point counts for none of the others: what stands beside it may come or go.
     loose = {p for p in points if any(e.outcome == "flaky" and _foresees(e, case, role, p) for e in old)}
     wanted: Dict[Tuple[str, str], Set[Point]] = {}
     for point, records in points.items():
         seen = _outcomes(records, role)
-        if point in loose:
+        if point in loose:  # the one that is flaky stays, and so does what stands beside it: it may come or go
             beside = {(e.outcome, e.blame or "") for e in old if _foresees(e, case, role, point)}
             seen = {s for s in seen | beside if s[0] != "flaky"}
         for outcome in seen:
             wanted.setdefault(outcome, set()).add(point)
-    new = {p for (outcome, _), at in wanted.items() if outcome == "flaky" for p in at}
     made = []
     for (outcome, blame), failed in sorted(wanted.items()):
         if outcome not in _EXPECTABLE:
             continue
-        others = loose if outcome == "flaky" else loose | new
         messages = [r["message"] for p in sorted(failed) for r in points[p] if _observed(r) == outcome and r["message"]]
-        for axes in generalise(failed, {p for p in points if p in failed or p not in others}):
+        for axes in generalise(failed, set(points)):
             entry = {"case": case, **axes, "role": role, "outcome": outcome, **({"blame": blame} if blame else {})}
             made.append((entry, messages[0] if messages else outcome))
     return made
@@ -166,15 +163,11 @@ def _outcomes(records: List[Record], role: str) -> Set[Tuple[str, str]]:
     return seen | ({("flaky", blame) for _, blame in seen} if len(outcomes) > 1 else set())
 
 
+_KEYS = ("case", "shape", "mode", "with", "role", "outcome", "blame", "version", "reason", "link")
+
+
 def _as_entry(e: Expectation) -> Dict[str, Any]:
-    values = {"case": e.case, "shape": e.shape, "role": e.role, "mode": e.mode, "with": e.other, "version": e.version}
-    entry: Dict[str, Any] = {k: v for k, v in values.items() if v is not None}
-    entry.update(outcome=e.outcome, reason=e.reason)
-    if e.blame:
-        entry["blame"] = e.blame
-    if e.link:
-        entry["link"] = e.link
-    return entry
+    return {k: value for k in _KEYS for value in [getattr(e, "other" if k == "with" else k)] if value}
 
 
 def keep_reasons(
@@ -187,12 +180,8 @@ def keep_reasons(
     kept = [_as_entry(e) for e in old if e.case not in ran or e.outcome == "flaky"]
     for entry in made:
         # A reason is kept only for the same failure: another outcome, or another shape, may have another cause.
-        alike = [
-            e
-            for e in old
-            if (e.case, e.role, e.outcome) == (entry["case"], entry["role"], entry["outcome"])
-            and e.shape in (None, entry.get("shape"))
-        ]
+        same = [e for e in old if (e.case, e.role, e.outcome) == (entry["case"], entry["role"], entry["outcome"])]
+        alike = [e for e in same if e.shape in (None, entry.get("shape")) or len({e.reason for e in same}) == 1]
         if alike:
             keys = (("shape", "shape"), ("mode", "mode"), ("with", "other"), ("blame", "blame"))
             best = max(alike, key=lambda e: sum(entry.get(k) == getattr(e, a) for k, a in keys))
@@ -202,7 +191,7 @@ def keep_reasons(
             meant = {v for v in versions if _covers(entry.get("version"), v)}
             if best.version and {v for v in versions if _covers(best.version, v)} == meant:
                 entry["version"] = best.version
-        kept.append(entry)
+        kept.append({k: entry[k] for k in _KEYS if k in entry})
     order = ("case", "role", "shape", "mode", "with", "outcome", "blame", "version")
     return sorted(kept, key=lambda e: tuple(str(e.get(k, "")) for k in order))
 
