@@ -5,9 +5,12 @@
 // (spec/peer_protocol.md, 4.6), and so it is found in /proc, as \\?\unix\proc shows it.
 #include <windows.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <set>
 
 #include "conformance/support/process.h"
 #include "conformance/support/windows/handle.h"
@@ -159,28 +162,69 @@ bool HasOurPrefix(const std::string &linux_pid) {
 
 std::string NameOf(int64_t tid) { return "cts-" + std::to_string(tid) + "\n"; }
 
-std::map<int64_t, std::string> &KnownTasks() {
-  static std::map<int64_t, std::string> known;
-  return known;
+/// The thread that the name of a thread of Linux tells of; 0 if it tells of none.
+int64_t ThreadNamedBy(const std::string &name) {
+  const int64_t tid = name.compare(0, 4, "cts-") == 0 ? atoll(name.c_str() + 4) : 0;
+  return name == NameOf(tid) ? tid : 0;
 }
 
-/// TaskOf, if it was found before: without a search.
-std::string KnownTaskOf(int64_t tid) {
-  const auto known = KnownTasks().find(tid);
-  return known != KnownTasks().end() && ReadProc(known->second + "comm") == NameOf(tid) ? known->second : "";
+/// Where Linux shows the threads of a process, and one of them that has a name of its own.
+struct Place {
+  std::string tasks;   // a directory in /proc
+  std::string number;  // in it, of the thread
+  int64_t tid = 0;     // 0: no place
+};
+
+/// The place of one process of Linux, if it may be that of a process with the threads `tids`: how many of them it has
+/// names of, and of how many others.
+Place PlaceIn(const std::string &linux_pid, const std::set<int64_t> &tids, size_t *ours, size_t *others) {
+  Place place;
+  place.tasks = linux_pid + "\\task\\";
+  std::set<int64_t> named;
+  for (const std::string &number : NumbersIn(place.tasks)) {
+    const int64_t tid = ThreadNamedBy(ReadProc(place.tasks + number + "\\comm"));
+    if (tid != 0) named.insert(tid);
+    if (tids.count(tid) == 0 || place.tid != 0) continue;
+    place.tid = tid;
+    place.number = number;
+  }
+  const auto is_ours = [&](int64_t tid) { return tids.count(tid) != 0; };
+  *ours = static_cast<size_t>(std::count_if(named.begin(), named.end(), is_ours));
+  *others = named.size() - *ours;
+  return place;
 }
 
-/// The directory in /proc of the Linux thread of thread `tid`; empty if no thread has its name.
-std::string TaskOf(int64_t tid) {
-  const std::string known = KnownTaskOf(tid);
-  if (!known.empty()) return known;
-  KnownTasks().erase(tid);
-  for (const std::string &pid : NumbersIn("")) {
-    if (!HasOurPrefix(pid)) continue;
-    const std::string tasks = pid + "\\task\\";
-    for (const std::string &number : NumbersIn(tasks)) {
-      if (ReadProc(tasks + number + "\\comm") == NameOf(tid)) return KnownTasks()[tid] = tasks + number + "\\";
-    }
+/// Where Linux shows the threads of process `pid`. A thread has the name of the one that made it until it is given its
+/// own, and keeps it when that has ended and another process has a thread with its id: so of several processes with
+/// such a name it is the one with the most names of threads that `pid` has, and the fewest others.
+Place PlaceOf(int64_t pid) {
+  static std::map<int64_t, Place> known;
+  std::set<int64_t> tids;
+  for (const ThreadInformation &thread : Threads(pid)) tids.insert(reinterpret_cast<intptr_t>(thread.thread));
+  Place &place = known[pid];
+  // Without a search, which takes longer than what tries again at intervals sleeps: two looks must fit between two
+  // tries.
+  const std::string name = place.tid == 0 ? "" : ReadProc(place.tasks + place.number + "\\comm");
+  if (tids.count(place.tid) != 0 && name == NameOf(place.tid)) return place;
+  place = Place();
+  size_t most = 0, fewest = 0;
+  for (const std::string &linux_pid : NumbersIn("")) {
+    if (!HasOurPrefix(linux_pid)) continue;
+    size_t ours, others;
+    Place found = PlaceIn(linux_pid, tids, &ours, &others);
+    if (ours < most || ours == 0 || (ours == most && others >= fewest)) continue;
+    most = ours;
+    fewest = others;
+    place = std::move(found);
+  }
+  return place;
+}
+
+/// The directory in /proc of the Linux thread of thread `tid` of a process that is at `place`; empty if it has none.
+std::string TaskOf(const Place &place, int64_t tid) {
+  if (place.tid == tid) return place.tasks + place.number + "\\";
+  for (const std::string &number : NumbersIn(place.tasks)) {
+    if (ReadProc(place.tasks + number + "\\comm") == NameOf(tid)) return place.tasks + number + "\\";
   }
   return "";
 }
@@ -225,9 +269,8 @@ ThreadState StateOfTask(const std::string &task) {
   return state;
 }
 
-/// All threads of the process of Linux that has this one, as one.
-ThreadState StateOfTasks(const std::string &task) {
-  const std::string tasks = task.substr(0, task.rfind('\\', task.size() - 2) + 1);
+/// All threads of a process of Linux, as one.
+ThreadState StateOfTasks(const std::string &tasks) {
   std::vector<ThreadState> states;
   for (const std::string &number : NumbersIn(tasks)) states.push_back(StateOfTask(tasks + number + "\\"));
   return Together(states);
@@ -235,28 +278,21 @@ ThreadState StateOfTasks(const std::string &task) {
 
 // A thread that sleeps on Wine may wait for the wineserver's answer to a short question. It has that answer, and so has
 // run or can run, before the next look is taken.
-ThreadState InspectOnWine(int64_t tid) {
-  const std::string task = TaskOf(tid);
+ThreadState InspectOnWine(int64_t pid, int64_t tid) {
+  const Place place = PlaceOf(pid);
+  const std::string task = place.tid == 0 ? "" : TaskOf(place, tid);
   if (task.empty()) return ThreadState();
   AwaitWineserver();
-  ThreadState state = StateOfTasks(task);
+  ThreadState state = StateOfTasks(place.tasks);
   state.waits_elsewhere = state.sleeping && WaitsForTime(task);
   return state;
 }
 
-// One thread that has a name tells of which process of Linux they are. Those without one are searched for last: a
-// search takes longer than what tries again at intervals sleeps, and two looks must fit between two tries.
 ThreadState InspectAllOnWine(int64_t pid) {
-  const std::vector<ThreadInformation> threads = Threads(pid);
-  std::string task;
-  for (std::string (*find)(int64_t) : {KnownTaskOf, TaskOf}) {
-    for (const ThreadInformation &thread : threads) {
-      if (task.empty()) task = find(reinterpret_cast<intptr_t>(thread.thread));
-    }
-  }
-  if (task.empty()) return ThreadState();
+  const Place place = PlaceOf(pid);
+  if (place.tid == 0) return ThreadState();
   AwaitWineserver();
-  return StateOfTasks(task);
+  return StateOfTasks(place.tasks);
 }
 
 }  // namespace
@@ -265,7 +301,7 @@ ThreadState InspectAllOnWine(int64_t pid) {
 // that: by a lock, or by an event, as it waits for a device. So a thread waits for the system only while every thread
 // of its process sleeps.
 ThreadState InspectThread(int64_t pid, int64_t tid) {
-  if (OnWine()) return InspectOnWine(tid);
+  if (OnWine()) return InspectOnWine(pid, tid);
   const std::vector<ThreadInformation> threads = Threads(pid);
   for (const ThreadInformation &thread : threads) {
     if (reinterpret_cast<intptr_t>(thread.thread) != tid) continue;
