@@ -30,7 +30,8 @@ int main(int argc, char **argv) {
   }
   cts::PrepareForPeers();
   if (!cts::SlowProcesses(plan.slow)) {
-    std::cerr << "`slow`: this system gives no process less than its share, or gives this one too little itself (nice)\n";
+    std::cerr
+        << "`slow`: this system gives no process less than its share, or gives this one too little itself (nice)\n";
     return 2;
   }
   const int result = RUN_ALL_TESTS();

@@ -404,7 +404,8 @@ namespace {
 bool SlowProcesses(int factor) {
   if (factor <= 1) return true;
   // A step of the nice value is worth a quarter of a core's share (sched(7)): against one that never waits, a process
-  // with 1/(factor-1) of its weight has 1/factor of the core. What runs at a low priority itself has few steps below it.
+  // with 1/(factor-1) of its weight has 1/factor of the core. What runs at a low priority itself has few steps below
+  // it.
   const int own = getpriority(PRIO_PROCESS, 0);
   const int wanted = own + static_cast<int>(std::ceil(std::log(factor - 1) / std::log(1.25)));
   if (own > 0 && wanted > kPriorityMax) return false;
