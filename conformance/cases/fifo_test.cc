@@ -362,7 +362,7 @@ CTS_CASE(Fifo, RemoveLeavesWhatIsNoFifo) {
 CTS_CASE(Fifo, RemoveLeavesADirectory) {
   const std::string directory = fresh_path();
   host::MakeDirectory(directory);
-  for (const std::string path : {directory, directory + "/", directory + "//", directory + "/."}) {
+  for (const std::string &path : {directory, directory + "/", directory + "//", directory + "/."}) {
     EXPECT_THAT(peer().call(op::fifo_remove().path(path)), StatusIs("refused")) << path;
     EXPECT_EQ(look::TypeOf(directory), "other") << path;
   }

@@ -35,6 +35,7 @@ struct Session {
   uint64_t sequence = 0;
   int names = 0;
   int64_t begun_us = 0;
+  std::map<std::string, size_t> files;  // in peers' own directories at the end of the case before, where it was seen
 };
 
 Session &TheSession() {
@@ -499,6 +500,8 @@ std::string TellRole(const Requirement &requirement, const std::string &role) {
   return requirement.alone() ? "peer" + role.substr(6) : role;
 }
 
+std::string OwnDirectory(const std::string &role) { return TheSession().plan.work_dir + "/" + role; }
+
 /// `: 7 is socket:[4711] unix stream, 9 is pipe:[12]`, of what `after` has and `before` had not.
 std::string Describe(const Held &before, const Held &after) {
   std::string text;
@@ -519,7 +522,8 @@ void Case::OpenAccount(Peer &peer) {
   account.warm = peer.used();
   account.lanes = peer.num_lanes();
   account.before = repetition_ > 0 ? peer.Holding(nullptr, true) : peer.HoldingAtRest();
-  account.files = host::List(TheSession().plan.work_dir + "/" + peer.role()).size();
+  const auto seen = TheSession().files.find(peer.role());
+  account.files = seen != TheSession().files.end() ? seen->second : host::List(OwnDirectory(peer.role())).size();
 }
 
 /// After the resets: what a peer still holds is what it keeps.
@@ -543,6 +547,7 @@ void Case::CloseAccounts() {
 /// were named; and new files in peers' own directories. A process that has ended had no time to remove its names.
 Case::Growth Case::LeftFiles() {
   Growth left;
+  TheSession().files.clear();
   if (process_ended_ || children_spawned_) return left;
   const auto keeps = [](Peer *peer) { return !peer->offers("!keeps_name"); };
   const bool keeps_names = std::any_of(peers_.begin(), peers_.end(), keeps);
@@ -558,8 +563,9 @@ Case::Growth Case::LeftFiles() {
   };
   if (!directory_.empty()) look(directory_, "", "names");
   for (const auto &[role, account] : accounts_) {
-    const std::string directory = TheSession().plan.work_dir + "/" + role;
-    if (host::List(directory).size() > account.files) look(directory, role, "names");
+    const size_t files = host::List(OwnDirectory(role)).size();
+    TheSession().files[role] = files;
+    if (files > account.files) look(OwnDirectory(role), role, "names");
   }
   return left;
 }

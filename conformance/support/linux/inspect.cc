@@ -1,55 +1,26 @@
 // What Linux shows of processes: /proc/PID/task/TID (proc(5)), the child subreaper and the parent-death signal
 // (prctl(2)).
-#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <sstream>
 
 #include "conformance/support/host.h"
+#include "conformance/support/linux/proc.h"
 #include "conformance/support/peer.h"
 #include "conformance/support/posix/orphans.h"
 #include "conformance/support/process.h"
 
 namespace cts {
 namespace {
-
-/// A small file of /proc, whole; empty if it cannot be read.
-std::string ReadProc(const std::string &path) {
-  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return "";
-  char buffer[4096];
-  ssize_t got = read(fd, buffer, sizeof buffer);
-  close(fd);
-  return got > 0 ? std::string(buffer, static_cast<size_t>(got)) : "";
-}
-
-/// Fields of a stat file after the command, which may hold anything: [0] is the state, [1] the parent.
-std::string AfterCommand(const std::string &stat) {
-  size_t end = stat.rfind(')');
-  return end == std::string::npos || end + 2 >= stat.size() ? "" : stat.substr(end + 2);
-}
-
-std::vector<int64_t> NumbersIn(const std::string &directory) {
-  std::vector<int64_t> numbers;
-  DIR *dir = opendir(directory.c_str());
-  if (dir == nullptr) return numbers;
-  while (dirent *entry = readdir(dir)) {
-    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') numbers.push_back(atoll(entry->d_name));
-  }
-  closedir(dir);
-  return numbers;
-}
 
 /// Whether the call a sleeping thread is in waits for another thread (a runtime's own lock is not the library) or just
 /// for time to pass (a library that polls does not wait in the system).
@@ -79,79 +50,6 @@ std::string Counters(const std::string &task) {
   return at == std::string::npos ? "" : status.substr(at);
 }
 
-/// Whether this is a process and not a thread of one.
-bool IsProcess(int64_t id) {
-  const std::string status = ReadProc("/proc/" + std::to_string(id) + "/status");
-  return status.find("\nTgid:\t" + std::to_string(id) + "\n") != std::string::npos;
-}
-
-/// The children of a process with these threads, but for those in `known`. (gVisor lists the threads of children among
-/// them.)
-std::vector<int64_t> ChildrenOf(int64_t parent, const std::vector<int64_t> &threads,
-                                const std::set<pid_t> &known = {}) {
-  const auto is_known = [&](int64_t pid) { return known.count(static_cast<pid_t>(pid)) != 0; };
-  static const bool listed = access("/proc/thread-self/children", R_OK) == 0;  // CONFIG_PROC_CHILDREN
-  const std::string directory = "/proc/" + std::to_string(parent);
-  std::vector<int64_t> children;
-  for (int64_t tid : listed ? threads : std::vector<int64_t>()) {
-    std::istringstream numbers(ReadProc(directory + "/task/" + std::to_string(tid) + "/children"));
-    for (int64_t child; numbers >> child;) {
-      if (!is_known(child) && IsProcess(child)) children.push_back(child);
-    }
-  }
-  if (listed) return children;
-  for (int64_t pid : NumbersIn("/proc")) {
-    if (!is_known(pid) && ParentOf(pid) == parent) children.push_back(pid);
-  }
-  return children;
-}
-
-uint64_t SizeOf(const std::string &directory) {
-  struct stat is = {};
-  return stat(directory.c_str(), &is) == 0 && is.st_size > 0 ? static_cast<uint64_t>(is.st_size) : 0;
-}
-
-/// Whether the size of /proc/PID/fd is the number of descriptors, as since Linux 6.2: one call in place of five that
-/// list them.
-bool SizesCount() {
-  const uint64_t before = SizeOf("/proc/self/fd");
-  const int one_more = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  const uint64_t after = SizeOf("/proc/self/fd");
-  close(one_more);
-  return before > 0 && after == before + 1;
-}
-
-/// The entries of a directory of /proc whose names are numbers, 0 among them.
-std::vector<std::string> EntriesOf(const std::string &directory) {
-  std::vector<std::string> entries;
-  DIR *dir = opendir(directory.c_str());
-  if (dir == nullptr) return entries;
-  while (dirent *entry = readdir(dir)) {
-    if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') entries.push_back(entry->d_name);
-  }
-  closedir(dir);
-  return entries;
-}
-
-/// What a descriptor is: the target of its link in /proc, of a socket with its type and name.
-std::string WhatIs(const std::string &link) {
-  char target[4096];
-  const ssize_t length = readlink(link.c_str(), target, sizeof target);
-  std::string what = length < 0 ? "gone" : std::string(target, static_cast<size_t>(length));
-  if (what.compare(0, 8, "socket:[") != 0) return what;
-  // A line of /proc/net/unix: address, references, protocol, flags, type, state, inode, and the name if it has one.
-  std::ifstream sockets("/proc/net/unix");
-  for (std::string line; std::getline(sockets, line);) {
-    std::istringstream fields(line);
-    std::string skipped, type, state, inode, name;
-    fields >> skipped >> skipped >> skipped >> skipped >> type >> state >> inode >> name;
-    if ("socket:[" + inode + "]" != what) continue;
-    const char *kind = type == "0001" ? " unix stream" : type == "0002" ? " unix datagram" : " unix seqpacket";
-    return what + kind + (name.empty() ? "" : " " + name);
-  }
-  return what;
-}
-
 ThreadState Inspect(const std::string &task) {
   ThreadState state;
   std::string after = AfterCommand(ReadProc(task + "/stat"));
@@ -174,28 +72,6 @@ ThreadState InspectProcess(int64_t pid) {
   std::vector<ThreadState> states;
   for (int64_t tid : NumbersIn(tasks)) states.push_back(Inspect(tasks + "/" + std::to_string(tid)));
   return Together(states);
-}
-
-Holdings HoldingsOf(int64_t pid, bool described) {
-  const std::string directory = "/proc/" + std::to_string(pid);
-  static const bool sizes_count = SizesCount();
-  const bool counted = sizes_count && !described;
-  const std::vector<std::string> descriptors = counted ? std::vector<std::string>() : EntriesOf(directory + "/fd");
-  const std::vector<int64_t> threads = NumbersIn(directory + "/task"), children = ChildrenOf(pid, threads);
-  Holdings holdings;
-  const uint64_t num_descriptors = counted ? SizeOf(directory + "/fd") : descriptors.size();
-  holdings.known = num_descriptors > 0 && !threads.empty();
-  holdings.counts = {num_descriptors, threads.size(), children.size()};
-  if (!described) return holdings;
-  for (const std::string &fd : descriptors) holdings.held[0][fd] = WhatIs(directory + "/fd/" + fd);
-  const auto name_of = [](const std::string &of) {
-    const std::string name = ReadProc(of + "/comm");
-    return name.substr(0, name.find('\n'));
-  };
-  for (int64_t tid : threads)
-    holdings.held[1][std::to_string(tid)] = name_of(directory + "/task/" + std::to_string(tid));
-  for (int64_t child : children) holdings.held[2][std::to_string(child)] = name_of("/proc/" + std::to_string(child));
-  return holdings;
 }
 
 int64_t ParentOf(int64_t pid) {
@@ -255,10 +131,6 @@ void CloseFrom(int first) {
   for (int64_t fd : NumbersIn("/proc/self/fd")) {
     if (fd >= first) close(static_cast<int>(fd));
   }
-}
-
-std::vector<int64_t> ChildrenBut(const std::set<pid_t> &known) {
-  return ChildrenOf(getpid(), NumbersIn("/proc/self/task"), known);
 }
 
 namespace {

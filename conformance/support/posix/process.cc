@@ -20,6 +20,7 @@
 #include <cstring>
 #include <set>
 
+#include "conformance/support/posix/descriptor.h"
 #include "conformance/support/posix/orphans.h"
 
 extern char **environ;  // POSIX has programs declare it
@@ -38,24 +39,6 @@ std::set<pid_t> &Owned() {
   static std::set<pid_t> owned;
   return owned;
 }
-
-/// A descriptor that is closed with its owner.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() { reset(); }
-  Descriptor(const Descriptor &) = delete;
-  Descriptor &operator=(const Descriptor &) = delete;
-  int get() const { return fd_; }
-  void reset(int fd = -1) {
-    if (fd_ >= 0) close(fd_);
-    fd_ = fd;
-  }
-
- private:
-  int fd_ = -1;
-};
 
 bool MakePipe(Descriptor *read_end, Descriptor *write_end) {
   int fds[2];

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -252,15 +253,16 @@ class InspectTest : public ProcessTest {
  protected:
   /// Thousands of repeats, or as many as there is time for: under Wine a look takes milliseconds.
   void ClaimNothingFalse(const char *how) {
-    constexpr int kRepeatsMax = 2000, kBudgetMs = 15000;
+    constexpr int kRepeatsMax = 2000, kBudgetMs = 15000, kLongest = 1 << 20;
     auto child = Child({how});
     const int64_t tid = atoll(Line(child.get()).c_str());
     if (!InspectThread(child->pid(), tid).known) GTEST_SKIP() << "this system shows no run counters of threads";
-    int early = 0;
+    int early = 0, longer = 1;
     const int64_t end = NowMs() + kBudgetMs;
     for (int i = 0; (i < kRepeatsMax || early == 0) && NowMs() < end; i++) {
-      // Longer and longer, until it has been looked at while it works: a busy machine may not come to that sooner.
-      child->Write(std::to_string(i * 7 % 60 + (early == 0 ? i : 0)) + "\n");
+      // Twice as long each time, until it has been looked at while it works: a busy machine may not come to that sooner.
+      child->Write(std::to_string(i * 7 % 60 + (early == 0 ? longer : 0)) + "\n");
+      longer = std::min(2 * longer, kLongest);
       ASSERT_EQ(Line(child.get()), "begun");
       const int64_t deadline = NowMs() + kDeadlineMs;
       while (!Blocked(child->pid(), tid)) {
@@ -325,6 +327,7 @@ TEST_F(InspectTest, WhatAProcessHoldsIsSeen) {
 
 TEST_F(InspectTest, WhatAProcessHasMoreOfIsSeen) {
   auto child = Child({"grow"});
+  const int64_t pid = child->pid();
   const auto ask = [&](const std::string &what) {
     child->Write(what + "\n");
     EXPECT_EQ(Line(child.get()), what);
@@ -338,6 +341,28 @@ TEST_F(InspectTest, WhatAProcessHasMoreOfIsSeen) {
     EXPECT_EQ(thread.counts[2], before.counts[2] + more - 1);
     EXPECT_TRUE(thread.MoreThan(before));
     EXPECT_EQ(ask("child").counts[2], before.counts[2] + more);
+  }
+  Exit exit;
+  child->CloseInput();
+  ASSERT_TRUE(child->Wait(kDeadlineMs, &exit));
+  EXPECT_FALSE(HoldingsOf(pid, false).known) << "of a process that has ended";
+}
+
+// One thread for another: their number is the same, and what the new one starts is seen.
+TEST_F(InspectTest, WhatAThreadStartsThatTakesAnothersPlaceIsSeen) {
+  auto child = Child({"grow"});
+  const auto exchange = [&] {
+    child->Write("exchange\n");
+    EXPECT_EQ(Line(child.get()), "exchange");
+    return HoldingsOf(child->pid(), false);
+  };
+  Holdings before = exchange();
+  ASSERT_TRUE(before.known);
+  for (int time = 0; time < 3; time++) {
+    const Holdings after = exchange();
+    EXPECT_EQ(after.counts[1], before.counts[1]);
+    EXPECT_EQ(after.counts[2], before.counts[2] + 1);
+    before = after;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -312,7 +313,23 @@ int main(int argc, char **argv) {
     return what == "tree" ? WaitForever() : 0;
   }
   if (what == "grow") {  // for each line: one more of that
+    std::thread exchanged;
+    std::promise<void> end;
     for (std::string line; ReadLine(&line);) {
+      if (line == "exchange") {  // the thread that did this before ends, another one starts a process
+        if (exchanged.joinable()) {
+          end.set_value();
+          exchanged.join();
+        }
+        end = std::promise<void>();
+        std::promise<void> started;
+        exchanged = std::thread([&] {
+          StartAgain(argv[0], "stay");
+          started.set_value();
+          end.get_future().wait();
+        });
+        started.get_future().wait();
+      }
       if (line == "thread") std::thread(Stay).detach();
       if (line == "child") StartAgain(argv[0], "stay");
       Say(line + "\n");
