@@ -271,6 +271,12 @@ StatusMatcher Case::Allowed(const std::string &row) const {
   return StatusMatcher(column->second);
 }
 
+const std::vector<std::string> &Case::Needs(const std::string &role) {
+  auto found = needs_.find(role);
+  if (found == needs_.end()) found = needs_.emplace(role, NeedsOf(*requirement_, shape_, role)).first;
+  return found->second;
+}
+
 void Case::OnRequest(const Peer &peer, const Request &request) {
   const std::string role = RoleOf(peer);
   if (canary_ || request.operation() == "hello" || request.operation() == "reset" || request.operation() == "pending")
@@ -285,7 +291,7 @@ void Case::OnRequest(const Peer &peer, const Request &request) {
   if (request.operation() == "listener.release" || request.operation() == "socket.release") {
     for (const auto &asked : asked_names_) made_.insert(asked.first);
   }
-  std::vector<std::string> needs = NeedsOf(*requirement_, shape_, role);
+  const std::vector<std::string> &needs = Needs(role);
   auto declared = [&](const std::string &what) { return std::find(needs.begin(), needs.end(), what) != needs.end(); };
   if (!declared(request.operation())) {
     throw Abort{"failed", "",
@@ -330,8 +336,12 @@ void Case::Trace(const char *kind, const std::string &role, const std::string &m
     trace_head_ = "{\"case\":" + Dump(requirement_->id) + ",\"shape\":" + Dump(ShapeName(*requirement_, shape_)) +
                   ",\"pairing\":" + Dump(label(session.plan.server) + ">" + label(session.plan.client));
   }
-  session.trace << trace_head_ << ",\"seq\":" << ++session.sequence << ",\"t_us\":" << NowUs() - session.begun_us
-                << ",\"kind\":\"" << kind << "\",\"role\":" << Dump(role) << "," << members << "}\n";
+  std::string line = trace_head_;
+  line.append(",\"seq\":").append(std::to_string(++session.sequence));
+  line.append(",\"t_us\":").append(std::to_string(NowUs() - session.begun_us));
+  line.append(",\"kind\":\"").append(kind).append("\",\"role\":\"").append(role).append("\",");
+  line.append(members).append("}\n");
+  session.trace << line;
 }
 
 void Case::OnProof(const char *proof) {
@@ -348,7 +358,7 @@ std::string Case::Missing() {
   if (requirement_->excluded(os)) return "not on this system: see the requirement";
   std::string missing;
   auto check = [&](Peer &peer, const std::string &role) {
-    for (const std::string &need : NeedsOf(*requirement_, shape_, role)) {
+    for (const std::string &need : Needs(role)) {
       if (!peer.offers(need)) missing += (missing.empty() ? "" : ", ") + role + ": " + need;
     }
   };
@@ -364,7 +374,7 @@ std::string Case::Missing() {
 void Case::CheckUse() {
   if (canary_) return;
   for (const char *role : {"server", "client", "peer"}) {
-    for (const std::string &need : NeedsOf(*requirement_, shape_, role)) {
+    for (const std::string &need : Needs(role)) {
       if (IsOperation(need) && used_[role].count(need) == 0) {
         throw Abort{"failed", "",
                     std::string("the requirement names ") + need + " for the " + role + ", which the case never used"};
@@ -374,7 +384,7 @@ void Case::CheckUse() {
   std::vector<Peer *> all = peers_;
   for (const auto &child : children_) all.push_back(child.get());
   for (Peer *peer : all) {
-    std::vector<std::string> needs = NeedsOf(*requirement_, shape_, RoleOf(*peer));
+    const std::vector<std::string> &needs = Needs(RoleOf(*peer));
     if (peer->concurrent_lanes_used() && std::find(needs.begin(), needs.end(), "lanes") == needs.end()) {
       throw Abort{"failed", "",
                   "the case uses two lanes of the " + peer->role() + " at once; its requirement does not name lanes"};

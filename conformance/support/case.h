@@ -193,6 +193,8 @@ class Case : public testing::Test, public PeerObserver {
 
   void TestBody() final;
   /// Writes a line of the raw trace, of which `members` are members as JSON text.
+  /// What the requirement needs of a role in this shape.
+  const std::vector<std::string> &Needs(const std::string &role);
   void Trace(const char *kind, const std::string &role, const std::string &members);
   void Perform();
   void OpenAccount(Peer &peer);
@@ -219,6 +221,7 @@ class Case : public testing::Test, public PeerObserver {
   const Shape shape_;
   const bool canary_;
   std::string outcome_ = "passed", message_, blame_, proof_ = "none", directory_, aftermath_;
+  std::map<std::string, std::vector<std::string>> needs_;  // of each role, once it was asked for
   std::map<std::string, std::set<std::string>> used_;
   std::set<std::string> touched_;
   std::vector<Peer *> peers_;

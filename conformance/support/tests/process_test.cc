@@ -260,7 +260,8 @@ class InspectTest : public ProcessTest {
     int early = 0, longer = 1;
     const int64_t end = NowMs() + kBudgetMs;
     for (int i = 0; (i < kRepeatsMax || early == 0) && NowMs() < end; i++) {
-      // Twice as long each time, until it has been looked at while it works: a busy machine may not come to that sooner.
+      // Twice as long each time, until it has been looked at while it works: a busy machine may not come to that
+      // sooner.
       child->Write(std::to_string(i * 7 % 60 + (early == 0 ? longer : 0)) + "\n");
       longer = std::min(2 * longer, kLongest);
       ASSERT_EQ(Line(child.get()), "begun");
