@@ -1,17 +1,12 @@
 // What a process of Linux holds: /proc/PID/fd, task and task/TID/children (proc(5)).
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
-#include <map>
-#include <memory>
 #include <set>
 #include <sstream>
 
+#include "conformance/support/linux/kept.h"
 #include "conformance/support/linux/proc.h"
-#include "conformance/support/posix/descriptor.h"
 #include "conformance/support/posix/orphans.h"
 #include "conformance/support/process.h"
 
@@ -24,98 +19,24 @@ bool IsProcess(int64_t id) {
   return status.find("\nTgid:\t" + std::to_string(id) + "\n") != std::string::npos;
 }
 
-uint64_t SizeOf(int fd) {
-  struct stat is = {};
-  return fstat(fd, &is) == 0 && is.st_size > 0 ? static_cast<uint64_t>(is.st_size) : 0;
-}
-
-/// Whether the size of /proc/PID/fd is the number of descriptors, as since Linux 6.2: one call in place of those that
-/// list them.
-bool SizesCount() {
-  const Descriptor own(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const uint64_t before = SizeOf(own.get());
-  const Descriptor one_more(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  return before > 0 && SizeOf(own.get()) == before + 1;
-}
-
-/// A process that is looked at after every case. Its files in /proc stay open: to find and open one costs many times
-/// what it costs to read it again.
-class Kept {
- public:
-  explicit Kept(int64_t pid)
-      : path_("/proc/" + std::to_string(pid)), descriptors_(open((path_ + "/fd").c_str(), kDirectory)) {
-    const int tasks = open((path_ + "/task").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (tasks >= 0) tasks_.reset(fdopendir(tasks));
-  }
-
-  /// The ids of its threads; none if it has ended.
-  std::vector<int64_t> Threads() {
-    if (!tasks_) return {};
-    rewinddir(tasks_.get());
-    return NumbersIn(tasks_.get());
-  }
-
-  /// How many descriptors it has; 0 if it has ended, or the size of their directory is not their number.
-  uint64_t NumDescriptors() const {
-    static const bool sizes_count = SizesCount();
-    return sizes_count ? SizeOf(descriptors_.get()) : 0;
-  }
-
-  /// The processes that these threads of it have started.
-  std::vector<int64_t> Children(const std::vector<int64_t> &threads) {
-    std::map<int64_t, std::unique_ptr<Descriptor>> files;
-    std::vector<int64_t> children;
-    for (int64_t tid : threads) {
-      std::unique_ptr<Descriptor> &file = files[tid] = std::move(children_[tid]);
-      if (!file) {
-        const std::string path = path_ + "/task/" + std::to_string(tid) + "/children";
-        file = std::make_unique<Descriptor>(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-      }
-      char text[4096];
-      const ssize_t length = pread(file->get(), text, sizeof text, 0);
-      if (length <= 0) continue;
-      std::istringstream numbers(std::string(text, static_cast<size_t>(length)));
-      for (int64_t child; numbers >> child;) children.push_back(child);
-    }
-    children_ = std::move(files);
-    return children;
-  }
-
- private:
-  static constexpr int kDirectory = O_PATH | O_DIRECTORY | O_CLOEXEC;
-
-  std::string path_;
-  Descriptor descriptors_;
-  std::unique_ptr<DIR, int (*)(DIR *)> tasks_{nullptr, closedir};
-  std::map<int64_t, std::unique_ptr<Descriptor>> children_;  // of each thread, by its id
-};
-
-/// A process to look at, and its threads: none if it has ended.
-Kept &Look(int64_t pid, std::vector<int64_t> *threads) {
-  static std::map<int64_t, Kept> looked_at;
-  auto found = looked_at.find(pid);
-  if (found != looked_at.end()) {
-    *threads = found->second.Threads();
-    if (!threads->empty()) return found->second;
-  }
-  // It is new here, or its number may be another's by now. What has ended meanwhile is dropped.
-  for (auto it = looked_at.begin(); it != looked_at.end();) {
-    it = it->second.Threads().empty() ? looked_at.erase(it) : std::next(it);
-  }
-  Kept &kept = looked_at.try_emplace(pid, pid).first->second;
-  *threads = kept.Threads();
-  return kept;
-}
-
 /// The children of a process with these threads, but for those in `known`. (gVisor lists the threads of children among
 /// them.)
 std::vector<int64_t> ChildrenOf(Kept &kept, int64_t parent, const std::vector<int64_t> &threads,
                                 const std::set<pid_t> &known = {}) {
   static const bool listed = access("/proc/thread-self/children", R_OK) == 0;  // CONFIG_PROC_CHILDREN
+  const auto is_known = [&](int64_t pid) { return known.count(static_cast<pid_t>(pid)) != 0; };
   std::vector<int64_t> children;
-  for (int64_t pid : listed ? kept.Children(threads) : NumbersIn("/proc")) {
-    if (known.count(static_cast<pid_t>(pid)) != 0) continue;
-    if (listed ? IsProcess(pid) : ParentOf(pid) == parent) children.push_back(pid);
+  for (int64_t tid : listed ? threads : std::vector<int64_t>()) {
+    const std::string numbers = kept.Read(tid, Kept::kChildren);
+    if (numbers.empty()) continue;
+    std::istringstream fields(numbers);
+    for (int64_t child; fields >> child;) {
+      if (!is_known(child) && IsProcess(child)) children.push_back(child);
+    }
+  }
+  if (listed) return children;
+  for (int64_t pid : NumbersIn("/proc")) {
+    if (!is_known(pid) && ParentOf(pid) == parent) children.push_back(pid);
   }
   return children;
 }
@@ -144,7 +65,7 @@ std::string WhatIs(const std::string &link) {
 Holdings HoldingsOf(int64_t pid, bool described) {
   const std::string directory = "/proc/" + std::to_string(pid);
   std::vector<int64_t> threads, descriptors;
-  Kept &kept = Look(pid, &threads);
+  Kept &kept = Keep(pid, &threads);
   const std::vector<int64_t> children = ChildrenOf(kept, pid, threads);
   uint64_t num_descriptors = described ? 0 : kept.NumDescriptors();
   if (num_descriptors == 0) {
@@ -168,7 +89,7 @@ Holdings HoldingsOf(int64_t pid, bool described) {
 
 std::vector<int64_t> ChildrenBut(const std::set<pid_t> &known) {
   std::vector<int64_t> threads;
-  Kept &own = Look(getpid(), &threads);
+  Kept &own = Keep(getpid(), &threads);
   return ChildrenOf(own, getpid(), threads, known);
 }
 

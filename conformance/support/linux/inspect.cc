@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "conformance/support/host.h"
+#include "conformance/support/linux/kept.h"
 #include "conformance/support/linux/proc.h"
 #include "conformance/support/peer.h"
 #include "conformance/support/posix/orphans.h"
@@ -24,8 +25,8 @@ namespace {
 
 /// Whether the call a sleeping thread is in waits for another thread (a runtime's own lock is not the library) or just
 /// for time to pass (a library that polls does not wait in the system).
-bool WaitsElsewhere(const std::string &task) {
-  std::string call = ReadProc(task + "/syscall");
+bool WaitsElsewhere(Kept &process, int64_t tid) {
+  std::string call = process.Read(tid, Kept::kSyscall);
   if (!call.empty() && call[0] >= '0' && call[0] <= '9') {
     long number = atol(call.c_str());
     if (number == SYS_futex || number == SYS_clock_nanosleep) return true;
@@ -37,40 +38,39 @@ bool WaitsElsewhere(const std::string &task) {
 #endif
     return false;
   }
-  const std::string channel = ReadProc(task + "/wchan");
+  const std::string channel = ReadProc(process.Directory(tid) + "/wchan");
   return channel.find("futex") != std::string::npos || channel.find("nanosleep") != std::string::npos;
 }
 
 /// Counters that grow whenever the thread runs.
-std::string Counters(const std::string &task) {
-  std::string counters = ReadProc(task + "/schedstat");
+std::string Counters(Kept &process, int64_t tid) {
+  std::string counters = process.Read(tid, Kept::kSchedstat);
   if (!counters.empty() && counters != "0 0 0\n") return counters;
-  std::string status = ReadProc(task + "/status");
+  std::string status = ReadProc(process.Directory(tid) + "/status");
   size_t at = status.find("voluntary_ctxt_switches");
   return at == std::string::npos ? "" : status.substr(at);
 }
 
-ThreadState Inspect(const std::string &task) {
+ThreadState Inspect(Kept &process, int64_t tid) {
   ThreadState state;
-  std::string after = AfterCommand(ReadProc(task + "/stat"));
-  state.counters = Counters(task);
+  std::string after = AfterCommand(process.Read(tid, Kept::kStat));
+  state.counters = Counters(process, tid);
   state.known = !after.empty() && !state.counters.empty();
   state.sleeping = !after.empty() && after[0] == 'S';
   state.stopped = !after.empty() && after[0] == 'T';
-  state.waits_elsewhere = state.sleeping && WaitsElsewhere(task);
+  state.waits_elsewhere = state.sleeping && WaitsElsewhere(process, tid);
   return state;
 }
 
 }  // namespace
 
-ThreadState InspectThread(int64_t pid, int64_t tid) {
-  return Inspect("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid));
-}
+ThreadState InspectThread(int64_t pid, int64_t tid) { return Inspect(Keep(pid), tid); }
 
 ThreadState InspectProcess(int64_t pid) {
-  const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+  std::vector<int64_t> threads;
+  Kept &process = Keep(pid, &threads);
   std::vector<ThreadState> states;
-  for (int64_t tid : NumbersIn(tasks)) states.push_back(Inspect(tasks + "/" + std::to_string(tid)));
+  for (int64_t tid : threads) states.push_back(Inspect(process, tid));
   return Together(states);
 }
 
