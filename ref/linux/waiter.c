@@ -111,7 +111,8 @@ static int take_over(int channel, bool makes_descriptor, int *out_fd) {
   *out_fd = -1;
   if (error != 0 || !makes_descriptor) return error;
   const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  if (header == NULL || header->cmsg_type != SCM_RIGHTS) return EMFILE; /* no room for it in this process */
+  /* No room for it in this process: Linux gives no header then, and gVisor one with nothing behind it. */
+  if (header == NULL || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof *out_fd)) return EMFILE;
   memcpy(out_fd, CMSG_DATA(header), sizeof *out_fd);
   return 0;
 }
