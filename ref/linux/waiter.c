@@ -94,7 +94,8 @@ static void hand_over(int channel, int error, int fd) {
   if (n < 0) (void)shutdown(channel, SHUT_RDWR);
 }
 
-/* Takes what was handed over, if anything was. errno, EAGAIN for nothing. */
+/* Takes what was handed over, if anything was. errno, ECANCELED for nothing: no call that waits here has that of its
+ * own. */
 static int take_over(int channel, bool makes_descriptor, int *out_fd) {
   int error = 0;
   struct iovec part = {&error, sizeof error};
@@ -106,7 +107,7 @@ static int take_over(int channel, bool makes_descriptor, int *out_fd) {
     n = recvmsg(channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
   if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return errno == ENOMEM ? ENOMEM : EIO;
-  if (n < 0) return EAGAIN;
+  if (n < 0) return ECANCELED;
   if (n == 0) return ENOMEM; /* the thread had something, and could not send it */
   *out_fd = -1;
   if (error != 0 || !makes_descriptor) return error;
@@ -128,7 +129,10 @@ static int make_call(const ipc_waiter *waiter, int socket_fd) {
 static int own_socket(void) { return (int)syscall(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); }
 static void own_close(int fd) { (void)syscall(SYS_close, fd); }
 
-/* With a timeout of its own, or O_NONBLOCK set by another process that shares it, a given socket tells EAGAIN. */
+/* Whether the call has come to nothing, and is to be made again. A given socket tells EAGAIN if it has a timeout of its
+ * own, or if another process that shares it has set O_NONBLOCK; gVisor tells it of any, instead of waiting. */
+static bool is_to_be_repeated(int result) { return result < 0 && (errno == EINTR || errno == EAGAIN); }
+
 static void *wait_in_connect(void *argument) {
   const ipc_waiter *waiter = argument;
   int before;
@@ -136,7 +140,7 @@ static void *wait_in_connect(void *argument) {
   (void)pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before);
   do {
     result = make_call(waiter, waiter->given);
-  } while (result < 0 && (errno == EINTR || errno == EAGAIN));
+  } while (is_to_be_repeated(result));
   int error = result < 0 ? errno : 0;
   (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
   hand_over(waiter->channel, error, -1);
@@ -158,7 +162,7 @@ static void *wait_in_call(void *argument) {
       (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &before);
       do {
         fd = make_call(waiter, socket_fd);
-      } while (fd < 0 && errno == EINTR);
+      } while (is_to_be_repeated(fd));
       error = fd < 0 ? errno : 0;
       (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     } else {
@@ -296,7 +300,7 @@ int ipc_waiter_end(ipc_waiter *waiter, int *out_fd) {
   bool ignored;
   if (waiter->given >= 0 && waiter->was_nonblocking) (void)switch_nonblocking(waiter->given, true, &ignored);
   dispose(waiter);
-  return error == EAGAIN ? ECANCELED : error;
+  return error;
 }
 
 int ipc_system_open_until(const char *path, int flags, ipc_deadline *deadline, int *out_fd) {

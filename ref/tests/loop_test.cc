@@ -1,14 +1,16 @@
 // Completion loops (ipc/loop.h), over each back end of this system.
 //
-// The linker puts the test's own functions in front of malloc and its like, epoll_ctl and epoll_wait (--wrap): they
-// count, and can fail.
+// The linker puts the test's own functions in front of malloc and its like, epoll_ctl, epoll_wait and syscall (--wrap):
+// they count, and can fail.
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstdarg>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -23,7 +25,8 @@ std::atomic<int> allocations{0};
 std::atomic<int> allocations_left{-1};  // until one fails, and all behind it; -1: none does
 std::atomic<int> interest_changes{0};
 std::atomic<int> waits{0};
-std::atomic<int> refused_fd{-1};  // for epoll_ctl
+std::atomic<int> refused_fd{-1};     // for epoll_ctl
+std::atomic<int> hasty_connects{0};  // of the library's threads: so many answer EAGAIN, and do not wait for a backlog
 
 bool may_allocate() {
   if (!counting) return true;
@@ -56,6 +59,23 @@ int __wrap_epoll_ctl(int epoll, int operation, int fd, epoll_event *event) {
 int __wrap_epoll_wait(int epoll, epoll_event *events, int max, int timeout_ms) {
   waits++;
   return __real_epoll_wait(epoll, events, max, timeout_ms);
+}
+
+long __real_syscall(long number, ...);
+// A thread may be cancelled at any instruction of it, which leaves nothing to undo (what ThreadSanitizer puts into a
+// function would).
+__attribute__((no_sanitize("thread"))) long __wrap_syscall(long number, ...) {
+  va_list list;
+  va_start(list, number);
+  long given[6];
+  for (long &argument : given) argument = va_arg(list, long);
+  va_end(list);
+  if (number == SYS_connect && hasty_connects > 0) {
+    hasty_connects--;
+    errno = EAGAIN;
+    return -1;
+  }
+  return __real_syscall(number, given[0], given[1], given[2], given[3], given[4], given[5]);
 }
 }
 
@@ -541,6 +561,24 @@ TEST_P(LoopTest, ConnectToAFullBacklogWaits) {
   ASSERT_STATUS(IPC_OK, ipc_listener_accept(full.listener, kLongMs, &server));
   ipc_stream *client = loop().expect(3, IPC_OK).stream;
   ASSERT_NE(nullptr, client);
+  ipc_stream_free(client);
+  ipc_stream_free(server);
+}
+
+TEST_P(LoopTest, ConnectWaitsWhereTheSystemDoesNot) {
+  Full full;
+  const std::string path = directory_.file("s");
+  fill(&full, path);
+  hasty_connects = 3;
+  ASSERT_STATUS(IPC_OK, loop().connect(full.name, 1));
+  for (const auto end = Clock::now() + kDeadline; hasty_connects > 0 && Clock::now() < end; sched_yield()) continue;
+  EXPECT_EQ(0, hasty_connects);
+  loop().expect_nothing();
+  ipc_stream *server = nullptr;
+  ASSERT_STATUS(IPC_OK, ipc_listener_accept(full.listener, kLongMs, &server));
+  ipc_stream *client = loop().expect(1, IPC_OK).stream;
+  ASSERT_NE(nullptr, client);
+  EXPECT_GE(raw_fd(client), 0);
   ipc_stream_free(client);
   ipc_stream_free(server);
 }
