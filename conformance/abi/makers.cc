@@ -280,7 +280,8 @@ Scenario Makers::OfSubmission(const std::string &operation) {
     fill = [this] {  // to a full socket that the sender is not connected to
       submission.socket = socket;
       submission.name = &bytes;
-      while (Table().socket_send(socket, &from, 1, &bytes, nullptr, 0).code == IPC_OK) continue;
+      submission.const_buffers = &filler;
+      while (Table().socket_send(socket, &filler, 1, &bytes, nullptr, 0).code == IPC_OK) continue;
     };
     finish = cancel;
   } else if (operation == "next_signal") {
