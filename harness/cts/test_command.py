@@ -346,10 +346,10 @@ def slowed(project: Project) -> Count:
 
 
 def gvisor(project: Project) -> Count:
-    """`cts run --os gvisor` with the reference; what differs between Linux and gVisor is what is known to."""
+    """`cts run --os gvisor --abi` with the reference; what differs between Linux and gVisor is what is known to."""
     if shutil.which("go") is None:
         return Count(skipped="go is not installed, and gVisor is built by it")
-    return gate(project, "--peer", REFERENCE, "--os", "gvisor", "--yes")
+    return gate(project, "--peer", REFERENCE, "--os", "gvisor", "--abi", "--yes")
 
 
 def _compare(project: Project, count: Count, a: str, b: str) -> None:
