@@ -6,66 +6,42 @@
 //!
 //! * Reading and writing take `&mut`: one lane at a time uses a stream or a half, and `stream.duplex` is what its halves are
 //!   for, which the feature does not mean.
+//! * A shutdown is `poll_close`, which ends both directions of a stream at once: not the feature `stream.half_close`.
 //! * There are no timeouts, no single attempts and no switch: with Tokio a program has those from Tokio.
 //! * A listener shows no address, and neither it nor a stream can be given away or made of a descriptor.
 
+mod ends;
 #[path = "../../rust-interprocess-1/src/names.rs"]
 mod names;
 
-use cts_peer::{Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack};
-use cts_peer::{StreamOptions, Tasks};
-use futures_io::{AsyncRead, AsyncWrite};
+use cts_peer::{Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, NameKind, OrBack, Outcome};
+use cts_peer::{Results, StreamOptions, Tasks};
+use ends::Ends;
 use interprocess::local_socket::tokio::{LocalSocketListener, LocalSocketStream, OwnedReadHalf, OwnedWriteHalf};
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, RawFd};
-use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 struct Interprocess1 {
     tasks: Tasks,
 }
 
-enum Ends {
-    Whole(LocalSocketStream),
-    Reader(OwnedReadHalf),
-    Writer(OwnedWriteHalf),
-}
+type Stream = ends::Stream<LocalSocketStream, OwnedReadHalf, OwnedWriteHalf>;
 
-/// A stream or half behind the `&mut` that it asks for. The kit lets one lane at a time in, so the lock is never waited for.
-struct Stream(Mutex<Ends>);
-
-impl Stream {
-    fn new(ends: Ends) -> Stream {
-        Stream(Mutex::new(ends))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Ends> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A half has no call for the other direction.
-fn wrong_half() -> Failure {
-    Failure::unsupported("the half has no such call")
-}
-
-impl Ends {
-    fn reader(&mut self) -> Result<Pin<&mut (dyn AsyncRead + Unpin + Send)>, Failure> {
-        match self {
-            Ends::Whole(stream) => Ok(Pin::new(stream)),
-            Ends::Reader(half) => Ok(Pin::new(half)),
-            Ends::Writer(_) => Err(wrong_half()),
-        }
-    }
-
-    fn writer(&mut self) -> Result<Pin<&mut (dyn AsyncWrite + Unpin + Send)>, Failure> {
-        match self {
-            Ends::Whole(stream) => Ok(Pin::new(stream)),
-            Ends::Writer(half) => Ok(Pin::new(half)),
-            Ends::Reader(_) => Err(wrong_half()),
-        }
-    }
+/// Of a stream `poll_close` ends both directions, of its writing half that one.
+fn shutdown(tasks: &Tasks, call: &Call<Interprocess1>) -> Result<Results, Failure> {
+    let how = call.arguments.text("how");
+    call.with_stream(false, |stream| {
+        let mut ends = stream.lock();
+        let mut closing = match (&mut *ends, how) {
+            (whole @ Ends::Whole(_), Some("both")) => whole.writer()?,
+            (half @ Ends::Writer(_), Some("write")) => half.writer()?,
+            (Ends::Whole(_), _) => return Err(Failure::unsupported("poll_close ends both directions")),
+            _ => return Err(ends::wrong_half()),
+        };
+        tasks.wait(poll_fn(|context| closing.as_mut().poll_close(context)))
+    })?;
+    Ok(Vec::new())
 }
 
 impl Library for Interprocess1 {
@@ -92,6 +68,7 @@ impl Library for Interprocess1 {
                 "stream.write_vectored",
                 "stream.flush",
                 "stream.split",
+                "stream.shutdown",
                 "stream.peer_credentials",
                 "stream.raw",
                 "stream.close",
@@ -101,7 +78,14 @@ impl Library for Interprocess1 {
     }
 
     fn features(&self, _mode: Mode) -> Vec<&'static str> {
-        vec!["lanes", "close_while_in_use", "name.path", "name.namespaced", "stream.peer_credentials.pid"]
+        vec![
+            "lanes",
+            "close_while_in_use",
+            "name.path",
+            "name.namespaced",
+            "stream.peer_credentials.pid",
+            "stream.shutdown.read",
+        ]
     }
 
     fn name_parse(&self, text: &[u8]) -> Result<(NameKind, Vec<u8>), Failure> {
@@ -128,23 +112,19 @@ impl Library for Interprocess1 {
             names::Spelling::Path(path) => self.tasks.wait(LocalSocketStream::connect(path))?,
             names::Spelling::Text(text) => self.tasks.wait(LocalSocketStream::connect(text))?,
         };
-        Ok(Stream::new(Ends::Whole(stream)))
+        Ok(Stream::whole(stream))
     }
 
     fn accept(&self, listener: &LocalSocketListener, _options: StreamOptions) -> Result<Stream, Failure> {
-        Ok(Stream::new(Ends::Whole(self.tasks.wait(listener.accept())?)))
+        Ok(Stream::whole(self.tasks.wait(listener.accept())?))
     }
 
     fn read(&self, stream: &Stream, buffer: &mut [u8], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
-        let mut ends = stream.lock();
-        let mut reader = ends.reader()?;
-        self.tasks.wait(poll_fn(|context| reader.as_mut().poll_read(context, buffer)))
+        stream.read(&self.tasks, buffer)
     }
 
     fn write(&self, stream: &Stream, data: &[u8], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
-        let mut ends = stream.lock();
-        let mut writer = ends.writer()?;
-        self.tasks.wait(poll_fn(|context| writer.as_mut().poll_write(context, data)))
+        stream.write(&self.tasks, data)
     }
 
     fn read_vectored(
@@ -153,30 +133,24 @@ impl Library for Interprocess1 {
         buffers: &mut [IoSliceMut],
         _timeout_ms: Option<u64>,
     ) -> Result<usize, Failure> {
-        let mut ends = stream.lock();
-        let mut reader = ends.reader()?;
-        self.tasks.wait(poll_fn(|context| reader.as_mut().poll_read_vectored(context, buffers)))
+        stream.read_vectored(&self.tasks, buffers)
     }
 
     fn write_vectored(&self, stream: &Stream, buffers: &[IoSlice], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
-        let mut ends = stream.lock();
-        let mut writer = ends.writer()?;
-        self.tasks.wait(poll_fn(|context| writer.as_mut().poll_write_vectored(context, buffers)))
+        stream.write_vectored(&self.tasks, buffers)
     }
 
     fn flush(&self, stream: &Stream) -> Result<(), Failure> {
-        let mut ends = stream.lock();
-        let mut writer = ends.writer()?;
-        self.tasks.wait(poll_fn(|context| writer.as_mut().poll_flush(context)))
+        stream.flush(&self.tasks)
     }
 
     fn split(&self, stream: Stream) -> OrBack<(Stream, Stream), Stream> {
-        match stream.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        match stream.into_ends() {
             Ends::Whole(stream) => {
                 let (reader, writer) = stream.into_split();
                 Ok((Stream::new(Ends::Reader(reader)), Stream::new(Ends::Writer(writer))))
             }
-            half => Err((Stream::new(half), wrong_half())),
+            half => Err((Stream::new(half), ends::wrong_half())),
         }
     }
 
@@ -192,7 +166,14 @@ impl Library for Interprocess1 {
     fn stream_raw(&self, stream: &Stream) -> Result<RawFd, Failure> {
         match &*stream.lock() {
             Ends::Whole(stream) => Ok(stream.as_raw_fd()),
-            _ => Err(wrong_half()),
+            _ => Err(ends::wrong_half()),
+        }
+    }
+
+    fn other(&self, call: &Call<Self>) -> Outcome {
+        match call.name_of_operation() {
+            "stream.shutdown" => shutdown(&self.tasks, call).into(),
+            other => Err(Failure::unsupported(format!("the peer does not know {other}"))).into(),
         }
     }
 }

@@ -15,6 +15,7 @@
 
 mod ancillary;
 mod messages;
+mod names;
 mod signals;
 mod streams;
 

@@ -1,6 +1,6 @@
 //! Sockets of messages: `UdSocket`.
 
-use crate::{ancillary, streams, Interprocess1Unix};
+use crate::{ancillary, names, Interprocess1Unix};
 use cts_peer::{to_json, Call, Failure, Outcome, Results};
 use interprocess::os::unix::udsocket::{AncillaryDataBuf, UdSocket, UdSocketPath};
 use std::io::IoSlice;
@@ -47,8 +47,8 @@ fn bind(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
     if !call.arguments.has("kind") || !call.arguments.has("name") {
         return Err(Failure::invalid_argument("the name is missing"));
     }
-    let path = streams::spell(&call.name_under("kind", "name"))?;
-    let address = streams::native(&path);
+    let path = names::spell(&call.name_under("kind", "name"))?;
+    let address = names::native(&path);
     call.begin();
     let socket = match call.arguments.bool("keep_name") {
         Some(true) => UdSocket::bind(path)?,
@@ -59,7 +59,7 @@ fn bind(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
 }
 
 fn connect(call: &Call<Interprocess1Unix>) -> Result<Results, Failure> {
-    let path = streams::spell(&call.name_under("kind", "name"))?;
+    let path = names::spell(&call.name_under("kind", "name"))?;
     call.with_object(false, |socket| Ok(socket.set_destination(&path)?))?;
     Ok(Vec::new())
 }
@@ -70,7 +70,7 @@ fn send(call: &Call<Interprocess1Unix>) -> Outcome {
     let mut asked = ancillary::asked_for(call);
     let result = call.with_object(true, |socket| {
         if call.arguments.has("to") {
-            socket.set_destination(streams::spell(&call.name_under("to_kind", "to"))?)?;
+            socket.set_destination(names::spell(&call.name_under("to_kind", "to"))?)?;
         }
         if asked.is_empty() {
             return Ok(socket.send_vectored(&[IoSlice::new(&data)])?);
@@ -104,7 +104,7 @@ fn receive(call: &Call<Interprocess1Unix>) -> Outcome {
         results.push(("cut", true.into()));
     }
     if !matches!(sender, UdSocketPath::Unnamed) {
-        results.push(("from", to_json(&streams::native(&sender))));
+        results.push(("from", to_json(&names::native(&sender))));
     }
     let failure = result.err().or_else(|| cut.then(|| Failure::new("message_truncated", "the flag of recv_from")));
     Outcome { failure, results }

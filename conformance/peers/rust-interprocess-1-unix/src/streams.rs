@@ -1,12 +1,12 @@
 //! Streams: Unix domain sockets, the ends of unnamed pipes, and FIFO files.
 
+use crate::names::{native, spell};
 use crate::Interprocess1Unix;
-use cts_peer::{Call, Failure, Name, NameKind, Results};
+use cts_peer::{Call, Failure, Name, Results};
 use interprocess::os::unix::fifo_file;
-use interprocess::os::unix::udsocket::{UdSocketPath, UdStream, UdStreamListener};
+use interprocess::os::unix::udsocket::{UdStream, UdStreamListener};
 use interprocess::unnamed_pipe::{self, UnnamedPipeReader, UnnamedPipeWriter};
-use std::borrow::Cow;
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
@@ -14,9 +14,6 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-
-/// Bytes of `sun_path`.
-const ADDRESS_MAX: usize = 108;
 
 /// A stream. The ends of pipes ask for `&mut`: one lane at a time uses one.
 pub enum Stream {
@@ -118,36 +115,6 @@ impl Stream {
                 _ => Stream::Socket(UdStream::from_raw_fd(fd)),
             }
         })
-    }
-}
-
-/// A name in the crate's form. An address in the abstract namespace is given without the NULs that the crate itself
-/// puts behind it.
-pub fn spell(name: &Name) -> Result<UdSocketPath<'static>, Failure> {
-    let text = |bytes: &[u8]| {
-        let text = CString::new(bytes).map_err(|error| Failure::new("invalid_name", error.to_string()));
-        text.map(Cow::Owned)
-    };
-    match (name.kind, name.bytes.first()) {
-        (NameKind::Namespaced, _) => text(&name.bytes).map(UdSocketPath::Namespaced),
-        (NameKind::Native, Some(0)) => {
-            let end = name.bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
-            text(&name.bytes[1..end]).map(UdSocketPath::Namespaced)
-        }
-        _ => text(&name.bytes).map(UdSocketPath::File),
-    }
-}
-
-/// The address that the crate binds: it hands the system the whole `sockaddr_un`, so that every NUL after an abstract
-/// name is part of it.
-pub fn native(path: &UdSocketPath) -> Vec<u8> {
-    match path {
-        UdSocketPath::Namespaced(name) => {
-            let mut address = [b"\0", name.to_bytes()].concat();
-            address.resize(ADDRESS_MAX, 0);
-            address
-        }
-        _ => path.as_osstr().as_bytes().to_vec(),
     }
 }
 

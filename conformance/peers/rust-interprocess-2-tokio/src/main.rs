@@ -9,6 +9,9 @@
 //! * Reads and writes have no timeouts, and nothing has single attempts or a switch: with Tokio a program has those from
 //!   Tokio. The connect's own timeout is offered.
 //! * Tokio's traits read into one buffer at a time.
+//! * `poll_shutdown` of the enumerations `Stream` and `SendHalf`, and of `&Stream`, does nothing, as documented. That of the
+//!   streams and halves inside of them, which programs for Unix use (`os::unix::uds_local_socket::tokio`), shuts the writing
+//!   direction down; it asks for `&mut`. That one is offered.
 
 // Splitting is deprecated since 2.4.7, and is what every program written for an earlier release uses.
 #![allow(deprecated)]
@@ -17,7 +20,8 @@
 mod names;
 
 use cts_peer::{
-    Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, OrBack, Outcome, StreamOptions, Tasks,
+    Call, Credentials, Failure, Identity, Library, ListenOptions, Mode, Name, OrBack, Outcome, Results, StreamOptions,
+    Tasks,
 };
 use interprocess::local_socket::tokio::prelude::*;
 use interprocess::local_socket::tokio::{Listener, RecvHalf, SendHalf, Stream as LocalSocket};
@@ -31,7 +35,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -40,11 +44,12 @@ struct Interprocess2 {
     tasks: Tasks,
 }
 
-/// A stream, a half of one, or an end of a pipe. Ends of pipes ask for `&mut`: one lane at a time uses one.
+/// A stream, a half of one, or an end of a pipe. Ends of pipes ask for `&mut`: one lane at a time uses one. So does the
+/// shutdown of a stream or half, while reads and writes share it.
 enum Stream {
-    Whole(LocalSocket),
+    Whole(RwLock<LocalSocket>),
     Reader(RecvHalf),
-    Writer(SendHalf),
+    Writer(RwLock<SendHalf>),
     Recver(Mutex<Recver>),
     Sender(Mutex<Sender>),
 }
@@ -65,9 +70,30 @@ fn lone<T>(end: &Mutex<T>) -> Result<MutexGuard<'_, T>, Failure> {
     }
 }
 
+/// A stream or half for those who share it.
+fn shared<T>(ends: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    ends.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A stream or half for the only lane that uses it.
+fn lone_stream<T>(ends: &RwLock<T>) -> Result<RwLockWriteGuard<'_, T>, Failure> {
+    match ends.try_write() {
+        Ok(ends) => Ok(ends),
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::unsupported("another lane is inside of the stream: poll_shutdown asks for &mut"))
+        }
+    }
+}
+
 /// An end that nobody uses any more.
 fn sole<T>(end: Mutex<T>) -> T {
     end.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A stream that nobody uses any more.
+fn unshared<T>(ends: RwLock<T>) -> T {
+    ends.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The descriptor of what the crate has let go of. It drops what it could not let go of.
@@ -111,6 +137,37 @@ impl Interprocess2 {
         let mut writer = writer;
         self.tasks.wait(writer.write(data))
     }
+
+    /// The writing direction of what is inside of the crate's enumerations.
+    fn shutdown(&self, call: &Call<Interprocess2>) -> Result<Results, Failure> {
+        let how = call.arguments.text("how");
+        call.with_stream(false, |stream| match (stream, how) {
+            (Stream::Whole(stream), Some("write")) => {
+                let LocalSocket::UdSocket(stream) = &mut *lone_stream(stream)?;
+                self.wait_shutdown(Pin::new(stream))
+            }
+            (Stream::Writer(half), Some("write")) => {
+                let SendHalf::UdSocket(half) = &mut *lone_stream(half)?;
+                self.wait_shutdown(Pin::new(half))
+            }
+            (Stream::Recver(_) | Stream::Sender(_), _) => Err(Failure::unsupported("a pipe has no direction to end")),
+            _ => Err(Failure::unsupported("poll_shutdown ends the writing direction")),
+        })?;
+        Ok(Vec::new())
+    }
+
+    fn wait_shutdown(&self, mut writer: Pin<&mut (impl AsyncWrite + Send)>) -> Result<(), Failure> {
+        self.tasks.wait(poll_fn(|context| writer.as_mut().poll_shutdown(context)))
+    }
+
+    fn create_pipe(&self, call: &Call<Interprocess2>) -> Result<Results, Failure> {
+        let _entered = self.tasks.enter();
+        call.begin();
+        let (sender, recver) = pipe()?;
+        call.add_stream("read_as", Stream::Recver(Mutex::new(recver)));
+        call.add_stream("write_as", Stream::Sender(Mutex::new(sender)));
+        Ok(Vec::new())
+    }
 }
 
 impl Library for Interprocess2 {
@@ -140,6 +197,7 @@ impl Library for Interprocess2 {
                 "stream.write_vectored",
                 "stream.flush",
                 "stream.split",
+                "stream.shutdown",
                 "stream.peer_credentials",
                 "stream.raw",
                 "stream.release",
@@ -160,6 +218,7 @@ impl Library for Interprocess2 {
             "local.listen.mode",
             "local.connect.timeout",
             "stream.duplex",
+            "stream.half_close",
             "stream.peer_credentials.pid",
             "stream.peer_credentials.uid",
             "stream.peer_credentials.gid",
@@ -186,11 +245,11 @@ impl Library for Interprocess2 {
         let wanted = ConnectOptions::new()
             .name(names::spell(name)?)
             .wait_mode(timeout.map_or(ConnectWaitMode::Unbounded, ConnectWaitMode::Timeout));
-        Ok(Stream::Whole(self.tasks.wait(wanted.connect_tokio())?))
+        Ok(Stream::Whole(RwLock::new(self.tasks.wait(wanted.connect_tokio())?)))
     }
 
     fn accept(&self, listener: &Listener, _options: StreamOptions) -> Result<Stream, Failure> {
-        Ok(Stream::Whole(self.tasks.wait(listener.accept())?))
+        Ok(Stream::Whole(RwLock::new(self.tasks.wait(listener.accept())?)))
     }
 
     fn listener_native(&self, listener: &Listener) -> Result<Vec<u8>, Failure> {
@@ -215,7 +274,7 @@ impl Library for Interprocess2 {
 
     fn read(&self, stream: &Stream, buffer: &mut [u8], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
         match stream {
-            Stream::Whole(stream) => self.wait_read(stream, buffer),
+            Stream::Whole(stream) => self.wait_read(&*shared(stream), buffer),
             Stream::Reader(half) => self.wait_read(half, buffer),
             Stream::Recver(end) => self.wait_read(&mut *lone(end)?, buffer),
             Stream::Writer(_) | Stream::Sender(_) => Err(wrong_half()),
@@ -224,8 +283,8 @@ impl Library for Interprocess2 {
 
     fn write(&self, stream: &Stream, data: &[u8], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
         match stream {
-            Stream::Whole(stream) => self.wait_write(stream, data),
-            Stream::Writer(half) => self.wait_write(half, data),
+            Stream::Whole(stream) => self.wait_write(&*shared(stream), data),
+            Stream::Writer(half) => self.wait_write(&*shared(half), data),
             Stream::Sender(end) => self.wait_write(&mut *lone(end)?, data),
             Stream::Reader(_) | Stream::Recver(_) => Err(wrong_half()),
         }
@@ -233,8 +292,8 @@ impl Library for Interprocess2 {
 
     fn write_vectored(&self, stream: &Stream, buffers: &[IoSlice], _timeout_ms: Option<u64>) -> Result<usize, Failure> {
         match stream {
-            Stream::Whole(stream) => self.wait_write_vectored(stream, buffers),
-            Stream::Writer(half) => self.wait_write_vectored(half, buffers),
+            Stream::Whole(stream) => self.wait_write_vectored(&*shared(stream), buffers),
+            Stream::Writer(half) => self.wait_write_vectored(&*shared(half), buffers),
             Stream::Sender(end) => self.wait_write_vectored(&mut *lone(end)?, buffers),
             Stream::Reader(_) | Stream::Recver(_) => Err(wrong_half()),
         }
@@ -242,8 +301,8 @@ impl Library for Interprocess2 {
 
     fn flush(&self, stream: &Stream) -> Result<(), Failure> {
         match stream {
-            Stream::Whole(stream) => self.tasks.wait((&mut &*stream).flush()),
-            Stream::Writer(half) => self.tasks.wait((&mut &*half).flush()),
+            Stream::Whole(stream) => self.tasks.wait((&mut &*shared(stream)).flush()),
+            Stream::Writer(half) => self.tasks.wait((&mut &*shared(half)).flush()),
             Stream::Sender(end) => self.tasks.wait(lone(end)?.flush()),
             Stream::Reader(_) | Stream::Recver(_) => Err(wrong_half()),
         }
@@ -252,22 +311,25 @@ impl Library for Interprocess2 {
     fn split(&self, stream: Stream) -> OrBack<(Stream, Stream), Stream> {
         match stream {
             Stream::Whole(stream) => {
-                let (reader, writer) = stream.split();
-                Ok((Stream::Reader(reader), Stream::Writer(writer)))
+                let (reader, writer) = unshared(stream).split();
+                Ok((Stream::Reader(reader), Stream::Writer(RwLock::new(writer))))
             }
             other => Err((other, wrong_half())),
         }
     }
 
     fn peer_credentials(&self, stream: &Stream) -> Result<Credentials, Failure> {
-        let stream = match stream {
-            Stream::Whole(stream) => stream,
+        let credentials = match stream {
+            Stream::Whole(stream) => shared(stream).peer_creds()?,
             // A half has no such call, but shows Tokio's stream inside.
             Stream::Reader(RecvHalf::UdSocket(half)) => return shown(half.as_tokio().as_ref()),
-            Stream::Writer(SendHalf::UdSocket(half)) => return shown(half.as_tokio().as_ref()),
+            Stream::Writer(half) => {
+                let half = shared(half);
+                let SendHalf::UdSocket(half) = &*half;
+                return shown(half.as_tokio().as_ref());
+            }
             Stream::Recver(_) | Stream::Sender(_) => return Err(wrong_half()),
         };
-        let credentials = stream.peer_creds()?;
         Ok(Credentials {
             pid: credentials.pid().map(|pid| pid as u64),
             uid: credentials.euid(),
@@ -277,9 +339,17 @@ impl Library for Interprocess2 {
 
     fn stream_raw(&self, stream: &Stream) -> Result<RawFd, Failure> {
         match stream {
-            Stream::Whole(LocalSocket::UdSocket(stream)) => Ok(stream.as_fd().as_raw_fd()),
+            Stream::Whole(stream) => {
+                let stream = shared(stream);
+                let LocalSocket::UdSocket(stream) = &*stream;
+                Ok(stream.as_fd().as_raw_fd())
+            }
             Stream::Reader(RecvHalf::UdSocket(half)) => Ok(half.as_fd().as_raw_fd()),
-            Stream::Writer(SendHalf::UdSocket(half)) => Ok(half.as_fd().as_raw_fd()),
+            Stream::Writer(half) => {
+                let half = shared(half);
+                let SendHalf::UdSocket(half) = &*half;
+                Ok(half.as_fd().as_raw_fd())
+            }
             Stream::Recver(end) => Ok(lone(end)?.as_fd().as_raw_fd()),
             Stream::Sender(end) => Ok(lone(end)?.as_fd().as_raw_fd()),
         }
@@ -287,7 +357,10 @@ impl Library for Interprocess2 {
 
     fn stream_release(&self, stream: Stream) -> OrBack<RawFd, Stream> {
         match stream {
-            Stream::Whole(LocalSocket::UdSocket(stream)) => Ok(given_away(OwnedFd::try_from(stream))),
+            Stream::Whole(stream) => {
+                let LocalSocket::UdSocket(stream) = unshared(stream);
+                Ok(given_away(OwnedFd::try_from(stream)))
+            }
             Stream::Recver(end) => Ok(given_away(OwnedFd::try_from(sole(end)))),
             Stream::Sender(end) => Ok(given_away(OwnedFd::try_from(sole(end)))),
             half => Err((half, wrong_half())),
@@ -303,20 +376,14 @@ impl Library for Interprocess2 {
         match access {
             libc::O_RDONLY => Ok(Stream::Recver(Mutex::new(owned.try_into()?))),
             libc::O_WRONLY => Ok(Stream::Sender(Mutex::new(owned.try_into()?))),
-            _ => Ok(Stream::Whole(uds::Stream::try_from(owned)?.into())),
+            _ => Ok(Stream::Whole(RwLock::new(uds::Stream::try_from(owned)?.into()))),
         }
     }
 
     fn other(&self, call: &Call<Self>) -> Outcome {
-        let _entered = self.tasks.enter();
-        call.begin();
-        match pipe() {
-            Ok((sender, recver)) => {
-                call.add_stream("read_as", Stream::Recver(Mutex::new(recver)));
-                call.add_stream("write_as", Stream::Sender(Mutex::new(sender)));
-                Outcome::ok(Vec::new())
-            }
-            Err(error) => Err(error.into()).into(),
+        match call.name_of_operation() {
+            "stream.shutdown" => self.shutdown(call).into(),
+            _ => self.create_pipe(call).into(),
         }
     }
 }
