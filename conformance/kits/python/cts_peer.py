@@ -52,7 +52,7 @@ PATTERN_PERIOD = 65521
 PATTERN_LENGTH_MAX = 2**30
 LOOP_TURNS = 16  # turns of an asyncio loop in which an event passes from the poll through every task that waits for it
 
-_CONTROL_OPERATIONS = ("hello", "configure", "reset", "pending")
+_CONTROL_OPERATIONS = ("hello", "configure", "reset", "pending", "cancel")
 _HANDLE_NAME = re.compile(PROTOCOL["handle_pattern"])
 _STATUS_OF_ERRNO = {getattr(errno, name): status for name, status in TABLES["errno"].items() if hasattr(errno, name)}
 # Libraries raise these without a number too (asyncio: ConnectionResetError("Connection lost")).
@@ -576,9 +576,8 @@ class Peer:
     @classmethod
     def operations(cls) -> List[str]:
         """The operations offered: those that have a method, and those the kit serves itself."""
-        served = [
-            name for name in TABLES["operations"] if name in _CONTROL_OPERATIONS or hasattr(cls, _method_name(name))
-        ]
+        control = [name for name in _CONTROL_OPERATIONS if name != "cancel" or cls.lanes == "task"]  # Task.cancel
+        served = [name for name in TABLES["operations"] if name in control or hasattr(cls, _method_name(name))]
         return [name for name in served if not name.startswith("process.") or hasattr(os, "waitid")]
 
     @classmethod
@@ -826,7 +825,9 @@ class _Runtime:
         self._handles: Dict[str, Optional[_Handle]] = {}  # None: reserved for an operation that runs
         self._calls: Dict[int, Call] = {}  # begun, not finished
         self._unfinished: Set[int] = set()  # ids: arrived, not finished
-        self._unanswered: Dict[int, int] = {}  # id -> arrival: finished or not, its reply is not yet written whole
+        self._queued: Set[int] = set()  # ids: in a lane, not begun
+        self._called_off: Set[int] = set()  # those of them that were cancelled
+        self._unanswered: Set[int] = set()  # arrivals: finished or not, the reply is not yet written whole
         self._arrivals = 0
         self._reset_bound = 0  # requests that arrived before this one are cancelled, not begun
         self._lanes: Dict[str, Any] = {}
@@ -869,14 +870,14 @@ class _Runtime:
                 self._arrivals += 1
                 arrival = self._arrivals
                 self._unfinished.add(request_id)
-                self._unanswered[request_id] = arrival
+                self._unanswered.add(arrival)
         except InvalidLine as error:
             self._channel.write({"id": 0, "status": "invalid_argument", "why": _shorten(str(error))})
             return
         try:
             self._dispatch(request, arrival)
         except Outcome as outcome:
-            self._finish(request, None, outcome)
+            self._finish(request, arrival, None, outcome)
 
     def _dispatch(self, request: Dict[str, Any], arrival: int) -> None:
         operation = request.get("op")
@@ -891,6 +892,9 @@ class _Runtime:
         if len(self._unfinished) > PROTOCOL["outstanding_max"]:
             raise Outcome("out_of_resources", "more than %d requests outstanding" % PROTOCOL["outstanding_max"])
         lane = self._lane("main" if self._peer.lanes == "single" else lane_name)
+        if not control:
+            with self._changed:
+                self._queued.add(request["id"])
         if isinstance(lane, _TaskLane):
             lane.put(lambda: self._serve_async(request, arrival))
         else:
@@ -948,7 +952,7 @@ class _Runtime:
                     self._wait_until(call.entry.is_left)
         except Exception as error:
             result = outcome_of(error)
-        self._finish(request, call, result)
+        self._finish(request, arrival, call, result)
 
     async def _serve_async(self, request: Dict[str, Any], arrival: int) -> None:
         call = None
@@ -964,7 +968,7 @@ class _Runtime:
                 await self._wait_until_async(call.entry.is_left)
         except (Exception, asyncio.CancelledError) as error:
             result = outcome_of(error)
-        self._finish(request, call, result)
+        self._finish(request, arrival, call, result)
 
     def _begin(self, request: Dict[str, Any], arrival: int) -> Tuple[Call, Callable[[Call], Any]]:
         """Checks everything, reserves the new names, enters the handle. If it raises, nothing has happened."""
@@ -978,10 +982,13 @@ class _Runtime:
         with self._changed:
             if arrival < self._reset_bound:
                 raise Outcome("cancelled", "a reset came before it began")
+            if call.id in self._called_off:
+                raise Outcome("cancelled", "it was cancelled before it began")
             call.new_names = self._new_names(request)
             self._enter_handle(request, call)
             for name in call.new_names.values():
                 self._handles[name] = None
+            self._queued.discard(call.id)
             self._calls[call.id] = call
         return call, method
 
@@ -1017,16 +1024,17 @@ class _Runtime:
         entry.users.add(call)
         entry.unanswered.add(call)
 
-    def _finish(self, request: Dict[str, Any], call: Optional[Call], result: Any) -> None:
+    def _finish(self, request: Dict[str, Any], arrival: int, call: Optional[Call], result: Any) -> None:
         """Names the handles that were made, leaves the one that was used, replies."""
         reply = _reply_of(request["id"], call, result)
         with self._changed:
-            self._unfinished.discard(request["id"])
+            for ids in (self._unfinished, self._queued, self._called_off):
+                ids.discard(request["id"])
             if call is not None:
                 self._leave(call, reply["status"] == "ok")
         self._channel.write(reply)
         with self._changed:
-            del self._unanswered[request["id"]]
+            self._unanswered.discard(arrival)
             if call is not None and call.entry is not None:
                 call.entry.unanswered.discard(call)
             self._changed.notify_all()
@@ -1050,6 +1058,8 @@ class _Runtime:
     # -- the lane control
 
     def _control(self, request: Dict[str, Any], arrival: int) -> Optional[Dict[str, Any]]:
+        if request["op"] not in self._offered:
+            raise Outcome("unsupported", "operation %s is not offered" % request["op"])
         arguments = check_arguments(request["op"], request, set())
         if request["op"] == "hello":
             return self._hello(arguments["protocol"])
@@ -1057,6 +1067,8 @@ class _Runtime:
             return self._configure(arguments["mode"])
         if request["op"] == "pending":
             return self._pending()
+        if request["op"] == "cancel":
+            return self._cancel_request(arguments["target"])
         self._reset(arrival)
         return None
 
@@ -1095,6 +1107,20 @@ class _Runtime:
             asyncio.run_coroutine_threadsafe(_turn(LOOP_TURNS), self._loop).result()
         with self._changed:
             return {"ids": sorted(self._calls)}
+
+    def _cancel_request(self, target: int) -> None:
+        asyncio.run_coroutine_threadsafe(self._cancel_async(target), self._running_loop()).result()
+
+    async def _cancel_async(self, target: int) -> None:
+        """Ends one request: at once if it is under way, in its turn if it still waits in its lane."""
+        with self._changed:
+            call = self._calls.get(target)
+            if call is None and target not in self._queued:
+                raise Outcome("not_found", "it has its answer, or never was")
+            if call is None:
+                self._called_off.add(target)
+        if call is not None and call.task is not None:
+            call.task.cancel()
 
     def _reset(self, arrival: int) -> None:
         with self._changed:
@@ -1148,7 +1174,7 @@ class _Runtime:
         return taken
 
     def _answered_before(self, arrival: int) -> bool:
-        return all(earlier >= arrival for earlier in self._unanswered.values())
+        return all(earlier >= arrival for earlier in self._unanswered)
 
     def _cancel(self, calls: List[Call], ended: Callable[[], bool]) -> None:
         """Ends the kit's waits of these calls, and returns when `ended` holds."""

@@ -342,6 +342,18 @@ class PeerTest(unittest.TestCase):
             return
         self.assertEqual((close["status"], self.replies[read]["status"]), ("ok", "cancelled"))
 
+    def test_cancel_needs_tasks(self) -> None:
+        read = self.begun_read("a", "s")
+        self.assertNotIn("cancel", self.ask("hello", protocol=1)["operations"])
+        self.assertEqual(self.ask("cancel", target=read)["status"], "unsupported")
+
+    def test_an_id_is_free_with_its_answer(self) -> None:
+        for _ in range(200):
+            self.last_id = 999
+            self.replies.pop(self.begin("cts.none"), None)
+            self.assertEqual(self.reply(1000)["status"], "unsupported")
+        self.assertEqual(self.ask("reset")["status"], "ok")
+
     def test_reset_says_what_it_cannot_end(self) -> None:
         opening = self.begin("fifo.open", as_="f", path="x", direction="read", watch=True)
         while not any(event["id"] == opening for event in self.events):
@@ -387,6 +399,18 @@ class NonblockingPeerTest(PeerTest):
 
 class AsyncPeerTest(PeerTest):
     mode = "async"
+
+    def test_cancel_needs_tasks(self) -> None:
+        read = self.begun_read("a", "s")
+        behind = self.begin("stream.read", on="s", until="some", lane="a")
+        for target in (behind, read):
+            self.assertEqual(self.ask("cancel", target=target)["status"], "ok")
+        self.assertEqual((self.reply(read)["status"], self.reply(read)["length"]), ("cancelled", 0))
+        self.assertEqual(self.reply(behind)["status"], "cancelled")
+        for target in (read, behind, self.last_id + 1):
+            self.assertEqual(self.ask("cancel", target=target)["status"], "not_found")
+        self.ask("stream.write", on="s", data="abc")
+        self.assertEqual(self.ask("stream.read", on="s", until="some")["data"], "abc")
 
     def test_reset_says_what_it_cannot_end(self) -> None:
         """Not here: a task that blocks its loop is a defect of the peer."""
