@@ -219,7 +219,7 @@ CTS_CASE(Async, CancelledWriteSaysWhatWasTaken) {
   EXPECT_THAT(Cancel(pair.writer().peer(), writing), IsOk());
   const Reply reply = writing.wait();
   EXPECT_THAT(reply, StatusIs("cancelled"));
-  ASSERT_LT(reply.length(), data.length());
+  ASSERT_LE(reply.length(), data.length());  // all of it where a library keeps what the system has not taken
   EXPECT_THAT(pair.reader().read_exact(reply.length()), Reads(data.prefix(reply.length())));
   require_ok(pair.writer().write("what follows"));
   EXPECT_THAT(pair.reader().read(64), Reads("what follows"));
@@ -666,7 +666,7 @@ CTS_CASE(Async, CancelledPipeWriteSaysWhatWasTaken) {
   EXPECT_THAT(Cancel(peer(), writing), IsOk());
   const Reply reply = writing.wait();
   EXPECT_THAT(reply, StatusIs("cancelled"));
-  ASSERT_LT(reply.length(), data.length());
+  ASSERT_LE(reply.length(), data.length());  // all of it where a library keeps what the system has not taken
   EXPECT_THAT(pipe.reader.read_exact(reply.length()), Reads(data.prefix(reply.length())));
   require_ok(pipe.writer.write("what follows"));
   EXPECT_THAT(pipe.reader.read(64), Reads("what follows"));

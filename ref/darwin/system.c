@@ -42,6 +42,7 @@ const char *const ipc_platform_features[] = {
     "local.listen.same_user",
     "stream.half_close",
     "stream.shutdown.read",
+    "stream.read.concurrent",
     "socket.send.timeout",
     "socket.receive.timeout",
 #ifndef IPC_WITHOUT_SIGNALS

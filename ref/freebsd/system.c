@@ -41,6 +41,7 @@ const char *const ipc_platform_features[] = {
     "local.listen.same_user",
     "stream.half_close",
     "stream.shutdown.read",
+    "stream.read.concurrent",
     "unix.seqpacket",
     "socket.send.timeout",
     "socket.receive.timeout",

@@ -51,6 +51,7 @@ const char *const ipc_platform_features[] = {
     "local.listen.same_user",
     "stream.half_close",
     "stream.shutdown.read",
+    "stream.read.concurrent",
     "unix.seqpacket",
     "unix.abstract",
     "unix.autobind",

@@ -19,6 +19,7 @@ const char *const ipc_platform_features[] = {
     "stream.read.timeout",
     "stream.write.timeout",
     "stream.duplex",
+    "stream.read.concurrent",
     "stream.peer_credentials.pid",
     "pipe.inherit",
     "pipe.capacity",

@@ -219,6 +219,7 @@ impl Library for Interprocess2 {
             "local.connect.timeout",
             "stream.duplex",
             "stream.half_close",
+            "stream.read.concurrent",
             "stream.peer_credentials.pid",
             "stream.peer_credentials.uid",
             "stream.peer_credentials.gid",
