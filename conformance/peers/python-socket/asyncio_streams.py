@@ -73,6 +73,7 @@ class AsyncioStreams(cts_peer.Peer):
             "stream.read.timeout",
             "stream.write.timeout",
             "stream.duplex",
+            "stream.half_close",
         ]
         + NAME_FEATURES
         + CREDENTIAL_FEATURES
@@ -146,6 +147,11 @@ class AsyncioStreams(cts_peer.Peer):
             outcome.results["length"] = length
             raise outcome from error
         return {"length": length}
+
+    def stream_shutdown(self, call: Call) -> None:
+        if call["how"] != "write":
+            raise Outcome("unsupported", "a StreamReader cannot be shut down")
+        call.handle.writer.write_eof()
 
     def stream_raw(self, call: Call) -> Dict[str, Any]:
         return {"raw": raw_fd(call.handle.sock.fileno())}

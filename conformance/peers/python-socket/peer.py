@@ -17,11 +17,12 @@ in that line: unpacking SO_PEERCRED, putting NUL before an abstract name. What t
   `start_unix_server` removes an old socket file before it binds, even one with a listener (unlinks_before_listen).
 - asyncio accepts by itself and hands over connections by callback (accepts_eagerly). `StreamWriter.write` keeps
   whatever it is given until the system takes it (writes_to_user_queue); `drain`, which every write here is followed by,
-  waits until little of it is left.
+  waits until little of it is left. So all that write was given has been taken, whatever becomes of the drain.
+- A StreamReader refuses a read while another waits, and only `write_eof` shuts a direction down.
 - Names too long raise an OSError without a number: `failed`, since no class can be told from it.
 - A timeout of 0 is the module's nonblocking mode: what cannot be done at once is `would_block`, not `timed_out`.
 - connect(2) answers EAGAIN while the backlog of a local socket is full, with a timeout or in nonblocking mode; nothing
-  tells when to try again, and the module does not try: `would_block`.
+  tells when to try again, and the module does not try: `would_block`. (asyncio believes that it is connected.)
 - Pipes have no timeouts, and no operation on half of them: what `os` has no function for is `unsupported`.
 """
 
