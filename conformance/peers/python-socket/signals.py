@@ -3,8 +3,8 @@
 Handlers are functions of Python. They run in the main thread, between two of its instructions, and are set there. They
 are told the signal and no more. Calls that a signal interrupts go on by themselves (PEP 475), whatever `restart` says;
 with SA_RESTART, which `siginterrupt` can set, no handler would run before a call that waits returned. The module has no
-handle on which signals wait, and sends none with a value. A signal that its own handler puts back to the default is
-what programs write for `reset`.
+handle on which signals wait (asyncio has: asyncio_signals.py), and sends none with a value. A signal that its own
+handler puts back to the default is what programs write for `reset`.
 """
 
 from __future__ import annotations
@@ -59,18 +59,30 @@ class Hook:
         return self.count
 
 
-class Signals(cts_peer.Peer):
-    unendable = ["signal.hooked"]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._hooks: Dict[int, Hook] = {}
+class SignalCalls(cts_peer.Peer):
+    """What has nothing to do with handlers."""
 
     def signal_number(self, call: Call) -> Dict[str, Any]:
         return {"number": number_of(call["signal"])}
 
     def signal_name(self, call: Call) -> Dict[str, Any]:
         return {"signal": name_of(call["number"])}
+
+    def signal_send(self, call: Call) -> None:
+        os.kill(call["pid"], number_of(call["signal"]) if "signal" in call else 0)
+
+    def signal_send_group(self, call: Call) -> None:
+        os.killpg(call["group"], number_of(call["signal"]) if "signal" in call else 0)
+
+
+class Signals(SignalCalls):
+    """Handlers of `signal.signal`."""
+
+    unendable = ["signal.hooked"]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hooks: Dict[int, Hook] = {}
 
     def signal_set_handler(self, call: Call) -> None:
         number = number_of(call["signal"])
@@ -90,12 +102,6 @@ class Signals(cts_peer.Peer):
         hook = self._hooks.get(number, Hook(number, False))
         count = hook.wait_for(call.get("at_least", 0))
         return dict({"count": count}, **({"signal": call["signal"]} if count else {}))
-
-    def signal_send(self, call: Call) -> None:
-        os.kill(call["pid"], number_of(call["signal"]) if "signal" in call else 0)
-
-    def signal_send_group(self, call: Call) -> None:
-        os.killpg(call["group"], number_of(call["signal"]) if "signal" in call else 0)
 
     def signal_raise(self, call: Call) -> None:
         signal.raise_signal(number_of(call["signal"]))
