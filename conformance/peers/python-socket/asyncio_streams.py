@@ -41,22 +41,31 @@ class AsyncStream:
     """A reader and a writer. They are no halves: closing the writer closes the connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
+        self._reader, self._writer = reader, writer
+
+    async def reading(self) -> asyncio.StreamReader:
+        return self._reader
+
+    async def writing(self) -> asyncio.StreamWriter:
+        return self._writer
 
     @property
     def sock(self) -> Any:
-        return self.writer.get_extra_info("socket")
+        return self._writer.get_extra_info("socket")
+
+    def fileno(self) -> int:
+        return int(self.sock.fileno())
 
     async def close(self) -> None:
         """As the documentation has it."""
-        self.writer.close()
+        self._writer.close()
         try:
-            await self.writer.wait_closed()
+            await self._writer.wait_closed()
         except OSError:
             pass  # how the connection broke has been said to the reads and writes that met it
 
     def abort(self) -> None:
-        self.writer.transport.abort()
+        self._writer.transport.abort()
 
 
 class AsyncioStreams(cts_peer.Peer):
@@ -82,7 +91,7 @@ class AsyncioStreams(cts_peer.Peer):
     traits += ["keeps_name"] if sys.version_info < (3, 13) else []
 
     async def discard(self, value: Any) -> None:
-        if isinstance(value, AsyncStream):
+        if hasattr(value, "abort"):
             value.abort()
         else:
             value.close()
@@ -120,7 +129,7 @@ class AsyncioStreams(cts_peer.Peer):
         await asyncio.sleep(0)  # asyncio closes the descriptor in a callback of the next turn
 
     async def stream_read(self, call: Call) -> Dict[str, Any]:
-        reader = call.handle.reader
+        reader = await call.handle.reading()
         return await call.read_async(lambda size: asyncio.wait_for(reader.read(size), call.timeout))
 
     async def stream_write(self, call: Call) -> Dict[str, Any]:
@@ -131,16 +140,19 @@ class AsyncioStreams(cts_peer.Peer):
         return await self._write(call, None)
 
     async def _write(self, call: Call, pieces: Optional[List[memoryview]]) -> Dict[str, Any]:
-        """write, or writelines if `pieces` is None, and then drain: what write took it keeps, so it all counts."""
-        writer, length = call.handle.writer, 0
+        """write, or writelines if `pieces` is None, and then drain.
+
+        What write took it keeps, so it all counts; a writer that is closing, or that this made close, takes nothing.
+        """
+        writer, length = await call.handle.writing(), 0
         try:
             if pieces is None:
                 writer.writelines(views_of(call["data"], call["lengths"]))
-                length = len(call["data"])
+                length = len(call["data"]) * (not writer.is_closing())
                 await asyncio.wait_for(writer.drain(), call.timeout)
             for piece in pieces or ():
                 writer.write(piece)
-                length += len(piece)
+                length += len(piece) * (not writer.is_closing())
                 await asyncio.wait_for(writer.drain(), call.timeout)
         except (Exception, asyncio.CancelledError) as error:
             outcome = cts_peer.outcome_of(error)
@@ -148,13 +160,13 @@ class AsyncioStreams(cts_peer.Peer):
             raise outcome from error
         return {"length": length}
 
-    def stream_shutdown(self, call: Call) -> None:
+    async def stream_shutdown(self, call: Call) -> None:
         if call["how"] != "write":
             raise Outcome("unsupported", "a StreamReader cannot be shut down")
-        call.handle.writer.write_eof()
+        (await call.handle.writing()).write_eof()
 
     def stream_raw(self, call: Call) -> Dict[str, Any]:
-        return {"raw": raw_fd(call.handle.sock.fileno())}
+        return {"raw": raw_fd(call.handle.fileno())}
 
     async def stream_adopt(self, call: Call) -> None:
         async def open_connection(sock: socket.socket) -> None:

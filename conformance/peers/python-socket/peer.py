@@ -5,8 +5,8 @@ nonblocking   `setblocking(False)`, `os.set_blocking`; the kit waits with poll, 
 async         `asyncio.start_unix_server`, `asyncio.open_unix_connection`, `StreamReader` and `StreamWriter`.
 
 streams.py has the local sockets, ancillary.py what travels beside bytes, pipe.py pipes and FIFOs, asyncio_streams.py
-the third mode, and asyncio_signals.py its signals; in the mode blocking alone messages.py datagrams and seqpackets,
-signals.py signals (without modes).
+the third mode, asyncio_pipes.py and asyncio_signals.py the pipes and signals of that; in the mode blocking alone
+messages.py datagrams and seqpackets, signals.py signals (without modes).
 
 Nothing is added to what the modules do. What they leave to the program and programs commonly do in a line is done here
 in that line: unpacking SO_PEERCRED, putting NUL before an abstract name. What they leave undone stays undone:
@@ -38,8 +38,9 @@ from typing import Any, Callable, List
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "kits", "python"))
 
 import cts_peer
+from asyncio_pipes import AsyncioPipes
 from asyncio_signals import AsyncioSignals
-from asyncio_streams import IMPLEMENTATION, VERSION, AsyncioStreams
+from asyncio_streams import IMPLEMENTATION, VERSION
 from cts_peer import Call
 from pipe import Pipes
 from plain_calls import PlainCalls
@@ -103,10 +104,10 @@ class NonblockingCalls(AncillaryData, Pipes):
         call.handle.once = call["nonblocking"]
 
 
-class Asyncio(AsyncioStreams, AsyncioSignals):
+class Asyncio(AsyncioPipes, AsyncioSignals):
     """What asyncio offers."""
 
-    features = features_of(AsyncioStreams, AsyncioSignals)
+    features = features_of(AsyncioPipes, AsyncioSignals)
 
 
 if __name__ == "__main__":
