@@ -114,6 +114,13 @@ def outcome_of(error: BaseException) -> Outcome:
     return Outcome("failed", why, native)
 
 
+def _answer_to(error: BaseException) -> Outcome:
+    """The outcome, without the frames that the error came through: what they hold is not kept until it is collected."""
+    outcome = outcome_of(error)
+    outcome.__traceback__ = outcome.__cause__ = outcome.__context__ = None
+    return outcome
+
+
 # ------------------------------------------------------------------------------------------------- patterns, bytes
 
 
@@ -951,7 +958,7 @@ class _Runtime:
                 if call.closes:
                     self._wait_until(call.entry.is_left)
         except Exception as error:
-            result = outcome_of(error)
+            result = _answer_to(error)
         self._finish(request, arrival, call, result)
 
     async def _serve_async(self, request: Dict[str, Any], arrival: int) -> None:
@@ -967,7 +974,9 @@ class _Runtime:
             if call.closes:
                 await self._wait_until_async(call.entry.is_left)
         except (Exception, asyncio.CancelledError) as error:
-            result = outcome_of(error)
+            result = _answer_to(error)
+        if call is not None:
+            call.task = None  # which keeps the exception, and that the frames it came through, with all they hold
         self._finish(request, arrival, call, result)
 
     def _begin(self, request: Dict[str, Any], arrival: int) -> Tuple[Call, Callable[[Call], Any]]:

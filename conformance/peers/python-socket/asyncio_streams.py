@@ -87,7 +87,7 @@ class AsyncioStreams(cts_peer.Peer):
         + NAME_FEATURES
         + CREDENTIAL_FEATURES
     )
-    traits = ["accepts_eagerly", "unlinks_before_listen", "writes_to_user_queue"]
+    traits = ["accepts_eagerly", "unlinks_before_listen", "writes_to_user_queue", "receives_eagerly"]
     traits += ["keeps_name"] if sys.version_info < (3, 13) else []
 
     async def discard(self, value: Any) -> None:
@@ -148,11 +148,11 @@ class AsyncioStreams(cts_peer.Peer):
         try:
             if pieces is None:
                 writer.writelines(views_of(call["data"], call["lengths"]))
-                length = len(call["data"]) * (not writer.is_closing())
+                length = 0 if writer.is_closing() else len(call["data"])
                 await asyncio.wait_for(writer.drain(), call.timeout)
             for piece in pieces or ():
                 writer.write(piece)
-                length += len(piece) * (not writer.is_closing())
+                length += 0 if writer.is_closing() else len(piece)
                 await asyncio.wait_for(writer.drain(), call.timeout)
         except (Exception, asyncio.CancelledError) as error:
             outcome = cts_peer.outcome_of(error)

@@ -28,7 +28,7 @@ def bound_address(call: Call) -> bytes:
 
 
 class Messages(AncillaryData):
-    """Sockets that move messages, in blocking mode alone.
+    """Sockets that move messages, not in nonblocking mode.
 
     Nothing tells a loop when a datagram socket can go on: poll(2) calls one writable whatever the room of a receiver
     that it is not connected to, and readable for ever when it was shut down.

@@ -5,8 +5,8 @@ nonblocking   `setblocking(False)`, `os.set_blocking`; the kit waits with poll, 
 async         `asyncio.start_unix_server`, `asyncio.open_unix_connection`, `StreamReader` and `StreamWriter`.
 
 streams.py has the local sockets, ancillary.py what travels beside bytes, pipe.py pipes and FIFOs, asyncio_streams.py
-the third mode, asyncio_pipes.py and asyncio_signals.py the pipes and signals of that; in the mode blocking alone
-messages.py datagrams and seqpackets, signals.py signals (without modes).
+the third mode, asyncio_pipes.py, asyncio_datagrams.py and asyncio_signals.py what else asyncio has; in the mode
+blocking alone messages.py datagrams and seqpackets, signals.py signals (without modes).
 
 Nothing is added to what the modules do. What they leave to the program and programs commonly do in a line is done here
 in that line: unpacking SO_PEERCRED, putting NUL before an abstract name. What they leave undone stays undone:
@@ -20,6 +20,7 @@ in that line: unpacking SO_PEERCRED, putting NUL before an abstract name. What t
   whatever it is given until the system takes it (writes_to_user_queue); `drain`, which every write here is followed by,
   waits until little of it is left. So all that write was given has been taken, whatever becomes of the drain.
 - A StreamReader refuses a read while another waits, and only `write_eof` shuts a direction down.
+- An endpoint of datagrams takes what comes before anybody asks for it (receives_eagerly).
 - Names too long raise an OSError without a number: `failed`, since no class can be told from it.
 - A timeout of 0 is the module's nonblocking mode: what cannot be done at once is `would_block`, not `timed_out`.
 - connect(2) answers EAGAIN while the backlog of a local socket is full, with a timeout or in nonblocking mode; nothing
@@ -38,6 +39,7 @@ from typing import Any, Callable, List
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "kits", "python"))
 
 import cts_peer
+from asyncio_datagrams import AsyncioDatagrams
 from asyncio_pipes import AsyncioPipes
 from asyncio_signals import AsyncioSignals
 from asyncio_streams import IMPLEMENTATION, VERSION
@@ -104,10 +106,10 @@ class NonblockingCalls(AncillaryData, Pipes):
         call.handle.once = call["nonblocking"]
 
 
-class Asyncio(AsyncioPipes, AsyncioSignals):
+class Asyncio(AsyncioPipes, AsyncioDatagrams, AsyncioSignals):
     """What asyncio offers."""
 
-    features = features_of(AsyncioPipes, AsyncioSignals)
+    features = features_of(AsyncioPipes, AsyncioDatagrams, AsyncioSignals)
 
 
 if __name__ == "__main__":
