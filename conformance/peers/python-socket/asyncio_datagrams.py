@@ -2,8 +2,8 @@
 
 An endpoint hands each message to a method of its protocol, whole, whatever room there is for it; the protocol here
 keeps them in a queue. Names are text. Where sends go is said when the endpoint is made, so that what `socket.open`
-makes has none before the first request that says so, or that needs one. Sends wait in memory; `pause_writing` tells when
-that is much.
+makes has none before the first request that says so, or that needs one. Sends wait in memory; `pause_writing` tells
+when that is much.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import platform
 import socket
-import sys
 from typing import Any, Callable, Dict, List, Optional
 
 import cts_peer
@@ -88,7 +87,7 @@ class AsyncioStreams(cts_peer.Peer):
         + CREDENTIAL_FEATURES
     )
     traits = ["accepts_eagerly", "unlinks_before_listen", "writes_to_user_queue", "receives_eagerly"]
-    traits += ["keeps_name"] if sys.version_info < (3, 13) else []
+    traits += ["keeps_name"]  # a listener's until Python 3.13, a datagram socket's always
 
     async def discard(self, value: Any) -> None:
         if hasattr(value, "abort"):
