@@ -89,6 +89,7 @@ impl Library for Interprocess2 {
             "close_while_in_use",
             "name.namespaced",
             "stream.duplex",
+            "stream.read.concurrent",
             "stream.peer_credentials.pid",
             "pipe.capacity",
             "named_pipe.connect.timeout",
