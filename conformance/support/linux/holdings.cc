@@ -65,9 +65,9 @@ std::string WhatIs(const std::string &link) {
 Holdings HoldingsOf(int64_t pid, bool described) {
   const std::string directory = "/proc/" + std::to_string(pid);
   std::vector<int64_t> threads, descriptors;
-  Kept &kept = Keep(pid, &threads);
-  const std::vector<int64_t> children = ChildrenOf(kept, pid, threads);
-  uint64_t num_descriptors = described ? 0 : kept.NumDescriptors();
+  const std::shared_ptr<Kept> kept = Keep(pid, &threads);
+  const std::vector<int64_t> children = ChildrenOf(*kept, pid, threads);
+  uint64_t num_descriptors = described ? 0 : kept->NumDescriptors();
   if (num_descriptors == 0) {
     descriptors = NumbersIn(directory + "/fd");
     num_descriptors = descriptors.size();
@@ -89,8 +89,8 @@ Holdings HoldingsOf(int64_t pid, bool described) {
 
 std::vector<int64_t> ChildrenBut(const std::set<pid_t> &known) {
   std::vector<int64_t> threads;
-  Kept &own = Keep(getpid(), &threads);
-  return ChildrenOf(own, getpid(), threads, known);
+  const std::shared_ptr<Kept> own = Keep(getpid(), &threads);
+  return ChildrenOf(*own, getpid(), threads, known);
 }
 
 }  // namespace cts

@@ -64,13 +64,13 @@ ThreadState Inspect(Kept &process, int64_t tid) {
 
 }  // namespace
 
-ThreadState InspectThread(int64_t pid, int64_t tid) { return Inspect(Keep(pid), tid); }
+ThreadState InspectThread(int64_t pid, int64_t tid) { return Inspect(*Keep(pid), tid); }
 
 ThreadState InspectProcess(int64_t pid) {
   std::vector<int64_t> threads;
-  Kept &process = Keep(pid, &threads);
+  const std::shared_ptr<Kept> process = Keep(pid, &threads);
   std::vector<ThreadState> states;
-  for (int64_t tid : threads) states.push_back(Inspect(process, tid));
+  for (int64_t tid : threads) states.push_back(Inspect(*process, tid));
   return Together(states);
 }
 

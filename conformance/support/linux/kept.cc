@@ -13,7 +13,7 @@ namespace {
 
 const char *const kNames[Kept::kNumFiles] = {"children", "stat", "schedstat", "syscall"};
 
-std::map<int64_t, Kept> g_kept;
+std::map<int64_t, std::shared_ptr<Kept>> g_kept;
 
 uint64_t SizeOf(int fd) {
   struct stat is = {};
@@ -63,23 +63,25 @@ std::string Kept::Read(int64_t tid, File file) {
   return length > 0 ? std::string(text, static_cast<size_t>(length)) : "";
 }
 
-Kept &Keep(int64_t pid) {
+std::shared_ptr<Kept> Keep(int64_t pid) {
+  if (pid == getpid()) return std::make_shared<Kept>(pid);
   const auto found = g_kept.find(pid);
   if (found != g_kept.end()) return found->second;
   for (auto it = g_kept.begin(); it != g_kept.end();) {
-    it = it->second.Threads().empty() ? g_kept.erase(it) : std::next(it);
+    it = it->second->Threads().empty() ? g_kept.erase(it) : std::next(it);
   }
-  return g_kept.try_emplace(pid, pid).first->second;
+  return g_kept.emplace(pid, std::make_shared<Kept>(pid)).first->second;
 }
 
-Kept &Keep(int64_t pid, std::vector<int64_t> *threads) {
-  const bool is_new = g_kept.count(pid) == 0;
-  *threads = Keep(pid).Threads();
-  if (threads->empty() && !is_new) {  // it has ended, and another one may have its number
-    g_kept.erase(pid);
-    *threads = Keep(pid).Threads();
-  }
-  return Keep(pid);
+std::shared_ptr<Kept> Keep(int64_t pid, std::vector<int64_t> *threads) {
+  const bool known = g_kept.count(pid) != 0;
+  std::shared_ptr<Kept> kept = Keep(pid);
+  *threads = kept->Threads();
+  if (!threads->empty() || !known) return kept;
+  g_kept.erase(pid);  // it has ended, and another one may have its number
+  kept = Keep(pid);
+  *threads = kept->Threads();
+  return kept;
 }
 
 }  // namespace cts

@@ -39,11 +39,12 @@ class Kept {
   std::map<int64_t, std::array<Descriptor, kNumFiles>> files_;  // of each thread, by its id
 };
 
-/// The process of that number. Those that have ended are let go when another one comes.
-Kept &Keep(int64_t pid);
+/// The process of that number, while it is looked at. Those that have ended are let go when another one comes. Of this
+/// process nothing stays open: there are cases that count its descriptors.
+std::shared_ptr<Kept> Keep(int64_t pid);
 
 /// As Keep, with the ids of its threads; none if there is no such process.
-Kept &Keep(int64_t pid, std::vector<int64_t> *threads);
+std::shared_ptr<Kept> Keep(int64_t pid, std::vector<int64_t> *threads);
 
 }  // namespace cts
 

@@ -307,6 +307,18 @@ TEST_F(InspectTest, AThreadIsKnownWhileOthersComeAndGo) {
     ASSERT_TRUE(InspectThread(child->pid(), tid).known) << "at look " << look;
 }
 
+#ifdef __linux__  // elsewhere nothing stays open of any
+TEST_F(InspectTest, LookingAtThisProcessLeavesNothingOpen) {
+  const auto self = static_cast<int64_t>(host::ProcessId());
+  const Holdings before = HoldingsOf(self, false);
+  for (int look = 0; look < 3; look++) {
+    InspectProcess(self);
+    InspectThread(self, self);
+    EXPECT_EQ(HoldingsOf(self, false).counts[0], before.counts[0]);
+  }
+}
+#endif
+
 TEST_F(InspectTest, AThreadThatIsNotThereIsNotKnown) {
   auto child = Child({"echo"});
   EXPECT_FALSE(InspectThread(child->pid(), 3).known);
