@@ -196,7 +196,7 @@ class Peer {
   void Connect(Peer &parent, int64_t pid, ControlSocket *control);
   void WriteNow(const HeldRequest &request);
   bool AtRest() const;
-  Pending Send(Json body, const std::string &operation, const std::string &lane);
+  Pending Send(const Json &body, const std::string &operation, const std::string &lane);
   Reply Control(const Request &request);
   Reply WaitFor(uint64_t id, const std::string &operation);
   void ExpectBlocked(uint64_t id, const std::string &operation);

@@ -33,10 +33,7 @@ class Request {
   void set(const char *key, const T &value, const std::string &feature) {
     put(key, Json(value), feature);
   }
-  void set_lane(const std::string &lane) {
-    lane_ = lane;
-    body_["lane"] = lane;
-  }
+  void set_lane(const std::string &lane) { lane_ = lane; }
 
  private:
   void put(const char *key, Json value, const std::string &feature) {
