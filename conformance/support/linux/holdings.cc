@@ -5,7 +5,6 @@
 #include <memory>
 #include <set>
 #include <sstream>
-#include <utility>
 
 #include "conformance/support/linux/kept.h"
 #include "conformance/support/linux/proc.h"
@@ -90,10 +89,9 @@ Holdings HoldingsOf(int64_t pid, bool described) {
 }
 
 std::vector<int64_t> ChildrenBut(const std::set<pid_t> &known) {
-  // After every case; a process that was forked from this one has children of its own.
-  static std::pair<pid_t, std::unique_ptr<Kept>> own;
-  if (own.first != getpid()) own = {getpid(), std::make_unique<Kept>(getpid())};
-  return ChildrenOf(*own.second, getpid(), own.second->Threads(), known);
+  std::vector<int64_t> threads;
+  const std::shared_ptr<Kept> own = Keep(getpid(), &threads);
+  return ChildrenOf(*own, getpid(), threads, known);
 }
 
 }  // namespace cts

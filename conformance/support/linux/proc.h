@@ -38,6 +38,7 @@ inline std::vector<int64_t> NumbersIn(DIR *directory) {
   return numbers;
 }
 
+/// All of them; none if the directory cannot be read.
 inline std::vector<int64_t> NumbersIn(const std::string &directory) {
   DIR *opened = opendir(directory.c_str());
   if (opened == nullptr) return {};
